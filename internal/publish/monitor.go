@@ -198,6 +198,9 @@ func (m *monitor) succeeded(s *session, found found, maxPayload int64) {
 	if m.lastError.Swap(nil) != nil && m.verified.Load() == s {
 		m.log.Info("stream can be checked again", zap.String("stream", have.Name))
 	}
+	if len(found.changes) > 0 {
+		m.log.Info("stream has been changed to what the configuration sets", zap.String("stream", m.stream.Name), zap.Strings("changes", found.changes))
+	}
 	if !slices.Equal(found.differences, m.logged) && len(found.differences) > 0 {
 		m.log.Warn("stream differs from the configuration and was left unchanged", zap.String("stream", m.stream.Name), zap.Strings("differences", found.differences))
 	}

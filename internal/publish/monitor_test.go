@@ -51,11 +51,13 @@ func TestReconcilesExistingStream(t *testing.T) {
 	info, err := stream.Info(t.Context())
 	expect.NoError(t, err)
 	want := before
-	want.MaxBytes, want.Duplicates = 1<<21, 30*time.Minute
+	want.MaxBytes, want.Discard, want.Duplicates = 1<<21, jetstream.DiscardNew, 30*time.Minute
 	expect.Equal(t, want, info.Config, "stream")
 	expect.Equal(t, []string{"old", "new"}, natsdtest.IDs(t, js), "stored")
-	expect.Equal(t, []string{sayConnected, sayForgot, sayDiffers, sayReady}, f.messages(), "logged")
-	wantDifferences := []any{"STREAM_MAX_AGE is 1h0m0s, not 168h0m0s", "discard policy is DiscardOld, not DiscardNew"}
+	expect.Equal(t, []string{sayConnected, sayForgot, sayChanged, sayDiffers, sayReady}, f.messages(), "logged")
+	wantChanges := []any{"STREAM_MAX_BYTES from 1048576 bytes to 2097152 bytes", "STREAM_DUPLICATES from 1m0s to 30m0s", "discard policy from DiscardOld to DiscardNew"}
+	expect.Equal[any](t, wantChanges, f.logs.FilterMessage(sayChanged).All()[0].ContextMap()["changes"], "changes")
+	wantDifferences := []any{"STREAM_MAX_AGE is 1h0m0s, not 168h0m0s"}
 	expect.Equal[any](t, wantDifferences, f.logs.FilterMessage(sayDiffers).All()[0].ContextMap()["differences"], "differences")
 }
 

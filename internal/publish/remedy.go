@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -28,6 +29,12 @@ func (s Server) remedy(err error) string {
 		return "the server refuses our credentials: check NATS_CREDS, NATS_NKEY, NATS_TOKEN, or NATS_USER and NATS_PASSWORD"
 	case errors.As(err, &silent) && silent.Timeout() && strings.Contains(text, "read") && !s.TLSFirst:
 		return "the server accepts connections but doesn't answer: restart it if it hangs; if its tls block has handshake_first, set NATS_TLS_FIRST=true"
+	case errors.Is(err, nats.ErrSecureConnWanted):
+		return "the server has no TLS: begin NATS_URL with nats://, and leave out NATS_CA, NATS_CERT and NATS_KEY"
+	case strings.Contains(text, "tls: certificate required"), strings.Contains(text, "closed by remote after tls handshake"):
+		return "the server may want a client certificate: set NATS_CERT and NATS_KEY"
+	case errors.As(err, new(x509.UnknownAuthorityError)):
+		return "set NATS_CA to the authority that has issued the server's certificate"
 	case errors.Is(err, nats.ErrPermissionViolation):
 		return "allow it, or set NATS_INBOX_PREFIX to the prefix that the account allows"
 	case s.TLSFirst && strings.Contains(text, "tls:"):

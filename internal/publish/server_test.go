@@ -266,27 +266,30 @@ func TestCredentialsExpire(t *testing.T) {
 	f.connected().stores("1")
 }
 
-// With handshake_first the server is silent until the client begins with TLS.
-func TestTLSFirst(t *testing.T) {
+// What is missing for TLS is logged as a remedy. With handshake_first the server is silent until the
+// client begins with TLS.
+func TestTLSRemedies(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	ca := newAuthority(t, dir, "ca")
-	ca.issue(t, "server", x509.ExtKeyUsageServerAuth)
+	newAuthority(t, dir, "ca").issue(t, "server", x509.ExtKeyUsageServerAuth)
+	ca := filepath.Join(dir, "ca.pem")
 	conf := fmt.Sprintf("cert_file: %q, key_file: %q", filepath.Join(dir, "server.pem"), filepath.Join(dir, "server.key"))
 	for _, test := range []struct {
 		name, conf string
-		first      bool
+		server     Server
 		remedy     string
 	}{
-		{"both", "handshake_first: true", true, ""},
-		{"neither", "handshake_first: false", false, ""},
-		{"the server alone", "handshake_first: true", false, "set NATS_TLS_FIRST=true"},
-		{"the bridge alone", "handshake_first: false", true, "NATS_TLS_FIRST=true needs a server"},
+		{"both first", "handshake_first: true", Server{CA: ca, TLSFirst: true}, ""},
+		{"neither first", "handshake_first: false", Server{CA: ca}, ""},
+		{"the server alone first", "handshake_first: true", Server{CA: ca}, "set NATS_TLS_FIRST=true"},
+		{"the bridge alone first", "handshake_first: false", Server{CA: ca, TLSFirst: true}, "NATS_TLS_FIRST=true needs a server"},
+		{"no client certificate", fmt.Sprintf("verify: true, ca_file: %q", ca), Server{CA: ca}, "set NATS_CERT and NATS_KEY"},
+		{"no authority", "handshake_first: false", Server{}, "set NATS_CA"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			s := natsdtest.Start(t, "tls { "+conf+", "+test.conf+" }")
-			f := open(t, s.URL(), func(c *Config) { c.Server.CA, c.Server.TLSFirst = filepath.Join(dir, "ca.pem"), test.first })
+			f := open(t, s.URL(), func(c *Config) { c.Server.CA, c.Server.TLSFirst = test.server.CA, test.server.TLSFirst })
 			if test.remedy == "" {
 				f.connected().stores("1")
 				return
@@ -300,6 +303,10 @@ func TestTLSFirst(t *testing.T) {
 				return false
 			})
 		})
+	}
+	plain := natsdtest.Start(t, "")
+	if _, err := (Server{URL: strings.Replace(plain.URL(), "nats:", "tls:", 1)}).Connect(); err == nil || !strings.Contains(err.Error(), "begin NATS_URL with nats://") {
+		t.Errorf("tls:// to a server without TLS: %v", err)
 	}
 }
 

@@ -65,6 +65,7 @@ type found struct {
 	config      jetstream.StreamConfig // after changes
 	isMissing   bool                   // JetStream has answered that there was none
 	made        bool                   // the stream was missing and has been created
+	changes     []string               // that were made to the configuration, in words
 	differences []string               // remaining differences from the configuration, in words
 }
 
@@ -92,14 +93,14 @@ func (s Stream) ensure(ctx context.Context, js jetstream.JetStream) (found, erro
 	}
 	f.info, f.config = info, info.Config
 	wanted := f.config
-	var changed bool
-	if changed, f.differences = s.reconcile(&wanted); changed {
+	var changes []string
+	if changes, f.differences = s.reconcile(&wanted); len(changes) > 0 {
 		// A cluster may lack room for the replicas, or our account the right to change streams. The
 		// stream takes events all the same.
 		if stream, err = js.UpdateStream(ctx, wanted); err != nil {
 			f.differences = append(f.differences, fmt.Sprintf("the settings could not be applied: %v", err))
 		} else {
-			f.config = stream.CachedInfo().Config
+			f.config, f.changes = stream.CachedInfo().Config, changes
 		}
 	}
 	return f, s.usable(f.config)
@@ -125,8 +126,8 @@ func (s Stream) explain(err error) error {
 }
 
 // reconcile applies the explicit settings to a stream's configuration, unless a limit would shrink.
-// It returns all other differences in words.
-func (s Stream) reconcile(have *jetstream.StreamConfig) (changed bool, differences []string) {
+// It returns these changes and all other differences in words.
+func (s Stream) reconcile(have *jetstream.StreamConfig) (changes, differences []string) {
 	want := s.Config()
 	const none = "none"
 	maxBytes, transform, sources, republish := "STREAM_MAX_BYTES", none, none, none
@@ -148,7 +149,7 @@ func (s Stream) reconcile(have *jetstream.StreamConfig) (changed bool, differenc
 	for _, setting := range []struct {
 		name        string
 		has, wanted any
-		grows       bool // it may be changed: it is explicit, and not to a smaller value
+		grows       bool // it may be changed: it is explicit, and no limit becomes smaller
 		apply       func()
 	}{
 		{"STREAM_REPLICAS", have.Replicas, want.Replicas, s.Explicit.Replicas && want.Replicas > have.Replicas, func() { have.Replicas = want.Replicas }},
@@ -159,7 +160,8 @@ func (s Stream) reconcile(have *jetstream.StreamConfig) (changed bool, differenc
 		{name: "retention", has: have.Retention, wanted: want.Retention},
 		{name: "max_msgs", has: limit(have.MaxMsgs, ""), wanted: limit(0, "")},
 		{name: "max_msgs_per_subject", has: limit(have.MaxMsgsPerSubject, ""), wanted: limit(0, "")},
-		{name: "discard policy", has: have.Discard, wanted: want.Discard},
+		// STREAM_MAX_BYTES says what a full stream does: its old events never vanish.
+		{"discard policy", have.Discard, want.Discard, s.Explicit.MaxBytes, func() { have.Discard = want.Discard }},
 		{name: "subject_transform", has: transform, wanted: none}, // consumers can't find an event by its subject
 		{name: "sources", has: sources, wanted: none},             // the stream has messages of others, too
 		{name: "republish", has: republish, wanted: none},         // who may subscribe there reads every message
@@ -168,12 +170,12 @@ func (s Stream) reconcile(have *jetstream.StreamConfig) (changed bool, differenc
 		case setting.has == setting.wanted:
 		case setting.grows && s.Manage:
 			setting.apply()
-			changed = true
+			changes = append(changes, fmt.Sprintf("%s from %v to %v", setting.name, setting.has, setting.wanted))
 		default:
 			differences = append(differences, fmt.Sprintf("%s is %v, not %v", setting.name, setting.has, setting.wanted))
 		}
 	}
-	return changed, differences
+	return changes, differences
 }
 
 // grows reports whether a limit becomes larger; 0 and less is no limit.

@@ -70,7 +70,8 @@ func TestReconcile(t *testing.T) {
 			if have.MaxBytes == 0 {
 				have.MaxBytes = -1 // as the server says it
 			}
-			changed, differences := s.reconcile(&have)
+			changes, differences := s.reconcile(&have)
+			changed := len(changes) > 0
 			got := limits{have.Replicas, have.MaxAge, max(have.MaxBytes, 0), have.Duplicates}
 			becomes, differs := test.becomes, test.differs
 			if !manage { // nothing is changed, and all that would have been is listed too
@@ -96,14 +97,27 @@ func TestReconcileListsPolicies(t *testing.T) {
 	have.SubjectTransform = &jetstream.SubjectTransformConfig{Source: "a.>", Destination: "b.>"}
 	have.Sources = []*jetstream.StreamSource{{Name: "OTHER"}}
 	have.RePublish = &jetstream.RePublish{Source: ">", Destination: "c.>"}
-	changed, got := s.reconcile(&have)
+	changes, got := s.reconcile(&have)
 	want := []string{
 		"storage is Memory, not File", "retention is Interest, not Limits", "discard policy is DiscardOld, not DiscardNew",
 		`subject_transform is "a.>" to "b.>", not none`, `sources is "OTHER", not none`, `republish is to "c.>", not none`,
 	}
-	if diff := cmp.Diff(want, got); diff != "" || changed {
-		t.Errorf("changed %t, differences (-want +got):\n%s", changed, diff)
+	if diff := cmp.Diff(want, got); diff != "" || len(changes) > 0 {
+		t.Errorf("changed %q, differences (-want +got):\n%s", changes, diff)
 	}
+}
+
+// STREAM_MAX_BYTES means that a full stream refuses new events; a foreign stream may drop old ones.
+func TestReconcileDiscardsNew(t *testing.T) {
+	t.Parallel()
+	s := Stream{Manage: true, Replicas: 1, MaxBytes: 2000}
+	s.Explicit.MaxBytes = true
+	have := s.Config()
+	have.Discard, have.MaxBytes = jetstream.DiscardOld, 1000
+	changes, differences := s.reconcile(&have)
+	expect.Equal(t, []string{"STREAM_MAX_BYTES from 1000 bytes to 2000 bytes", "discard policy from DiscardOld to DiscardNew"}, changes, "changes")
+	expect.Equal(t, nil, differences, "differences left")
+	expect.Equal(t, jetstream.DiscardNew, have.Discard, "discard policy")
 }
 
 func TestUsable(t *testing.T) {
