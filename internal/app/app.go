@@ -3,7 +3,6 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -186,11 +185,7 @@ func (a *App) durability() (r telemetry.Readiness) {
 	if !a.serving.Load() {
 		r.Reasons = append(r.Reasons, "starting")
 	}
-	direct := a.publisher.Ready(publish.Event)
-	if state := a.relay.Breaker(); direct == nil && state != "closed" {
-		cause := cmp.Or(a.relay.Blocked(publish.Event), publish.TimedOut)
-		direct = fmt.Errorf("NATS is connected but publishing fails (%s): the breaker is %s", cause, state)
-	}
+	direct := a.relay.NotDirect(publish.Event)
 	room := a.spool.Room(int64(a.config.LargestRecord()))
 	switch {
 	case direct != nil && room != nil:

@@ -206,6 +206,16 @@ func (r *Relay) append(ctx context.Context, m publish.Message, attempted time.Ti
 // Breaker returns the state of the events' breaker: closed, open or half-open.
 func (r *Relay) Breaker() string { return r.breakers[publish.Event].state() }
 
+// NotDirect returns why JetStream isn't asked directly now, even if nothing waits in the spool; nil if
+// it is.
+func (r *Relay) NotDirect(kind publish.Kind) error {
+	err := r.Publisher.Ready(kind)
+	if state := r.breakers[kind].state(); err == nil && state != "closed" {
+		return fmt.Errorf("NATS is connected but publishing fails (%s): the breaker is %s", cmp.Or(r.Blocked(kind), publish.TimedOut), state)
+	}
+	return err
+}
+
 // Blocked returns why delivery of the kind from the spool fails now; "" if it doesn't. While the
 // stream isn't ready, nothing is tried.
 func (r *Relay) Blocked(kind publish.Kind) publish.Cause {
