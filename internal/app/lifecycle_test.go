@@ -189,6 +189,20 @@ func TestFloodIsSampled(t *testing.T) {
 	}
 }
 
+// The line of a delivery that is refused for its time says by how much.
+func TestRefusalHasAge(t *testing.T) {
+	b := start(t)
+	for i, age := range []time.Duration{time.Hour, -time.Hour} {
+		body := flockBodyAt(time.Now().Add(-age), "i", "")
+		b.post("flock", body, flockHeader(t, body))
+		b.await("logged", func() bool { return len(b.lines("signed delivery refused")) > i })
+		line := b.lines("signed delivery refused")[i]
+		if got, err := time.ParseDuration(fmt.Sprint(line["age"])); err != nil || (got-age).Abs() > time.Minute {
+			t.Errorf("age %v, want %s: %v", line["age"], age, line)
+		}
+	}
+}
+
 // A shutdown under load cuts no delivery. The senders keep their connections alive and count a cut
 // connection as a lost delivery, as it would be for Flock.
 func TestShutdownUnderLoad(t *testing.T) {

@@ -158,7 +158,7 @@ func (o *observer) logRefusal(r *ingest.Record) {
 	level, message := severity(r.Err)
 	if entry := sampled(o.refused, level, message, r.Outcome); entry != nil {
 		entry.Write(zap.String("endpoint", r.Endpoint), zap.String("outcome", r.Outcome), zap.Error(r.Err),
-			zap.Bool("quarantined", r.Kept != ""), zap.String("remote", r.Remote), zap.Duration("duration", r.Duration), traced(r))
+			zap.Bool("quarantined", r.Kept != ""), zap.String("remote", r.Remote), zap.Duration("duration", r.Duration), aged(r), traced(r))
 	}
 }
 
@@ -184,6 +184,14 @@ func observe(stage prometheus.Observer, took time.Duration) {
 	if took > 0 {
 		stage.Observe(took.Seconds())
 	}
+}
+
+// aged returns a log field with how old an authentic delivery was; below zero it came from the future.
+func aged(r *ingest.Record) zap.Field {
+	if r.Claims.Occurred.IsZero() {
+		return zap.Skip()
+	}
+	return zap.Duration("age", r.Received.Sub(r.Claims.Occurred).Round(time.Millisecond))
 }
 
 // traced returns a log field with the trace's id, if there is one.
