@@ -36,6 +36,16 @@ func TestInFlightBytes(t *testing.T) {
 	expect.Equal(t, 2, p.kept.n.Load(), "events kept")
 }
 
+// A head counts while it is coming. Past the budget the answer is the same as for a body.
+func TestHeadIsCharged(t *testing.T) {
+	p := newPublic(t, func(c *Config) { c.MaxInFlightBytes = 4 << 10 }).listen()
+	r := p.dial().write("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nX: " + strings.Repeat("x", 5000)).read()
+	if r.String() != "503 busy" || r.header.Get("Retry-After") == "" || r.header.Get("Content-Type") != "application/problem+json" || !r.closes {
+		t.Errorf("got %s, %v", r, r.header)
+	}
+	expect.Equal(t, 0, p.InFlightBytes(), "bytes still held")
+}
+
 // The canonical form is charged before it is made.
 func TestCanonicalFormIsCharged(t *testing.T) {
 	p := newPublic(t, func(c *Config) { c.MaxInFlightBytes = 64 << 10 }).listen()

@@ -92,17 +92,18 @@ func plainOnTLS(first []byte) ConnRefusal {
 // other it is Malformed.
 var ownAnswers = map[string]ConnRefusal{"417": Expectation, "431": HeadTooLarge, "501": Framing, "505": HTTPVersion}
 
-// answer returns the answer to a refused connection, in the form of net/http's own; "" if the
-// sender couldn't read one.
+// answer returns the answer to a refused connection, in the form of net/http's own, or of the handler's
+// for what it refuses too; "" if the sender couldn't read one.
 func (r ConnRefusal) answer() string {
-	status := "400 Bad Request"
+	status, kind, text := "400 Bad Request", "text/plain; charset=utf-8", r.Remedy()+"\n"
 	switch r {
 	case HeadTooLarge, TooManyHeaders:
 		status = "431 Request Header Fields Too Large"
 	case HeadBusy:
 		status = "503 Service Unavailable\r\nRetry-After: " + retryAfter
+		kind, text = typeProblem[0], string(appendProblem(nil, refusalOf(errBusy)))
 	case HeadTimeout, TLSHandshake:
 		return ""
 	}
-	return "HTTP/1.1 " + status + "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n" + r.Remedy() + "\n"
+	return "HTTP/1.1 " + status + "\r\nContent-Type: " + kind + "\r\nConnection: close\r\n\r\n" + text
 }
