@@ -56,21 +56,16 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 			_ = a.close(context.Background())
 		}
 	}()
-	tracer, err := telemetry.StartTracing(ctx, telemetry.TracingConfig{URL: c.SpansURL(), Version: version, Trust: c.TrustTraceparent, Log: sampled})
+	tracer, err := telemetry.StartTracing(ctx, c.SpansURL(), version, c.TrustTraceparent, sampled)
 	if err != nil {
 		return nil, err
 	}
-	a.onClose(func(ctx context.Context) error {
-		if lost := tracer.Close(ctx); lost != nil {
-			log.Warn("some spans were not exported", zap.Error(lost))
-		}
-		return nil
-	})
+	a.onClose(tracer.Close)
 	if a.publicListener, err = a.listen(ctx, "HTTP_ADDR", c.HTTPAddr); err != nil {
 		return nil, err
 	}
 	errorLog, _ := zap.NewStdLogAt(log, zapcore.DebugLevel) // mostly connections that senders break
-	admin := telemetry.AdminServer(telemetry.AdminConfig{Ready: a.readiness, Metrics: metrics.Registry, Level: logger, PPROF: c.PPROF, Log: errorLog})
+	admin := telemetry.AdminServer(a.readiness, metrics.Registry, logger, c.PPROF, errorLog)
 	if err := a.listenAdmin(ctx, admin); err != nil {
 		return nil, err
 	}

@@ -22,37 +22,28 @@ type Readiness struct {
 	Status  string   `json:"status"`            // in words; [AdminServer] sets it
 }
 
-// AdminConfig is what [AdminServer] needs.
-type AdminConfig struct {
-	Ready   func() Readiness // must not wait
-	Metrics *prometheus.Registry
-	Level   *Logger // its level can be read and changed
-	PPROF   bool    // serve profiles
-	Log     *log.Logger
-}
-
 // AdminServer returns the HTTP server of the admin listener. It bounds the time and size of
-// requests; the listener bounds the number of connections.
-func AdminServer(c AdminConfig) *http.Server {
+// requests; the listener bounds the number of connections. ready must not wait.
+func AdminServer(ready func() Readiness, metrics *prometheus.Registry, logger *Logger, profiles bool, errorLog *log.Logger) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, http.StatusOK, Readiness{Status: "alive"})
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		r, code := c.Ready(), http.StatusOK
+		r, code := ready(), http.StatusOK
 		if r.Status = "ready"; len(r.Reasons) > 0 {
 			r.Status, code = "not ready", http.StatusServiceUnavailable
 		}
 		reply(w, code, r)
 	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(c.Metrics, promhttp.HandlerOpts{ErrorLog: c.Log}))
-	mux.Handle("GET /log/level", c.Level.Level)
-	mux.Handle("PUT /log/level", http.MaxBytesHandler(http.HandlerFunc(c.Level.change), 1<<10))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{ErrorLog: errorLog}))
+	mux.Handle("GET /log/level", logger.Level)
+	mux.Handle("PUT /log/level", http.MaxBytesHandler(http.HandlerFunc(logger.change), 1<<10))
 	server := &http.Server{
-		Handler: localOnly(mux), ErrorLog: c.Log, MaxHeaderBytes: 8 << 10,
+		Handler: localOnly(mux), ErrorLog: errorLog, MaxHeaderBytes: 8 << 10,
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 	}
-	if c.PPROF {
+	if profiles {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

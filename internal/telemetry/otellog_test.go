@@ -15,7 +15,7 @@ import (
 func TestHeadersAreNotLogged(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=50%pw")
 	var log bytes.Buffer
-	tracer, err := StartTracing(t.Context(), TracingConfig{URL: "http://127.0.0.1:1", Log: NewLogger(&log, "json", "debug").Logger})
+	tracer, err := StartTracing(t.Context(), "http://127.0.0.1:1", "", false, NewLogger(&log, "json", "debug").Logger)
 	expect.NoError(t, err)
 	expect.NoError(t, tracer.Close(t.Context()))
 	if text := log.String(); !strings.Contains(text, "escape header value") || strings.Contains(text, "%pw") {
@@ -40,7 +40,7 @@ func TestCollectorAnswerIsNotLogged(t *testing.T) {
 			collector := httptest.NewServer(answer)
 			defer collector.Close()
 			var log bytes.Buffer
-			tracer, err := StartTracing(t.Context(), TracingConfig{URL: collector.URL, Log: NewLogger(&log, "json", "debug").Logger})
+			tracer, err := StartTracing(t.Context(), collector.URL, "", false, NewLogger(&log, "json", "debug").Logger)
 			expect.NoError(t, err)
 			tracer.Receive(httptest.NewRequest(http.MethodPost, "/", nil), "flock").End("", false)
 			expect.NoError(t, tracer.Close(t.Context()))

@@ -11,6 +11,7 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+	"go.uber.org/zap"
 )
 
 // TraceParent and TraceState are W3C's names of a trace's context, in lower case as in CloudEvents'
@@ -27,6 +28,7 @@ type Tracer struct {
 	provider *sdk.TracerProvider
 	tracer   trace.Tracer
 	trust    bool // continue the traces of senders
+	log      *zap.Logger
 }
 
 // Span is one step of a delivery.

@@ -18,42 +18,37 @@ import (
 	"go.uber.org/zap"
 )
 
-// TracingConfig configures [StartTracing]. OpenTelemetry's SDK reads more variables itself: headers
-// and certificates for the collector, the sampler, batches, resource attributes.
-type TracingConfig struct {
-	URL     string // where spans go; "": no tracing
-	Version string
-	Trust   bool        // continue the traces of senders
-	Log     *zap.Logger // receives the SDK's warnings; sampled
-}
-
-// StartTracing returns a tracer that exports spans by OTLP over HTTP; without a URL it returns nil.
+// StartTracing returns a tracer that exports spans to a URL by OTLP over HTTP; without a URL it
+// returns nil. With trust it continues the traces of senders. OpenTelemetry's SDK reads more
+// variables itself: headers and certificates for the collector, the sampler, batches, resource
+// attributes. Its warnings go to log, which must be sampled.
+//
 // A collector that is away or slow delays no delivery: spans wait in a bounded queue, and those
 // that don't fit are dropped.
-func StartTracing(ctx context.Context, c TracingConfig) (*Tracer, error) {
-	if c.URL == "" {
+func StartTracing(ctx context.Context, url, version string, trust bool, log *zap.Logger) (*Tracer, error) {
+	if url == "" {
 		return nil, nil //nolint:nilnil // a nil tracer records nothing
 	}
-	logOTel(c.Log)
-	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(c.URL))
+	logOTel(log)
+	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(url))
 	if err != nil {
 		return nil, fmt.Errorf("starting tracing: %w", err)
 	}
 	about, err := resource.New(ctx,
-		resource.WithAttributes(semconv.ServiceName("webhook-bridge"), semconv.ServiceVersion(c.Version)),
+		resource.WithAttributes(semconv.ServiceName("webhook-bridge"), semconv.ServiceVersion(version)),
 		resource.WithTelemetrySDK(), resource.WithHost(), resource.WithFromEnv())
 	if err != nil { // the attributes that could be read are there
-		c.Log.Warn("not all of OTEL_RESOURCE_ATTRIBUTES could be read", zap.Error(err))
+		log.Warn("not all of OTEL_RESOURCE_ATTRIBUTES could be read", zap.Error(err))
 	}
-	provider := sdk.NewTracerProvider(sdk.WithBatcher(&reportedExporter{SpanExporter: exporter, log: c.Log}), sdk.WithResource(about))
-	return &Tracer{provider, provider.Tracer("github.com/ade15e70/webhook-bridge"), c.Trust}, nil
+	provider := sdk.NewTracerProvider(sdk.WithBatcher(&reportedExporter{SpanExporter: exporter, log: log}), sdk.WithResource(about))
+	return &Tracer{provider, provider.Tracer("github.com/ade15e70/webhook-bridge"), trust, log}, nil
 }
 
 // lastExportTimeout bounds the export of the last spans, so that a collector that is away doesn't
 // delay a shutdown.
 const lastExportTimeout = 2 * time.Second
 
-// Close exports the remaining spans.
+// Close exports the remaining spans, and logs if they can't be.
 func (t *Tracer) Close(ctx context.Context) error {
 	if t == nil {
 		return nil
@@ -61,7 +56,7 @@ func (t *Tracer) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lastExportTimeout)
 	defer cancel()
 	if err := t.provider.Shutdown(ctx); err != nil {
-		return fmt.Errorf("exporting the last spans: %w", err)
+		t.log.Warn("some spans were not exported", zap.Error(err))
 	}
 	return nil
 }
