@@ -172,15 +172,15 @@ func (p *poster) forwardDurable(ctx context.Context) error {
 		is := found.CachedInfo().Config
 		subjects := strings.Fields(strings.Join(append(is.FilterSubjects, is.FilterSubject), " "))
 		if !p.since.IsZero() || !slices.Equal(subjects, p.subjects) {
-			return usagef("--durable: consumer %s of stream %s exists, with the subjects %q, and continues where it was: leave out --since and give the same SUBJECT, "+
-				"or give another name, or run `nats consumer rm %s %s`", name, p.cfg.StreamName, subjects, p.cfg.StreamName, name)
+			return usagef("--durable: consumer %s of stream %s exists, for %s, and continues where it was: leave out --since and give the same SUBJECT, "+
+				"or give another name, or run `nats consumer rm %s %s`", name, p.cfg.StreamName, cmp.Or(inWords(subjects, "and"), "every subject"), p.cfg.StreamName, name)
 		}
 	}
 	if p.since.IsZero() {
 		p.since = time.Now()
 	}
 	p.say("forwarding stream %s as consumer %s, until Ctrl-C", p.cfg.StreamName, name)
-	return consumer.Run(ctx, skipping{p.js, p}, consumer.Options{
+	err = consumer.Run(ctx, skipping{p.js, p}, consumer.Options{
 		Durable: name, Stream: p.cfg.StreamName, SubjectPrefix: p.cfg.SubjectPrefix, Filters: p.subjects, Since: p.since,
 		Concurrency: p.concurrency,
 		AckWait:     15 * time.Second, // until the events of a killed forwarder are posted again
@@ -193,6 +193,10 @@ func (p *poster) forwardDurable(ctx context.Context) error {
 		}
 		return p.deliver(ctx, m.Subject, m.Event.ID, m.Payload)
 	})
+	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
+		return fmt.Errorf("consumer %s of stream %s was deleted, and its position with it: run the command again, with --since for the events that it lacks", name, p.cfg.StreamName)
+	}
+	return err
 }
 
 // skipping is JetStream for [consumer.Run]. The library makes a dead letter only of a message that is
