@@ -119,9 +119,11 @@ async function handle(w: Worker, raw: JsMsg, m: Message, stopping: AbortSignal):
 export async function bury(w: Pick<Worker, 'js' | 'subjectPrefix' | 'deadStream'>, raw: JsMsg, m: Message, why: Error): Promise<void> {
   const prefix = `${w.subjectPrefix}-dead.${m.durable}.`
   if (m.subject.startsWith(prefix)) return // it is a dead letter of this durable, which would get the new one too
+  const reason = JSON.stringify(why.message).slice(1, -1) // what a header can hold
+    .replace(/[^ -~]/g, (c) => '\\u' + c.charCodeAt(0).toString(16).padStart(4, '0'))
   const dead = headers()
   for (const [name, value] of Object.entries({
-    'Content-Type': raw.headers?.get('Content-Type') ?? '', 'Dead-Reason': why.message.replace(/[^\x20-\x7e]/g, '?').slice(0, 500),
+    'Content-Type': raw.headers?.get('Content-Type') ?? '', 'Dead-Reason': reason.slice(0, 500),
     'Dead-Attempts': m.attempt, 'Dead-Durable': m.durable, 'Dead-Stream': m.stream, 'Dead-Subject': m.subject,
     'Dead-Sequence': m.sequence, 'Dead-Time': new Date().toISOString(),
   })) dead.set(name, String(value))
