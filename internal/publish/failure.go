@@ -86,6 +86,7 @@ var codes = map[jetstream.ErrorCode]Cause{
 	10002: NoStorage, // the account's limits are reached
 	10008: NoStream,  // the cluster is not available
 	10023: NoStorage, // insufficient resources
+	10027: NoStorage, // the account may have no more streams
 	10039: NoStream,  // JetStream is not enabled for the account
 	10047: NoStorage, // the server's storage is used up
 	10054: TooLarge,  // larger than the stream's max_msg_size

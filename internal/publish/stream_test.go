@@ -120,6 +120,17 @@ func TestReconcileDiscardsNew(t *testing.T) {
 	expect.Equal(t, jetstream.DiscardNew, have.Discard, "discard policy")
 }
 
+// A size of the stream is reserved when it is created, so it can exceed what the account may store.
+func TestExplainLimits(t *testing.T) {
+	t.Parallel()
+	for _, code := range []jetstream.ErrorCode{10002, 10027, 10047} {
+		got := Stream{Name: "S"}.explain(&jetstream.APIError{ErrorCode: code}).Error()
+		if !strings.HasPrefix(got, "stream S: JetStream has no room for it: raise the account's or the server's limits, or lower STREAM_MAX_BYTES or QUARANTINE_MAX_BYTES: nats: ") {
+			t.Errorf("explain(%d) = %s", code, got)
+		}
+	}
+}
+
 func TestUsable(t *testing.T) {
 	t.Parallel()
 	s := Stream{Name: "S", Prefix: "w", Endpoints: []string{"flock", "frigade"}}
