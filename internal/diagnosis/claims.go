@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
@@ -136,13 +137,13 @@ func offset(received, occurred time.Time) string {
 // unsigned names the body's members that the signature doesn't cover.
 func (d *diagnoser) unsigned(scheme string) string {
 	s, _ := d.endpoint.Provider.Scheme(scheme)
-	all, _ := verify.ParseObject(d.body.text) // no error: it is verified
 	var names []string
-	for _, m := range all {
-		if s.Members != nil && !slices.Contains(s.Members, m.Name) {
-			names = append(names, m.Name)
+	c := stringify.Cursor{Text: d.body.text}
+	c.Object(func(name []byte) {
+		if s.Members != nil && !slices.Contains(s.Members, string(name)) {
+			names = append(names, string(name))
 		}
-	}
+	})
 	if names == nil {
 		return "nothing"
 	}

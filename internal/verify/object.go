@@ -11,57 +11,40 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 )
 
-// Object is a JSON object whose members keep their order and their text.
-type Object []Member
-
-// Member is one member of an Object.
-type Member struct {
-	Name  string
-	Value stringify.Text
+// checkObject returns an error if the text isn't one JSON object.
+func checkObject(text []byte) error {
+	switch c, err := stringify.CheckAsSent(text); {
+	case err != nil:
+		return fmt.Errorf("not a JSON object: %w", err)
+	case !c.Text().IsObject():
+		return errors.New("not a JSON object")
+	}
+	return nil
 }
 
-// ParseObject reads one JSON object.
-func ParseObject(text []byte) (o Object, err error) {
-	if _, err := stringify.Check(text); err != nil {
-		return nil, fmt.Errorf("not a JSON object: %w", err)
-	}
-	c := stringify.Cursor{Text: text}
-	all := c.Object(func(name []byte) {
-		o = append(o, Member{string(name), c.Value()})
-	})
-	if !all.IsObject() {
-		return nil, errors.New("not a JSON object")
-	}
-	return o, nil
-}
-
-// Set returns the object with the value at a path such as data.id. It changes o, and makes the
-// objects on the way; a new member goes to the end.
-func (o Object) Set(path string, value []byte) Object {
+// Set returns a JSON object with the value at a path such as data.id. It makes the objects on the
+// way; a new member goes to the end.
+func Set(object stringify.Text, path string, value []byte) []byte {
 	name, rest, isDeeper := strings.Cut(path, ".")
-	i := slices.IndexFunc(o, func(m Member) bool { return m.Name == name })
-	if i < 0 {
-		i = len(o)
-		o = append(o, Member{Name: name})
-	}
-	if isDeeper {
-		inner, _ := ParseObject(o[i].Value) // nil: it is missing, or no object
-		value = inner.Set(rest, value).Text()
-	}
-	o[i].Value = value
-	return o
-}
-
-// Text returns the object as JSON.
-func (o Object) Text() []byte {
-	text := []byte{'{'}
-	for i, m := range o {
-		if i > 0 {
-			text = append(text, ',')
+	var members [][]byte
+	isThere := false
+	add := func(member string, text stringify.Text) {
+		if member == name {
+			isThere = true
+			if !isDeeper {
+				text = value
+			} else {
+				text = Set(text, rest, value)
+			}
 		}
-		text = append(append(append(text, Quoted(m.Name)...), ':'), m.Value...)
+		members = append(members, append(append(Quoted(member), ':'), text...))
 	}
-	return append(text, '}')
+	c := stringify.Cursor{Text: object}
+	c.Object(func(member []byte) { add(string(member), c.Value()) })
+	if !isThere {
+		add(name, nil)
+	}
+	return slices.Concat([]byte{'{'}, bytes.Join(members, []byte{','}), []byte{'}'})
 }
 
 // Quoted returns text as a JSON string.

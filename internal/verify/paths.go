@@ -31,67 +31,52 @@ var kinds = [256]Kinds{'{': Composite, '[': Array, '"': String, 'n': Null, 't': 
 // Paths are places in a body, such as data.id, each with the kinds of values that the vendor
 // documents. One walk through a body finds all their values.
 type Paths struct {
-	root node
-	all  []documented
+	all []place
+	top []int // numbers of the body's members
 }
 
-type documented struct {
-	path   string
-	mayBe  Kinds
-	parent int // number of the object that holds it; -1: not in the Paths
-}
-
-// node is one name of a path.
-type node struct {
-	name     string
-	number   int // of the path that ends here; -1: none
-	children []*node
+type place struct {
+	path, name string // name is the last one of the path
+	mayBe      Kinds
+	parent     int   // its number; -1: the body
+	members    []int // their numbers
 }
 
 // Add adds a path, unless it is there, and returns its number, from 0 on. If the path of the object
 // that holds it is to be added too, it must come first.
 func (p *Paths) Add(path string, mayBe Kinds) int {
-	at, parent := &p.root, -1
-	for name := range strings.SplitSeq(path, ".") {
-		if at != &p.root {
-			parent = at.number
-		}
-		i := slices.IndexFunc(at.children, func(n *node) bool { return n.name == name })
-		if i < 0 {
-			i = len(at.children)
-			at.children = append(at.children, &node{name: name, number: -1})
-		}
-		at = at.children[i]
+	if i := slices.IndexFunc(p.all, func(is place) bool { return is.path == path }); i >= 0 {
+		return i
 	}
-	if at.number < 0 {
-		at.number = len(p.all)
-		p.all = append(p.all, documented{path, mayBe, parent})
+	parent, siblings, name := -1, &p.top, path
+	if dot := strings.LastIndexByte(path, '.'); dot >= 0 {
+		parent, name = p.Add(path[:dot], Any), path[dot+1:]
+		siblings = &p.all[parent].members
 	}
-	return at.number
+	number := len(p.all)
+	*siblings = append(*siblings, number)
+	p.all = append(p.all, place{path: path, name: name, mayBe: mayBe, parent: parent})
+	return number
 }
 
 // Values returns the values in a body by the paths' numbers; nil: there is none.
 func (p *Paths) Values(body stringify.Text) []stringify.Text {
 	values := make([]stringify.Text, len(p.all))
-	p.root.read(&stringify.Cursor{Text: body}, values)
+	p.read(&stringify.Cursor{Text: body}, p.top, values)
 	return values
 }
 
-// read reads the value at the cursor.
-func (n *node) read(c *stringify.Cursor, values []stringify.Text) stringify.Text {
-	if len(n.children) == 0 {
+// read reads the value at the cursor, of which those members are wanted.
+func (p *Paths) read(c *stringify.Cursor, members []int, values []stringify.Text) stringify.Text {
+	if len(members) == 0 {
 		return c.Value()
 	}
 	return c.Object(func(name []byte) {
-		for _, child := range n.children {
-			if string(name) != child.name {
-				continue
+		for _, i := range members {
+			if m := &p.all[i]; string(name) == m.name {
+				values[i] = p.read(c, m.members, values)
+				return
 			}
-			value := child.read(c, values)
-			if child.number >= 0 {
-				values[child.number] = value
-			}
-			return
 		}
 	})
 }

@@ -32,8 +32,7 @@ func (p *Provider) NewBody(event string, data []byte, id string) ([]byte, error)
 
 // Renew returns the body with its times set to t.
 func (p *Provider) Renew(body []byte, t time.Time) ([]byte, error) {
-	o, err := ParseObject(body)
-	if err != nil {
+	if err := checkObject(body); err != nil {
 		return nil, fmt.Errorf("dating delivery: %w", err)
 	}
 	written := []byte(p.Unit.Format(t))
@@ -42,12 +41,12 @@ func (p *Provider) Renew(body []byte, t time.Time) ([]byte, error) {
 	}
 	for i, path := range p.Times {
 		var times Paths
-		times.Add(path, Any)
-		if i == 0 || times.Values(body)[0] != nil {
-			o = o.Set(path, written)
+		at := times.Add(path, Any)
+		if i == 0 || times.Values(body)[at] != nil {
+			body = Set(body, path, written)
 		}
 	}
-	return o.Text(), nil
+	return body, nil
 }
 
 // Signing is a delivery to sign.
@@ -83,9 +82,8 @@ func (p *Provider) Sign(d Signing) (http.Header, error) {
 
 // Tamper returns the body with its data changed, so that no signature over it is valid.
 func Tamper(body []byte) ([]byte, error) {
-	o, err := ParseObject(body)
-	if err != nil {
+	if err := checkObject(body); err != nil {
 		return nil, fmt.Errorf("tampering with delivery: %w", err)
 	}
-	return o.Set("data.tampered", []byte("true")).Text(), nil
+	return Set(body, "data.tampered", []byte("true")), nil
 }

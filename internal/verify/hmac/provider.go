@@ -166,14 +166,13 @@ func (s *scheme) compose(event, id string, data stringify.Text) []byte {
 	if data == nil {
 		data = stringify.Text(s.Samples[0])
 	}
-	o, _ := verify.ParseObject(data) // no error: NewBody has checked it
 	if s.events[0].kind == member {
-		o = o.Set(s.events[0].text, verify.Quoted(event))
+		data = verify.Set(data, s.events[0].text, verify.Quoted(event))
 	}
 	if len(s.ids) > 0 && s.ids[0].kind == member {
-		o = o.Set(s.ids[0].text, verify.Quoted("evt_"+id))
+		data = verify.Set(data, s.ids[0].text, verify.Quoted("evt_"+id))
 	}
-	return o.Text()
+	return data
 }
 
 // sign returns the headers of a delivery.
