@@ -99,7 +99,8 @@ var people = []struct {
 	person, id int
 }{{"invitee", invitee, inviteeID}, {"referrer", referrer, referrerID}}
 
-func read(r verify.Request, c verify.Claims, m, sent []stringify.Text) (verify.Claims, error) {
+func read(r verify.Request, c verify.Claims, sent []stringify.Text) (verify.Claims, error) {
+	m := r.Values
 	c.Drift = paths.Drift(m)
 	c.Name, c.Entity, c.EntityID = verify.TextOf(m[name]), verify.TextOf(sent[entity]), verify.TextOf(sent[entityID])
 	for _, of := range people {

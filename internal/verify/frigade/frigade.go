@@ -126,7 +126,8 @@ func drift(m []stringify.Text) string {
 	return drifted
 }
 
-func read(r verify.Request, c verify.Claims, m, sent []stringify.Text) (verify.Claims, error) {
+func read(r verify.Request, c verify.Claims, sent []stringify.Text) (verify.Claims, error) {
+	m := r.Values
 	c.Drift = drift(m)
 	c.Name, c.EntityID = verify.TextOf(m[kind]), verify.TextOf(sent[id])
 	c.UserID = cmp.Or(verify.TextOf(sent[foreignUserID]), verify.TextOf(sent[userID]))

@@ -19,55 +19,40 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// delivery is a delivery that is being verified.
-type delivery struct {
-	*scheme
-	r      *verify.Request
-	values []stringify.Text // at the paths; nil: not read yet
-}
-
-// at returns the value at a place; "" if there is none, or if its header occurs more than once.
-func (d *delivery) at(p part) string {
-	if p.kind == header {
-		if values := d.r.Header[p.text]; len(values) == 1 {
+// value returns the value of a part or at a place; "" if there is none, or if its header occurs more
+// than once.
+func (s *scheme) value(r *verify.Request, p part) string {
+	switch p.kind {
+	case literal:
+		return p.text
+	case body:
+		return string(r.Raw)
+	case timestamp:
+		return s.value(r, s.time)
+	case header:
+		if values := r.Header[p.text]; len(values) == 1 {
 			return values[0]
 		}
 		return ""
+	case member:
+		return verify.TextOf(r.Values[p.path])
 	}
-	if d.values == nil {
-		d.values = d.Paths.Values(d.r.Body)
-	}
-	return verify.TextOf(d.values[p.path])
-}
-
-// stamp returns the delivery's time as it was sent; "" if there is none.
-func (d *delivery) stamp() string {
-	if d.time == (part{}) {
-		return d.r.Stamp
-	}
-	return d.at(d.time)
+	return r.Stamp
 }
 
 // signedText returns the signed text, in parts. A value that is missing or occurs twice counts as a
 // missing signature.
 func (s *scheme) signedText(r verify.Request) ([][]byte, error) {
-	d := delivery{scheme: s, r: &r}
 	text := make([][]byte, 0, len(s.signed))
 	for _, p := range s.signed {
-		value := p.text
-		switch p.kind {
-		case body:
-			text = append(text, r.Raw)
-			continue
-		case header:
-			value = d.at(p)
-		case timestamp:
-			value = d.stamp()
+		value := r.Raw
+		if p.kind != body {
+			value = []byte(s.value(&r, p))
 		}
-		if value == "" {
+		if len(value) == 0 {
 			return nil, verify.NoSignature
 		}
-		text = append(text, []byte(value))
+		text = append(text, value)
 	}
 	return text, nil
 }
@@ -96,16 +81,15 @@ func (s *scheme) isDateTime(text []byte) bool {
 }
 
 // read reads the claims of an authentic delivery.
-func (s *scheme) read(r verify.Request, c verify.Claims, m, _ []stringify.Text) (verify.Claims, error) {
-	d := delivery{s, &r, m}
+func (s *scheme) read(r verify.Request, c verify.Claims, _ []stringify.Text) (verify.Claims, error) {
 	if s.isAmbiguous(c.SignedText) {
 		return c, fmt.Errorf("%w: the signed text could be split in two ways, because a value in SIGNED contains the text behind it, or the time is invalid", verify.Contradiction)
 	}
-	c.IDText = d.idText(c.SignedText)
-	c.UserID, c.Name = d.first(s.users), d.first(s.events)
+	c.IDText = s.idText(&r, c.SignedText)
+	c.UserID, c.Name = s.first(&r, s.users), s.first(&r, s.events)
 	isTimed := true
 	if !s.Timeless {
-		c.Occurred, c.Time, isTimed = s.Unit.Parse([]byte(d.stamp()))
+		c.Occurred, c.Time, isTimed = s.Unit.Parse([]byte(s.value(&r, s.time)))
 	}
 	switch {
 	case c.Name == "":
@@ -118,12 +102,12 @@ func (s *scheme) read(r verify.Request, c verify.Claims, m, _ []stringify.Text) 
 
 // idText returns the text for the event's id: the vendor's id if that is signed; else the signed
 // text without the time, which differs between attempts.
-func (d *delivery) idText(signed [][]byte) (text [][]byte) {
-	if id := d.first(d.ids); id != "" {
+func (s *scheme) idText(r *verify.Request, signed [][]byte) (text [][]byte) {
+	if id := s.first(r, s.ids); id != "" {
 		return [][]byte{[]byte(id)}
 	}
 	for i, part := range signed {
-		if d.signed[i].kind != timestamp {
+		if s.signed[i].kind != timestamp {
 			text = append(text, part)
 		}
 	}
@@ -132,9 +116,9 @@ func (d *delivery) idText(signed [][]byte) (text [][]byte) {
 
 // first returns the value at the first place that the delivery has. A header that occurs more than
 // once has none, and no later place counts instead.
-func (d *delivery) first(places []part) string {
+func (s *scheme) first(r *verify.Request, places []part) string {
 	for _, p := range places {
-		if text := d.at(p); text != "" || p.kind == header && len(d.r.Header[p.text]) > 1 {
+		if text := s.value(r, p); text != "" || p.kind == header && len(r.Header[p.text]) > 1 {
 			return text
 		}
 	}
@@ -144,20 +128,12 @@ func (d *delivery) first(places []part) string {
 // explain lists the parts of the signed text with their lengths, and those that are missing or occur
 // more than once. It never shows a part itself.
 func (s *scheme) explain(r verify.Request) (parts, missing []string) {
-	_, _ = s.MACs(&r, nil) // sets the time in the signature's header
-	d := delivery{scheme: s, r: &r}
+	_, _ = s.MACs(&r, nil) // sets the values, and the time in the signature's header
 	for _, p := range s.signed {
-		name, value := p.text, ""
-		switch p.kind {
-		case literal:
+		if p.kind == literal {
 			continue
-		case body:
-			name, value = "the body", string(r.Raw)
-		case header:
-			value = d.at(p)
-		case timestamp:
-			name, value = cmp.Or(s.time.text, "the timestamp in "+s.Header), d.stamp()
 		}
+		name, value := cmp.Or(p.text, s.time.text, "the timestamp in "+s.Header), s.value(&r, p)
 		parts = append(parts, fmt.Sprintf("%s has %d bytes", name, len(value)))
 		if value == "" {
 			missing = append(missing, name)

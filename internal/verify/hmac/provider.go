@@ -67,7 +67,7 @@ func override(base, set verify.Settings) verify.Settings {
 type scheme struct {
 	*verify.Provider
 	signed []part
-	time   part   // the place of the time; zero: it is in the signature header, or there is none
+	time   part   // the place of the time; zero: it is the signature header's, or there is none
 	events []part // the event's name
 	ids    []part // the event's id; only signed ones
 	users  []part
@@ -191,7 +191,7 @@ func (s *scheme) sign(d verify.Signing) http.Header {
 		h.Set(s.time.text, stamp)
 	}
 	parsed, _ := s.Parse(nil, d.Body) // nil: it isn't JSON
-	text, err := s.signedText(verify.Request{Header: h, Raw: d.Body, Body: parsed, Stamp: stamp})
+	text, err := s.signedText(verify.Request{Header: h, Raw: d.Body, Values: s.Paths.Values(parsed), Stamp: stamp})
 	if err != nil { // a value is empty: no vendor could sign it
 		text = nil
 	}

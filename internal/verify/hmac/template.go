@@ -27,7 +27,7 @@ const (
 // part is one part of a template, or the place of a value: a header or a member.
 type part struct {
 	kind     kind
-	text     string // a literal, a header's name in canonical case, a member's path, hex or base64
+	text     string // a literal, a header's name in canonical case, a member's path, hex or base64; the body's name
 	path     int    // number of a member's path
 	position int    // of its first character, from 1
 }
@@ -65,7 +65,7 @@ func placeholder(name string) (p part, err error) {
 		p.kind = header
 		p.text, err = headerName(of)
 	case name == "body":
-		p.kind = body
+		p.kind, p.text = body, "the body"
 	case name == "timestamp":
 		p.kind = timestamp
 	case name == "hex", name == "base64":
