@@ -1,6 +1,7 @@
 package event
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -72,21 +73,12 @@ const (
 	anObject = "an object"
 )
 
+// kinds has the kind of a value by its first byte. A value with any other first byte is a number.
+var kinds = [256]string{'{': anObject, '[': anArray, '"': aString, 'n': aNull, 't': aBoolean, 'f': aBoolean}
+
 func kindOf(value json.RawMessage) string {
 	if len(value) == 0 {
 		return missing
 	}
-	switch value[0] {
-	case '{':
-		return anObject
-	case '[':
-		return anArray
-	case '"':
-		return aString
-	case 'n':
-		return aNull
-	case 't', 'f':
-		return aBoolean
-	}
-	return aNumber
+	return cmp.Or(kinds[value[0]], aNumber)
 }

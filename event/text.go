@@ -1,20 +1,15 @@
 package event
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+)
 
 // allowed reports whether CloudEvents' String type may hold the character: no controls, no
 // noncharacters, no surrogates (CloudEvents 1.0.2, Type System). A Go string holds a surrogate only
 // as invalid UTF-8.
 func allowed(c rune) bool {
-	switch {
-	case ' ' <= c && c <= '~':
-		return true
-	case c < 0x20, 0x7f <= c && c < 0xa0:
-		return false
-	case 0xfdd0 <= c && c <= 0xfdef, c&0xfffe == 0xfffe:
-		return false
-	}
-	return true
+	return ' ' <= c && c <= '~' || !unicode.In(c, unicode.Cc, unicode.Noncharacter_Code_Point)
 }
 
 // clean replaces forbidden characters by _.
