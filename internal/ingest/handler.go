@@ -263,7 +263,7 @@ func (d *delivery) parse(p *verify.Provider, body []byte) (stringify.Text, error
 	if isCopy && !d.held.take(len(inner)) {
 		return nil, errBusy
 	}
-	checked, err := p.Check(inner)
+	checked, err := stringify.Check(inner, p.AsSent)
 	if err != nil {
 		return nil, err
 	}

@@ -72,7 +72,7 @@ func TestSize(t *testing.T) {
 		texts = append(texts, input{number, []byte("[ " + number + "]")})
 	}
 	for _, in := range texts {
-		c, err := Check(in.text)
+		c, err := Check(in.text, false)
 		if err != nil {
 			t.Errorf("%s: %v", in.name, err)
 			continue

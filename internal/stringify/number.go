@@ -116,9 +116,15 @@ var fives = sync.OnceValue(func() []*big.Int {
 	return powers
 })
 
-// integers holds a few triples of integers for reuse. Without them a body of such numbers would
-// take 200 times its length.
+// integers holds triples of integers for reuse. Without them a body of such numbers would take 200
+// times its length.
 var integers = make(chan *[3]big.Int, 16)
+
+func init() {
+	for range cap(integers) {
+		integers <- new([3]big.Int)
+	}
+}
 
 // nearest returns the double nearest to digits · 10^exp.
 func nearest(digits []byte, exp int) float64 {
@@ -126,18 +132,8 @@ func nearest(digits []byte, exp int) float64 {
 		digits = append(digits[:maxDigits], '1')
 		exp += more - 1
 	}
-	var room *[3]big.Int
-	select {
-	case room = <-integers:
-	default:
-		room = new([3]big.Int)
-	}
-	defer func() {
-		select {
-		case integers <- room:
-		default:
-		}
-	}()
+	room := <-integers
+	defer func() { integers <- room }()
 	num, q, rest := &room[0], &room[1], &room[2]
 	if n, err := strconv.ParseUint(string(digits), 10, 64); err == nil { // takes less memory
 		num.SetUint64(n)

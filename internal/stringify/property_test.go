@@ -108,14 +108,14 @@ func checkParse(t *testing.T, src []byte) {
 	}
 }
 
-// checkCompact compares CheckAsSent's text with encoding/json, and reads the result with a Cursor.
+// checkCompact compares the text as it was sent with encoding/json, and reads the result with a Cursor.
 func checkCompact(t *testing.T, src []byte) {
 	t.Helper()
 	var want bytes.Buffer
 	if err := json.Compact(&want, src); err != nil {
 		return // nested too deep for it
 	}
-	c, err := CheckAsSent(src)
+	c, err := Check(src, true)
 	expect.NoError(t, err)
 	size, got := c.Size(), c.Text()
 	if !bytes.Equal(got, want.Bytes()) || size == 0 && &got[0] != &src[0] || size > 0 && size < len(got) {
@@ -153,7 +153,7 @@ func checkCanonical(t *testing.T, src []byte, got Text) {
 	if bound := len(src)*22/5 + 5; len(got) > bound { // 1e20, the worst, is 22 bytes for 5
 		t.Errorf("Parse(%q) has %d bytes, more than %d", src, len(got), bound)
 	}
-	if c, err := Check(src); err != nil || c.Size() > 0 && c.Size() < len(got) {
+	if c, err := Check(src, false); err != nil || c.Size() > 0 && c.Size() < len(got) {
 		t.Errorf("Parse(%q) has %d bytes, %d were announced, %v", src, len(got), c.Size(), err)
 	}
 	again, err := Parse(got)

@@ -50,15 +50,16 @@ func (s *scanner) value(i, depth int) (end int, err error) {
 		return s.container(i, depth+1)
 	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
 		return s.number(i)
-	case 't':
-		return s.literal(i, "true")
-	case 'f':
-		return s.literal(i, "false")
-	case 'n':
-		return s.literal(i, "null")
+	}
+	for _, word := range literals {
+		if bytes.HasPrefix(s.src[i:], word) {
+			return i + len(word), nil
+		}
 	}
 	return i, ErrSyntax
 }
+
+var literals = [][]byte{[]byte("true"), []byte("false"), []byte("null")}
 
 // container scans an object or an array.
 func (s *scanner) container(i, depth int) (end int, err error) {
@@ -254,13 +255,6 @@ func skipDigits(src []byte, i int) (end int, ok bool) {
 		i++
 	}
 	return i, i > from
-}
-
-func (s *scanner) literal(i int, word string) (end int, err error) {
-	if !bytes.HasPrefix(s.src[i:], []byte(word)) {
-		return i, ErrSyntax
-	}
-	return i + len(word), nil
 }
 
 // at returns the byte at i; 0 at the end, which is no valid byte.

@@ -36,7 +36,7 @@ var (
 // Parse returns the canonical form of the JSON value in src. If src is clearly canonical, the result
 // is src itself and no copy. The error wraps one of those above and has the offset; it never quotes src.
 func Parse(src []byte) (Text, error) {
-	c, err := Check(src)
+	c, err := Check(src, false)
 	if err != nil {
 		return nil, err
 	}
@@ -44,14 +44,15 @@ func Parse(src []byte) (Text, error) {
 }
 
 // Check is the first half of [Parse]: it validates the text. [Checked.Size] is the memory that the
-// second half needs.
-func Check(src []byte) (Checked, error) {
+// second half needs. If asSent is set, the result's text is the value as it was written, without white
+// space between tokens: numbers, escapes and the order of members stay.
+func Check(src []byte, asSent bool) (Checked, error) {
 	if !utf8.Valid(src) {
 		return Checked{}, ErrUTF8
 	}
 	s := scanners.Get().(*scanner)
 	defer s.reset()
-	s.src, s.canonical = src, true
+	s.src, s.asSent, s.canonical = src, asSent, true
 	if end, err := s.document(); err != nil {
 		return Checked{}, fmt.Errorf("%w (at byte %d of %d)", err, end, len(src))
 	}
@@ -72,22 +73,14 @@ func (s *scanner) reset() {
 	}
 }
 
-// CheckAsSent is like [Check], but the result's text is the value as it was written, without white
-// space between tokens: numbers, escapes and the order of members stay.
-func CheckAsSent(src []byte) (Checked, error) {
-	c, err := Check(src)
-	c.asSent = true
-	return c, err
-}
-
 // Checked is a validated JSON value.
 type Checked struct {
 	src        []byte
+	asSent     bool
 	canonical  bool // while scanning: so are all strings and numbers so far
 	spaced     bool // there is white space between tokens or around the value
 	misordered bool // an object's members aren't in canonical order
 	growth     int  // how much longer the canonical form may be; see scanner.number
-	asSent     bool
 }
 
 // Size returns how many bytes [Checked.Text] allocates: 0 if the text is src itself, else an upper
@@ -102,7 +95,7 @@ func (c Checked) Size() int {
 	return len(c.src) + c.growth
 }
 
-// Text returns the canonical form; or the value as it was written, after CheckAsSent.
+// Text returns the canonical form, or the value as it was written.
 func (c Checked) Text() Text {
 	size := c.Size()
 	if size == 0 {

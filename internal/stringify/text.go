@@ -6,9 +6,8 @@ import (
 	"unicode/utf16"
 )
 
-// Text is a valid JSON value: in canonical form if it is of [Parse], as it was sent if it is of
-// [CheckAsSent]. A nil Text is a missing member. Two values are equal if and only if their canonical
-// forms are.
+// Text is a valid JSON value, in canonical form or as it was sent. A nil Text is a missing member. Two
+// values are equal if and only if their canonical forms are.
 type Text []byte
 
 // IsObject reports whether the value is an object.

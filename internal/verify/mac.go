@@ -57,7 +57,7 @@ func (p *Provider) authenticate(r *Request) (Claims, error) {
 	if c, err = p.findScheme(r, macs, r.Raw, p.Paths.Values(r.Raw)); err != nil {
 		return c, err
 	}
-	checked, err := stringify.CheckAsSent(r.Raw) // no error: it has a canonical form
+	checked, err := stringify.Check(r.Raw, true) // no error: it has a canonical form
 	c.Body, c.AsSent = checked.Text(), true
 	return c, err
 }

@@ -13,7 +13,7 @@ import (
 
 // checkObject returns an error if the text isn't one JSON object.
 func checkObject(text []byte) error {
-	switch c, err := stringify.CheckAsSent(text); {
+	switch c, err := stringify.Check(text, true); {
 	case err != nil:
 		return fmt.Errorf("not a JSON object: %w", err)
 	case !c.Text().IsObject():

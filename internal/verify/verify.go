@@ -154,22 +154,14 @@ func (p *Provider) JSON(h http.Header, body []byte) ([]byte, error) {
 	return []byte(members.Get("payload")), nil
 }
 
-// Check validates the JSON of a body. The result's text is the canonical form or, if the vendor
-// signs the bytes that it sends, the JSON as it came, without white space between tokens.
-func (p *Provider) Check(body []byte) (stringify.Checked, error) {
-	if p.AsSent {
-		return stringify.CheckAsSent(body)
-	}
-	return stringify.Check(body)
-}
-
-// Parse returns the text of the body's JSON, as Check does.
+// Parse returns the text of the body's JSON: the canonical form or, if the vendor signs the bytes that
+// it sends, the JSON as it came, without white space between tokens.
 func (p *Provider) Parse(h http.Header, body []byte) (stringify.Text, error) {
 	inner, err := p.JSON(h, body)
 	if err != nil {
 		return nil, err
 	}
-	c, err := p.Check(inner)
+	c, err := stringify.Check(inner, p.AsSent)
 	if err != nil {
 		return nil, err
 	}
