@@ -18,21 +18,21 @@ import (
 
 // waiting is a record to be written.
 type waiting struct {
-	journal *journal
-	kind    publish.Kind
-	id      id
-	seq     uint64
-	payload []byte
-	size    int64
-	err     error
-	done    chan struct{}
+	journal, from *journal // from is nil if the record is new
+	kind          publish.Kind
+	id            id
+	seq, oldSeq   uint64 // old ones are those in from
+	payload       []byte
+	size, oldSize int64
+	err           error
+	done          chan struct{}
 }
 
-func newWaiting(r *Record, j *journal) *waiting {
+func newWaiting(r *Record, j, from *journal) *waiting {
 	payload := r.payload()
 	return &waiting{
-		journal: j, kind: r.Kind, id: idOf(r.Kind, r.ID), payload: payload, size: recordHeader + int64(len(payload)),
-		done: make(chan struct{}),
+		journal: j, from: from, kind: r.Kind, id: idOf(r.Kind, r.ID), oldSeq: r.Seq,
+		payload: payload, size: recordHeader + int64(len(payload)), oldSize: r.size, done: make(chan struct{}),
 	}
 }
 
@@ -69,6 +69,9 @@ func (s *Spool) run() {
 			s.check()
 			s.measure()
 		}
+		s.mu.Lock()
+		closed := s.closed // no record comes and none is settled after that
+		s.mu.Unlock()
 		for i, j := range s.journals {
 			s.commit(j, due && i == 0 && s.failure.Load() != nil)
 		}
@@ -78,10 +81,7 @@ func (s *Spool) run() {
 		s.remove()
 		s.working.Store(nil)
 		s.mu.Lock()
-		more := slices.ContainsFunc(s.journals[:], func(j *journal) bool {
-			return len(j.pending) > 0 || j.settled != j.delivered && !s.recovering.Load()
-		})
-		closed := s.closed
+		more := slices.ContainsFunc(s.journals[:], func(j *journal) bool { return len(j.pending) > 0 })
 		s.mu.Unlock()
 		switch {
 		case more:
@@ -111,18 +111,14 @@ func (s *Spool) take(j *journal) []*waiting {
 // set, it writes a probe, to find out whether the disk can be written.
 func (s *Spool) commit(j *journal, probe bool) {
 	batch := s.take(j)
-	var err error
-	switch {
-	case len(batch) == 0 && !probe:
+	if len(batch) == 0 && !probe {
 		return
-	case j == s.journals[setAside] && s.recovering.Load(): // the recovery would take them for copies
-		err = errRecovering
-	default:
-		if err = s.write(j, batch); err != nil {
-			s.failed(err) // before the waiting callers go on: they may ask whether there is room
-		} else {
-			s.writable()
-		}
+	}
+	err := s.write(j, batch)
+	if err != nil {
+		s.failed(err) // before the waiting callers go on: they may ask whether there is room
+	} else {
+		s.writable()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -130,7 +126,7 @@ func (s *Spool) commit(j *journal, probe bool) {
 		if w.payload, w.err = nil, err; err == nil {
 			s.added(w)
 		}
-		if w.journal != s.journals[setAside] {
+		if w.from == nil {
 			s.unwritten[w.kind] -= w.size
 		}
 		close(w.done)
@@ -144,16 +140,25 @@ func (s *Spool) added(w *waiting) {
 	if s.recovering.Load() {
 		s.meanwhile = append(s.meanwhile, w)
 	}
-	if w.journal != s.journals[setAside] && !s.ids.add(w.id) {
-		s.dropped[w.seq] = struct{}{}
-		return
-	}
-	w.journal.queued.Add(1)
-	s.bytes[w.kind].Add(w.size)
+	s.count(w)
 	signal(w.journal.changed)
 }
 
-var errRecovering = errors.New("spool is being read")
+// count counts a record unless it is a copy. One that is set aside takes the place of the one in the
+// queue. s.mu must be held.
+func (s *Spool) count(w *waiting) {
+	switch {
+	case s.dropped[w.oldSeq], w.from == nil && !s.ids.add(w.id):
+		s.dropped[w.seq] = true
+		return
+	case w.from != nil:
+		s.dropped[w.oldSeq] = true
+		w.from.queued.Add(-1)
+		s.bytes[w.kind].Add(-w.oldSize)
+	}
+	w.journal.queued.Add(1)
+	s.bytes[w.kind].Add(w.size)
+}
 
 // write appends records to a journal, or a probe if there are none, and returns once they are
 // durable. After a failure it tries once more in a new segment, unless the disk is full.

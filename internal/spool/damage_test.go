@@ -39,8 +39,8 @@ func unharmed(m, was *memory) map[string]bool {
 		}
 		s := &segment{salt: salt, file: &memoryFile{m: was, i: i}}
 		s.end.Store(int64(len(i.live)))
-		c := cursor{segments: func() []*segment { return nil }, position: position{segment: s}}
-		for r, err := c.next(); err == nil; r, err = c.next() {
+		c := cursor{position: position{segment: s}}
+		for r, err := c.next(nil); err == nil; r, err = c.next(nil) {
 			isDelivered := r.ID == "0" || r.ID == "1" && r.Reason == ""
 			whole := r.append(nil, salt)
 			if !isDelivered && bytes.Contains(m.live[path].live, whole) {

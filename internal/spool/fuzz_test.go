@@ -44,7 +44,7 @@ func FuzzSegment(f *testing.F) {
 		s := &segment{salt: 7, file: &memoryFile{m: m, i: &inode{live: content}}}
 		s.end.Store(int64(len(content)))
 		found, damage := false, int64(-1)
-		c := cursor{segments: func() []*segment { return nil }, position: position{segment: s}}
+		c := cursor{position: position{segment: s}}
 		c.damage = func(_ *segment, from int64, _ bool, _ error) {
 			if from <= damage {
 				t.Fatalf("damage at %d comes after that at %d", from, damage)
@@ -52,7 +52,7 @@ func FuzzSegment(f *testing.F) {
 			damage = from
 		}
 		last := uint64(0)
-		for r, err := c.next(); err == nil; r, err = c.next() {
+		for r, err := c.next(nil); err == nil; r, err = c.next(nil) {
 			found = found || r.Seq == seq && bytes.Equal(r.Data, data)
 			if r.Seq <= last {
 				t.Fatalf("%d comes after %d", r.Seq, last)

@@ -18,8 +18,7 @@ type journal struct {
 	segments atomic.Pointer[[]*segment] // oldest first; another slice after each change
 
 	// Used by the committer alone.
-	active    *segment // the last one, while it may be written
-	delivered uint64   // settled, as the mark has it
+	active *segment // the last one, while it may be written
 
 	// Guarded by the spool's mu.
 	pending []*waiting // records to be written, in order
@@ -37,7 +36,6 @@ type journal struct {
 func newJournal(name string) *journal {
 	j := &journal{name: name, changed: make(chan struct{}, 1)}
 	j.segments.Store(new([]*segment))
-	j.read.segments = j.all
 	return j
 }
 
@@ -81,9 +79,8 @@ const chunk = 128 << 10
 // cursor reads a journal's records in order.
 type cursor struct {
 	position
-	seq      uint64 // of the last record; records with no higher number are skipped
-	segments func() []*segment
-	durable  int64 // bytes of the segment that were synced before its last write began
+	seq     uint64 // of the last record; records with no higher number are skipped
+	durable int64  // bytes of the segment that were synced before its last write began
 	// damage is called for damage; isEnd means that no whole record follows. If it is nil, damage
 	// is skipped in a segment that is known to be damaged, and is an error in another.
 	damage func(s *segment, from int64, isEnd bool, err error)
@@ -95,11 +92,12 @@ type cursor struct {
 // seek moves to a position.
 func (c *cursor) seek(p position) { c.position, c.durable, c.buf = p, 0, c.buf[:0] }
 
-// next returns the next record, or io.EOF. The record's data is valid until the next call.
-func (c *cursor) next() (Record, error) {
+// next returns the next record, which is in the cursor's segment or in a later one of those, or io.EOF.
+// The record's data is valid until the next call.
+func (c *cursor) next(later []*segment) (Record, error) {
 	for {
 		if c.segment == nil || c.offset >= c.segment.end.Load() {
-			next := following(c.segments(), c.segment)
+			next := following(later, c.segment)
 			if next == nil {
 				return Record{}, io.EOF
 			}

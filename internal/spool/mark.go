@@ -43,8 +43,8 @@ func readMark(d disk, dir string) (delivered [journals]uint64, err error) {
 // creates another.
 func (s *Spool) writeMark(sync bool) {
 	b := make([]byte, 0, markBytes)
-	for _, j := range s.journals {
-		b = binary.BigEndian.AppendUint64(b, j.delivered)
+	for _, settled := range s.mark {
+		b = binary.BigEndian.AppendUint64(b, settled)
 	}
 	b = binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 	f, err := s.disk.open(s.path(markName), os.O_CREATE|os.O_RDWR)

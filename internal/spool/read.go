@@ -39,7 +39,7 @@ func (s *Spool) list(j *journal, after uint64, limit int, bytes int64) ([]Record
 	records := make([]Record, 0, min(int64(limit), max(0, queued)))
 	for size := int64(0); len(records) < limit; {
 		before := c.seq
-		r, err := c.next()
+		r, err := c.next(j.all())
 		if errors.Is(err, io.EOF) {
 			break
 		}
@@ -88,8 +88,7 @@ func (s *Spool) reached(j *journal, settled uint64, queued int64, records []Reco
 func (s *Spool) isDropped(seq uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, ok := s.dropped[seq]
-	return ok
+	return s.dropped[seq]
 }
 
 // Recovery returns the progress of the recovery in bytes; ok is false if none is running.
@@ -106,7 +105,7 @@ func Read(dir string, visit func(r *Record) error) (damage, err error) {
 		return nil, fmt.Errorf("reading spool: %w", err)
 	}
 	defer closeAll(slices.Concat(segments[:]...))
-	found := newRecovery()
+	found := recovery{dropped: make(map[uint64]bool)}
 	err = found.scan(segments, delivered, visit)
 	return errors.Join(found.damage...), err
 }

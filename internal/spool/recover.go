@@ -22,7 +22,7 @@ const oldName = "spool.db"
 // recovery is the result of reading a spool's journals.
 type recovery struct {
 	ids        ids
-	dropped    map[uint64]struct{} // copies of other records
+	dropped    map[uint64]bool // copies of other records
 	queued     [journals]int64
 	bytes      [publish.Kinds]int64
 	damage     []error
@@ -30,12 +30,13 @@ type recovery struct {
 	isUnsynced bool    // some records may not be durable
 }
 
-func newRecovery() *recovery {
-	return &recovery{dropped: make(map[uint64]struct{})}
-}
-
 // openJournals opens the files of the directory.
 func openJournals(d disk, dir string, flag int) (delivered [journals]uint64, segments [journals][]*segment, err error) {
+	defer func() {
+		if err != nil {
+			closeAll(slices.Concat(segments[:]...))
+		}
+	}()
 	names, err := d.list(dir)
 	if err != nil {
 		return delivered, segments, err
@@ -47,34 +48,26 @@ func openJournals(d disk, dir string, flag int) (delivered [journals]uint64, seg
 		switch {
 		case isOurs && i >= 0:
 			isThere = true
-			var in *segment
-			in, err = openSegment(d, filepath.Join(dir, name), flag, number, salt)
+			in, err := openSegment(d, filepath.Join(dir, name), flag, number, salt)
 			switch {
-			case errors.Is(err, os.ErrNotExist) && flag == os.O_RDONLY: // delivered and removed meanwhile
-				err = nil
 			case err == nil:
 				segments[i] = append(segments[i], in)
+			case flag == os.O_RDWR || !errors.Is(err, os.ErrNotExist): // else delivered and removed meanwhile
+				return delivered, segments, err
 			}
 		case name == oldName || segmentName.MatchString(name):
-			err = fmt.Errorf("%s: %w", filepath.Join(dir, name), ErrVersion)
-		}
-		if err != nil {
-			closeAll(slices.Concat(segments[:]...))
-			return delivered, segments, err
+			return delivered, segments, fmt.Errorf("%s: %w", filepath.Join(dir, name), ErrVersion)
 		}
 	}
-	if !isThere {
-		err = os.ErrNotExist
-	}
-	delivered, wrong := readMark(d, dir)
-	if wrong != nil && flag == os.O_RDWR {
+	delivered, err = readMark(d, dir)
+	switch {
+	case err != nil && flag == os.O_RDWR:
 		// Without it the numbers may begin at 1 again. If it came back, it would hide new records.
-		if removed := d.remove(filepath.Join(dir, markName)); removed != nil {
-			closeAll(slices.Concat(segments[:]...))
-			return delivered, segments, removed
-		}
+		return delivered, segments, d.remove(filepath.Join(dir, markName))
+	case !isThere:
+		return delivered, segments, os.ErrNotExist
 	}
-	return delivered, segments, err
+	return delivered, segments, nil
 }
 
 func closeAll(segments []*segment) {
@@ -94,11 +87,11 @@ func (s *Spool) load() (err error) {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	s.loaded = true
+	s.loaded, s.mark = true, delivered
 	highest := slices.Max(delivered[:])
 	s.mu.Lock()
 	for i, j := range s.journals {
-		j.settled, j.delivered = delivered[i], delivered[i]
+		j.settled = delivered[i]
 		if n := len(segments[i]); n > 0 {
 			j.segments.Store(&segments[i])
 			highest = max(highest, segments[i][n-1].number)
@@ -129,7 +122,6 @@ func (s *Spool) recover() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.recovering.Store(true)
-	s.recoveries.Add(1)
 	s.ids, s.meanwhile = nil, nil
 	var delivered [journals]uint64
 	var segments [journals][]*segment
@@ -144,7 +136,7 @@ func (s *Spool) recover() {
 	s.bytesRead.Store(0)
 	s.bytesToRead.Store(total)
 	s.recovery.Go(func() {
-		found := newRecovery()
+		found := &recovery{dropped: make(map[uint64]bool)}
 		err := found.scan(segments, delivered, func(r *Record) error {
 			s.bytesRead.Add(r.size)
 			s.mu.Lock()
@@ -173,7 +165,7 @@ func (s *Spool) recoverAgain() {
 func (f *recovery) scan(segments [journals][]*segment, delivered [journals]uint64, visit func(r *Record) error) error {
 	for n := range journals {
 		i := setAside - n
-		c := &cursor{segments: func() []*segment { return nil }, seq: delivered[i]}
+		c := &cursor{seq: delivered[i]}
 		for _, in := range segments[i] {
 			if err := f.scanSegment(c, in, i, visit); err != nil {
 				return err
@@ -201,14 +193,14 @@ func (f *recovery) scanSegment(c *cursor, in *segment, i int, visit func(r *Reco
 	c.seek(position{segment: in})
 	var lastWrite []id // of what is set aside
 	from := int64(0)
-	r, err := c.next()
-	for ; err == nil; r, err = c.next() {
+	r, err := c.next(nil)
+	for ; err == nil; r, err = c.next(nil) {
 		if c.durable > from {
 			lastWrite, from = lastWrite[:0], c.durable
 		}
 		id := idOf(r.Kind, r.ID)
 		if !f.ids.add(id) {
-			f.dropped[r.Seq] = struct{}{}
+			f.dropped[r.Seq] = true
 			continue
 		}
 		if i == setAside {
@@ -244,15 +236,6 @@ func (f *recovery) scanSegment(c *cursor, in *segment, i int, visit func(r *Reco
 func (s *Spool) adopt(f *recovery) {
 	s.mu.Lock()
 	s.ids, s.dropped = f.ids, f.dropped
-	for _, w := range s.meanwhile {
-		if !s.ids.add(w.id) {
-			s.dropped[w.seq] = struct{}{}
-			continue
-		}
-		f.queued[w.kind]++
-		f.bytes[w.kind] += w.size
-	}
-	s.meanwhile = nil
 	for kind, n := range f.bytes {
 		s.bytes[kind].Store(n)
 	}
@@ -260,6 +243,10 @@ func (s *Spool) adopt(f *recovery) {
 		j.queued.Store(f.queued[i])
 		j.head = position{}
 	}
+	for _, w := range s.meanwhile {
+		s.count(w)
+	}
+	s.meanwhile = nil
 	s.isUnsynced.Store(s.isUnsynced.Load() || f.isUnsynced)
 	s.recovering.Store(false)
 	s.mu.Unlock()

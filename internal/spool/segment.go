@@ -112,16 +112,21 @@ func (s *segment) makeDurable(from int64) (err error) {
 	case s.hasFailed, s.damaged.Load(): // what we read could be worse than what is on disk
 		return errDamaged
 	}
-	_, err = io.Copy(io.NewOffsetWriter(s.file, from), io.NewSectionReader(s.file, from, s.end.Load()-from))
-	if err == nil {
-		err = s.file.Sync()
-	}
-	if err == nil { // its name may not be durable either
-		err = s.disk.syncDir(filepath.Dir(s.path))
-	}
+	err = s.copy(s.file, s.file, from) // its name may not be durable either
 	s.hasFailed = err != nil
 	s.mayBeUnsynced = s.hasFailed
 	return err
+}
+
+// copy writes the segment from an offset on to a file at its path, and makes that durable.
+func (s *segment) copy(to file, source io.ReaderAt, from int64) error {
+	if _, err := io.Copy(io.NewOffsetWriter(to, from), io.NewSectionReader(source, from, s.end.Load()-from)); err != nil {
+		return err
+	}
+	if err := to.Sync(); err != nil {
+		return err
+	}
+	return s.disk.syncDir(filepath.Dir(s.path))
 }
 
 // errGone is the error of reading a segment that was removed.
@@ -158,14 +163,7 @@ func (s *segment) restore() error {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(io.NewOffsetWriter(fresh, 0), io.NewSectionReader(s, 0, s.end.Load()))
-	if err == nil {
-		err = fresh.Sync()
-	}
-	if err == nil {
-		err = s.disk.syncDir(filepath.Dir(s.path))
-	}
-	if err != nil {
+	if err := s.copy(fresh, s, 0); err != nil {
 		_ = fresh.Close()
 		_ = s.disk.remove(s.path)
 		return err

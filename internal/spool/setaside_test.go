@@ -98,7 +98,7 @@ func TestSomeAreAsideWhenDiskFails(t *testing.T) {
 	}
 	poll.Until(t, "the rest is in the queue", func() bool { return f.Len(publish.Event) == 3 && f.Stats().SetAside == maxRecords })
 	f.holds(ids[maxRecords:]...)
-	f.settle(f.all()[:2], reasons)
+	f.settle(records, reasons) // all again
 	f.holds(ids[maxRecords+2])
 	if n, found := f.Stats().SetAside, len(f.everything()); n != maxRecords+2 || found != len(ids) {
 		t.Errorf("%d are set aside; %d of %d are there", n, found, len(ids))

@@ -1,6 +1,8 @@
 package spool
 
 import (
+	"cmp"
+	"errors"
 	"slices"
 
 	"go.uber.org/zap"
@@ -47,29 +49,21 @@ func (s *Spool) settle(j *journal, records []Record) error {
 	if len(records) == 0 {
 		return nil
 	}
-	var moved []*waiting
-	for _, r := range records {
-		if r.Reason != "" {
-			moved = append(moved, newWaiting(&r, s.journals[setAside]))
-		}
-	}
-	begun := s.recoveries.Load()
-	if err := s.move(moved); err != nil {
+	if err := s.move(j, records); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.recovering.Load() || s.recoveries.Load() != begun { // it has dropped what was moved as copies
+	isLeft := func(r Record) bool { return r.Reason != "" && !s.dropped[r.Seq] }
+	if s.recovering.Load() || slices.ContainsFunc(records, isLeft) { // a recovery took what was moved for copies
 		return errRecovering
 	}
 	for _, r := range records {
-		if _, isDropped := s.dropped[r.Seq]; isDropped {
+		if s.dropped[r.Seq] {
 			delete(s.dropped, r.Seq)
 			continue
 		}
-		if r.Reason == "" {
-			s.ids.remove(idOf(r.Kind, r.ID))
-		}
+		s.ids.remove(idOf(r.Kind, r.ID))
 		s.bytes[r.Kind].Add(-r.size)
 		j.queued.Add(-1)
 	}
@@ -83,27 +77,28 @@ func (s *Spool) settle(j *journal, records []Record) error {
 	return nil
 }
 
-// move writes records to the journal of those set aside.
-func (s *Spool) move(moved []*waiting) (err error) {
+var errRecovering = errors.New("spool is being read")
+
+// move writes the journal's records that have a reason to the journal of those set aside.
+func (s *Spool) move(from *journal, records []Record) (err error) {
+	aside := s.journals[setAside]
+	var batch []*waiting
+	for _, r := range records {
+		if r.Reason != "" {
+			batch = append(batch, newWaiting(&r, aside, from))
+		}
+	}
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
 		return ErrClosed
 	}
-	aside := s.journals[setAside]
-	aside.pending = append(aside.pending, moved...)
+	aside.pending = append(aside.pending, batch...)
 	s.mu.Unlock()
 	signal(s.wake)
-	written := 0
-	for _, w := range moved {
-		if <-w.done; w.err != nil {
-			err = w.err
-		} else {
-			written++
-		}
-	}
-	if err != nil && written > 0 { // those are there twice now
-		s.recoverAgain()
+	for _, w := range batch {
+		<-w.done
+		err = cmp.Or(err, w.err)
 	}
 	return err
 }
@@ -114,17 +109,16 @@ func (s *Spool) remove() {
 	if s.recovering.Load() {
 		return
 	}
+	before := s.mark
 	s.mu.Lock()
-	isNew := false
-	for _, j := range s.journals {
-		isNew = isNew || j.settled != j.delivered
-		j.delivered = j.settled
+	for i, j := range s.journals {
+		s.mark[i] = j.settled
 	}
 	s.mu.Unlock()
-	for _, j := range s.journals {
+	for i, j := range s.journals {
 		all := j.all()
 		isDone := func(in *segment) bool {
-			return in.last <= j.delivered && (in != j.active || in.end.Load() >= retireAt)
+			return in.last <= s.mark[i] && (in != j.active || in.end.Load() >= retireAt)
 		}
 		for len(all) > 0 && isDone(all[0]) {
 			in, rest := all[0], all[1:]
@@ -138,7 +132,7 @@ func (s *Spool) remove() {
 			}
 		}
 	}
-	if isNew {
+	if s.mark != before {
 		s.writeMark(false)
 	}
 }

@@ -65,7 +65,7 @@ type Spool struct {
 	mu        sync.Mutex
 	ids       ids                  // of the records on disk; during a recovery, only of those appended since
 	unwritten [publish.Kinds]int64 // bytes of the records that aren't on disk yet
-	dropped   map[uint64]struct{}  // records on disk that are copies of another one
+	dropped   map[uint64]bool      // records on disk that are copies of another one, or were set aside
 	meanwhile []*waiting           // records that were written since the recovery began
 	closed    bool
 	wake      chan struct{} // there is work for the committer; holds at most one
@@ -75,14 +75,14 @@ type Spool struct {
 	next      uint64 // the next sequence number; none is used twice
 	recovery  sync.WaitGroup
 	recovered chan *recovery
-	loaded    bool   // the journals are open
-	reported  bool   // the log says that the disk takes nothing
-	buf       []byte // for a write
+	loaded    bool             // the journals are open
+	reported  bool             // the log says that the disk takes nothing
+	mark      [journals]uint64 // numbers up to which the journals are settled, as the mark has them
+	buf       []byte           // for a write
 
 	failure                atomic.Pointer[error]     // why the last write failed; nil if it succeeded
 	working                atomic.Pointer[time.Time] // since when the committer uses the disk; nil: it doesn't
 	recovering             atomic.Bool
-	recoveries             atomic.Int64 // that have begun
 	isUnsynced             atomic.Bool  // some records of an earlier process may not be durable
 	mustRecover            atomic.Bool  // damage was found: the recovery must run again
 	bytesRead, bytesToRead atomic.Int64 // of the recovery
@@ -127,7 +127,7 @@ func Open(c Config) (*Spool, error) {
 	}
 	c.segmentSize = cmp.Or(c.segmentSize, max(minSegment, c.MaxBytes/maxSegments))
 	s := &Spool{
-		config: c, disk: c.disk, next: 1, dropped: make(map[uint64]struct{}),
+		config: c, disk: c.disk, next: 1, dropped: make(map[uint64]bool),
 		wake: make(chan struct{}, 1), done: make(chan struct{}), recovered: make(chan *recovery, 1),
 	}
 	for i, name := range journalNames {
@@ -190,7 +190,7 @@ func (s *Spool) Append(ctx context.Context, m publish.Message, attempted time.Ti
 
 // enqueue returns the record to wait for; nil if it is on disk already or is refused.
 func (s *Spool) enqueue(r *Record) (*waiting, error) {
-	w := newWaiting(r, s.journals[r.Kind])
+	w := newWaiting(r, s.journals[r.Kind], nil)
 	if w.size > recordHeader+largest { // it couldn't be read again
 		return nil, fmt.Errorf("%w: %d bytes", publish.ErrTooLarge, w.size)
 	}
