@@ -136,7 +136,7 @@ func offset(received, occurred time.Time) string {
 
 // unsigned names the body's members that the signature doesn't cover.
 func (d *diagnoser) unsigned(scheme string) string {
-	s, _ := d.endpoint.Provider.Scheme(scheme)
+	s := d.endpoint.Provider.Scheme(scheme)
 	var names []string
 	c := stringify.Cursor{Text: d.body.text}
 	c.Object(func(name []byte) {

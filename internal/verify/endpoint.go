@@ -2,9 +2,7 @@ package verify
 
 import (
 	"bytes"
-	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -66,31 +64,29 @@ func (e *Endpoint) Event(id string, c Claims, received time.Time) event.Event {
 // vendor's signed text begins, so a seal is never a signature: readers of the quarantine can't send
 // a delivery again. Seal also overwrites a signature in the body.
 func (e *Endpoint) Seal(c Claims, key secret.Secret, body []byte) string {
-	if s, ok := e.Provider.Scheme(c.Scheme); ok && len(s.Members) > 0 {
+	if s := e.Provider.Scheme(c.Scheme); len(s.Members) > 0 {
 		blank(body, e.Provider.Member)
 	}
-	sum := e.seal(key, c.Scheme, body, c.SignedText)
-	return hex.EncodeToString(sum[:])
+	return Hex.Encode(Sum(key, e.sealedText(c.Scheme, body, c.SignedText)...))
 }
 
-func (e *Endpoint) seal(key secret.Secret, scheme string, body []byte, signed [][]byte) [sha256.Size]byte {
+func (e *Endpoint) sealedText(scheme string, body []byte, signed [][]byte) [][]byte {
 	whole, part := sha256.Sum256(body), sha256.New()
 	for _, p := range signed {
 		part.Write(p)
 	}
-	return key.MAC([]byte("\x00webhook-bridge quarantine\x00"+e.Name+"\x00"+scheme+"\x00"), whole[:], part.Sum(nil))
+	return [][]byte{[]byte("\x00webhook-bridge quarantine\x00" + e.Name + "\x00" + scheme + "\x00"), whole[:], part.Sum(nil)}
 }
 
 // Sealed returns the request to the provider to verify a sealed delivery: the seal replaces the
 // signature, and the time is that of its arrival. kept are the headers from Keep.
 func (e *Endpoint) Sealed(seal string, kept http.Header, body []byte, text stringify.Text, received time.Time) Request {
-	// Any signature that can be decoded will do: the seal is checked instead.
-	r := e.Request(e.Provider.withMAC(kept, make([]byte, sha256.Size)), body, text, received)
-	want, err := hex.DecodeString(seal)
-	r.Seal = func(key secret.Secret, scheme string, signed [][]byte) bool {
-		sum := e.seal(key, scheme, body, signed)
-		return err == nil && hmac.Equal(sum[:], want)
+	mac, ok := Decode(seal, []Encoding{Hex})
+	if !ok {
+		mac = MAC{} // no text has it
 	}
+	r := e.Request(e.Provider.withMAC(kept, mac[:]), body, text, received)
+	r.Sealed = func(scheme string, signed [][]byte) [][]byte { return e.sealedText(scheme, body, signed) }
 	return r
 }
 

@@ -70,7 +70,7 @@ func (p *Provider) MACs(r *Request, macs []MAC) (all []MAC, err error) {
 	}
 	r.Values = p.Paths.Values(r.Body)
 	member := ""
-	if s, _ := p.Scheme(r.Scheme); len(s.Members) == 1 {
+	if s := p.Scheme(r.Scheme); len(s.Members) == 1 {
 		// One signature of {} would sign every event.
 		if data := p.Paths.in(r.Values, s.Members[0]); !data.IsObject() || len(data) == len("{}") {
 			return nil, UnsignableDataShape
@@ -167,21 +167,16 @@ func (p *Provider) Signed(s Scheme, body stringify.Text, values []stringify.Text
 // one of the secrets. It never accepts an empty secret, which anybody could use. Each comparison
 // takes constant time; the position of the secret is no secret.
 func (r *Request) match(macs []MAC, scheme string, parts [][]byte) (Claims, error) {
+	text := parts
+	if r.Sealed != nil {
+		text = r.Sealed(scheme, parts)
+	}
 	for i, key := range r.Secrets {
-		switch {
-		case key.IsEmpty():
-			continue
-		case r.Seal != nil:
-			if !r.Seal(key, scheme, parts) {
-				continue
-			}
-		default:
-			sum := key.MAC(parts...)
-			if !slices.ContainsFunc(macs, func(mac MAC) bool { return hmac.Equal(sum[:], mac[:]) }) {
-				continue
-			}
+		sum := key.MAC(text...)
+		isSum := func(mac MAC) bool { return hmac.Equal(sum[:], mac[:]) }
+		if !key.IsEmpty() && slices.ContainsFunc(macs, isSum) {
+			return Claims{Scheme: scheme, Secret: i, Body: r.Body, SignedText: parts, IDText: parts}, nil
 		}
-		return Claims{Scheme: scheme, Secret: i, Body: r.Body, SignedText: parts, IDText: parts}, nil
 	}
 	return Claims{}, WrongSignature
 }

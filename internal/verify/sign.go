@@ -65,8 +65,8 @@ func (p *Provider) Sign(d Signing) (http.Header, error) {
 	if p.SignSent != nil {
 		return p.SignSent(d), nil
 	}
-	s, ok := p.Scheme(d.Scheme)
-	if !ok {
+	s := p.Scheme(d.Scheme)
+	if s.Name == "" {
 		s = p.Schemes[0]
 	}
 	text, err := stringify.Parse(d.Body)

@@ -184,14 +184,14 @@ func (p *Provider) SchemeNames() (names []string) {
 	return names
 }
 
-// Scheme returns the scheme of that name; ok is false if there is none.
-func (p *Provider) Scheme(name string) (s Scheme, ok bool) {
+// Scheme returns the scheme of that name; it has no name if there is none.
+func (p *Provider) Scheme(name string) Scheme {
 	for _, s := range p.Schemes {
 		if s.Name == name {
-			return s, true
+			return s
 		}
 	}
-	return Scheme{}, false
+	return Scheme{}
 }
 
 // Variable returns the full name of a variable of the provider's own endpoint: for SECRETS it is
@@ -210,9 +210,9 @@ type Request struct {
 	Freshness string          // one of the provider's Freshness
 	Tolerance time.Duration   // how much the delivery's time may differ from Now
 	Now       time.Time
-	// Seal replaces the signature of a delivery from quarantine; nil for others. It reports whether
-	// the bridge has verified that text with that secret before.
-	Seal    func(key secret.Secret, scheme string, signed [][]byte) bool
+	// Sealed is for deliveries from quarantine, whose signature is the bridge's own seal; nil for others. It
+	// returns the text that was sealed after the signed one was verified.
+	Sealed  func(scheme string, signed [][]byte) [][]byte
 	Untimed bool // don't check the time: for deliveries from quarantine
 
 	// MACs sets these.

@@ -94,22 +94,16 @@ var (
 
 // people are the entities that are persons, and the places of the person and its id. In every event
 // data has the person that entity names.
-var people = []struct {
-	entity     string
-	person, id int
-}{{"invitee", invitee, inviteeID}, {"referrer", referrer, referrerID}}
+var people = map[string]struct{ person, id int }{"invitee": {invitee, inviteeID}, "referrer": {referrer, referrerID}}
 
 func read(r verify.Request, c verify.Claims, sent []stringify.Text) (verify.Claims, error) {
 	m := r.Values
 	c.Drift = paths.Drift(m)
 	c.Name, c.Entity, c.EntityID = verify.TextOf(m[name]), verify.TextOf(sent[entity]), verify.TextOf(sent[entityID])
-	for _, of := range people {
-		if c.Entity != of.entity {
-			continue
-		}
+	if of, isPerson := people[c.Entity]; isPerson {
 		c.UserID = verify.TextOf(sent[of.id])
 		if c.Drift == "" && !m[of.person].IsObject() {
-			c.Drift = "data." + of.entity
+			c.Drift = "data." + c.Entity
 		}
 	}
 	isNamed := m[name].IsString() && c.Name != ""
