@@ -10,7 +10,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // ContentType is the Content-Type header of every message.
@@ -105,6 +107,31 @@ func New(e Event, endpoint, typePrefix string, received time.Time) Event {
 	return e
 }
 
+// allowed reports whether CloudEvents' String type may hold the character: no controls, no
+// noncharacters, no surrogates (CloudEvents 1.0.2, Type System). A Go string holds a surrogate only
+// as invalid UTF-8.
+func allowed(c rune) bool {
+	return ' ' <= c && c <= '~' || !unicode.In(c, unicode.Cc, unicode.Noncharacter_Code_Point)
+}
+
+// clean replaces forbidden characters by _.
+func clean(text string) string {
+	return strings.Map(func(c rune) rune {
+		if allowed(c) {
+			return c
+		}
+		return '_'
+	}, strings.ToValidUTF8(text, "_"))
+}
+
+// allowedOrNone returns text if it may be an attribute, else "": the attribute is left out.
+func allowedOrNone(text string) string {
+	if clean(text) != text {
+		return ""
+	}
+	return text
+}
+
 // Parse reads the payload of a message that the bridge published. It must be a CloudEvent with all
 // attributes that every event of the bridge has. Parse ignores unknown attributes, because later
 // versions of the bridge may add some. Names are case-sensitive; CloudEvents' are in lower case.
@@ -138,4 +165,22 @@ func Parse(payload []byte) (Event, error) {
 		return Event{}, errors.New("reading event: it has no data")
 	}
 	return e, nil
+}
+
+// Member returns the value in Data at a path of names; nil if there is none. Names are
+// case-sensitive.
+//
+// encoding/json decodes into a struct without regard to case: "DATA" fills the field for "data",
+// and the last one wins. If only a part of Data is signed (see Event.Signed), an unsigned member
+// could win over a signed one.
+func (e *Event) Member(path ...string) json.RawMessage {
+	value := e.Data
+	for _, name := range path {
+		var members map[string]json.RawMessage // a map's keys are the names
+		if json.Unmarshal(value, &members) != nil {
+			return nil
+		}
+		value = members[name]
+	}
+	return value
 }

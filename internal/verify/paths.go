@@ -1,7 +1,9 @@
 package verify
 
 import (
+	"bytes"
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -97,6 +99,29 @@ func (p *Paths) Drift(values []stringify.Text) string {
 		if is&m.mayBe == 0 && (is != Missing || m.parent < 0 || values[m.parent].IsObject()) {
 			return m.path
 		}
+	}
+	return ""
+}
+
+// CheckNames returns a Contradiction if a body has a member whose name differs from one of the names,
+// and only in case (Unicode's simple case folding): decoders that ignore case, such as Go's
+// encoding/json, read it instead of the member that was verified.
+func CheckNames(body stringify.Text, names ...string) (err error) {
+	c := stringify.Cursor{Text: body}
+	c.Object(func(is []byte) {
+		for _, name := range names {
+			if string(is) != name && bytes.EqualFold(is, []byte(name)) {
+				err = fmt.Errorf("%w: a member's name differs from another's in case alone", Contradiction)
+			}
+		}
+	})
+	return err
+}
+
+// TextOf returns the text of a string or a number, and "" for any other value.
+func TextOf(value stringify.Text) string {
+	if value.IsString() || value.IsNumber() {
+		return value.String()
 	}
 	return ""
 }

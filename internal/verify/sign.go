@@ -1,9 +1,12 @@
 package verify
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -86,4 +89,46 @@ func Tamper(body []byte) ([]byte, error) {
 		return nil, fmt.Errorf("tampering with delivery: %w", err)
 	}
 	return Set(body, "data.tampered", []byte("true")), nil
+}
+
+// checkObject returns an error if the text isn't one JSON object.
+func checkObject(text []byte) error {
+	switch c, err := stringify.Check(text, true); {
+	case err != nil:
+		return fmt.Errorf("not a JSON object: %w", err)
+	case !c.Text().IsObject():
+		return errors.New("not a JSON object")
+	}
+	return nil
+}
+
+// Set returns a JSON object with the value at a path such as data.id. It makes the objects on the
+// way; a new member goes to the end.
+func Set(object stringify.Text, path string, value []byte) []byte {
+	name, rest, isDeeper := strings.Cut(path, ".")
+	var members [][]byte
+	isThere := false
+	add := func(member string, text stringify.Text) {
+		if member == name {
+			isThere = true
+			if !isDeeper {
+				text = value
+			} else {
+				text = Set(text, rest, value)
+			}
+		}
+		members = append(members, append(append(Quoted(member), ':'), text...))
+	}
+	c := stringify.Cursor{Text: object}
+	c.Object(func(member []byte) { add(string(member), c.Value()) })
+	if !isThere {
+		add(name, nil)
+	}
+	return slices.Concat([]byte{'{'}, bytes.Join(members, []byte{','}), []byte{'}'})
+}
+
+// Quoted returns text as a JSON string.
+func Quoted(text string) []byte {
+	encoded, _ := json.Marshal(text) // a string has no error
+	return encoded
 }
