@@ -36,7 +36,7 @@ func (e *Event) Flock() (Flock, error) {
 		Entity:   o.take("entity", aString),
 		EntityID: Text(o.take("entityId", aString, aNumber)), Timestamp: json.Number(o.take("timestamp", aNumber)),
 	}
-	if data := o.open("data"); data != nil {
+	if data := o.open("data"); data.Rest != nil {
 		f.Data.CampaignID = Text(data.take("campaignId", aString, aNumber))
 		f.Data.Invitee = data.flockID("invitee", f.Entity == "invitee")
 		f.Data.Referrer = data.flockID("referrer", f.Entity == "referrer")
@@ -54,7 +54,7 @@ func (o object) flockID(name string, required bool) *FlockID {
 		kinds = nil
 	}
 	inner := o.open(name, kinds...)
-	if inner == nil {
+	if inner.Rest == nil {
 		return nil
 	}
 	return &FlockID{Text(inner.take("id", aString, aNumber)), inner.Rest}

@@ -43,18 +43,13 @@ func (e *Event) Frigade() (Frigade, error) {
 		Type: o.take("type", aString), Time: o.take("time", aString),
 		Signature: o.take("signature", aString, missing, aNull), Timeout: json.Number(o.take("timeout", aNumber, missing, aNull)),
 	}
-	if data := o.open("data"); data != nil {
+	if data := o.open("data"); data.Rest != nil {
 		if strings.HasPrefix(f.Type, "flowResponse.") {
 			f.Data = data.flowResponse()
 		}
 		f.Data.Rest = data.Rest
 	}
-	if user := o.open("user", missing, aNull); user != nil {
-		f.User = user.Rest
-	}
-	if flow := o.open("flow", missing, aNull); flow != nil {
-		f.Flow = flow.Rest
-	}
+	f.User, f.Flow = o.open("user", missing, aNull).Rest, o.open("flow", missing, aNull).Rest
 	f.Rest = o.Rest
 	return f, *o.drift
 }

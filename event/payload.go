@@ -51,14 +51,10 @@ func (o object) take(name string, kinds ...string) string {
 	return text
 }
 
-// open takes an object out of the object. It returns nil if it is missing.
-func (o object) open(name string, kinds ...string) *object {
-	text := o.take(name, append([]string{anObject}, kinds...)...)
-	if text == "" {
-		return nil
-	}
-	inner := &object{path: o.path + name + ".", drift: o.drift}
-	_ = json.Unmarshal([]byte(text), &inner.Rest) // it is one
+// open takes an object out of the object. If it is missing, its Rest is nil.
+func (o object) open(name string, kinds ...string) object {
+	inner := object{path: o.path + name + ".", drift: o.drift}
+	_ = json.Unmarshal([]byte(o.take(name, append([]string{anObject}, kinds...)...)), &inner.Rest)
 	return inner
 }
 
