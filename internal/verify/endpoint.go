@@ -122,11 +122,9 @@ func (p *Provider) withMAC(h http.Header, mac []byte) http.Header {
 
 // blank overwrites the text of a member of a JSON object.
 func blank(body []byte, member string) {
-	c := stringify.Cursor{Text: body}
-	c.Object(func(name []byte) {
-		if member != "" && string(name) == member {
-			inside := c.Value().Inside()
-			copy(inside, bytes.Repeat([]byte("*"), len(inside)))
-		}
-	})
+	if member == "" {
+		return
+	}
+	inside := stringify.Text(body).Member(member).Inside()
+	copy(inside, bytes.Repeat([]byte("*"), len(inside)))
 }
