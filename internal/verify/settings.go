@@ -1,8 +1,6 @@
 package verify
 
-import (
-	"reflect"
-)
+import "reflect"
 
 // Settings are the variables that describe how a vendor signs; "" isn't set. The tags are those of
 // package config.

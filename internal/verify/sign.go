@@ -22,13 +22,10 @@ import (
 func (p *Provider) NewBody(event string, data []byte, id string) ([]byte, error) {
 	var text stringify.Text
 	if data != nil {
-		var err error
-		switch text, err = p.Parse(nil, data); {
-		case err != nil:
+		if err := checkObject(data); err != nil {
 			return nil, fmt.Errorf("composing delivery: data: %w", err)
-		case !text.IsObject():
-			return nil, errors.New("composing delivery: data is not a JSON object")
 		}
+		text, _ = p.Parse(nil, data) // no error: it is JSON
 	}
 	return p.Compose(event, id, text), nil
 }

@@ -1,8 +1,6 @@
 package hmac
 
-import (
-	"github.com/ade15e70/webhook-bridge/internal/verify"
-)
+import "github.com/ade15e70/webhook-bridge/internal/verify"
 
 // custom is the provider without a preset.
 const custom = "hmac"
