@@ -44,7 +44,7 @@ func (l *loader) checkRules(c *Config) {
 	for _, rule := range []struct {
 		variable string
 		holds    bool
-		takes    string
+		takes    string // "": what its field takes
 	}{
 		{"ADMIN_ADDR", c.HTTPAddr != c.AdminAddr || strings.HasSuffix(c.HTTPAddr, ":0"), "another address than HTTP_ADDR's"},
 		{"TLS_CERT_FILE", c.set["TLS_CERT_FILE"] || !c.set["TLS_KEY_FILE"], takesCertificate("TLS_KEY_FILE")},
@@ -68,8 +68,8 @@ func (l *loader) checkRules(c *Config) {
 			"EMBEDDED_NATS_ADDR", !embedded || IsLoopback(c.EmbeddedNATSAddr) || secured,
 			"a loopback address such as 127.0.0.1:4222, unless NATS_TOKEN or NATS_USER and NATS_PASSWORD are set: others could read and write all events",
 		},
-		{"STREAM_REPLICAS", c.StreamReplicas >= 1 && c.StreamReplicas <= 5 && (c.StreamReplicas == 1 || !embedded), takesOf(*c, "StreamReplicas")},
-		{"STREAM_MAX_AGE", c.StreamMaxAge >= 0, takesOf(*c, "StreamMaxAge")},
+		{"STREAM_REPLICAS", c.StreamReplicas >= 1 && c.StreamReplicas <= 5 && (c.StreamReplicas == 1 || !embedded), ""},
+		{"STREAM_MAX_AGE", c.StreamMaxAge >= 0, ""},
 		{"STREAM_DUPLICATES", c.StreamDuplicates >= window, atLeast + ": otherwise a replay could be stored twice"},
 		{
 			"STREAM_DUPLICATES", !forgets || !c.set["STREAM_DUPLICATES"],
@@ -80,7 +80,7 @@ func (l *loader) checkRules(c *Config) {
 		{"SPOOL_DRAIN_TIMEOUT", c.SpoolDrainTimeout >= 0, "a duration of at least 0s"},
 		{"SHUTDOWN_DELAY", c.ShutdownDelay >= 0, "a duration of at least 0s"},
 		{"SHUTDOWN_TIMEOUT", c.ShutdownTimeout >= time.Millisecond, "a duration of at least 1ms"},
-		{"MAX_BODY_BYTES", c.MaxBodyBytes >= 1 && c.MaxBodyBytes <= maxBody, takesOf(*c, "MaxBodyBytes")},
+		{"MAX_BODY_BYTES", c.MaxBodyBytes >= 1 && c.MaxBodyBytes <= maxBody, ""},
 		{"MAX_IN_FLIGHT_BYTES", c.MaxInFlightBytes >= 1, "a size above 0, such as 64MiB"},
 		{"SPOOL_MAX_BYTES", c.SpoolMaxBytes >= 1, "a size above 0, such as 1GiB"},
 		{"QUARANTINE_MAX_BYTES", c.QuarantineMaxBytes >= 1, "a size above 0, such as 64MiB"},

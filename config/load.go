@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -23,7 +24,7 @@ import (
 // mistakes at once; the config then holds what could be read. Warnings are about valid settings
 // that are probably a mistake.
 func Load(environ []string) (c *Config, warnings []string, err error) {
-	l := loader{vars: env.ToMap(environ)}
+	l := loader{vars: env.ToMap(environ), takes: make(map[string]string)}
 	c = &Config{set: make(map[string]bool)}
 	for name, value := range l.vars {
 		c.set[name] = value != ""
@@ -73,6 +74,7 @@ func (p Problems) Error() string {
 // loader is one reading of the environment.
 type loader struct {
 	vars     map[string]string
+	takes    map[string]string // what each variable takes, by the field that it sets
 	problems Problems
 	warnings []string
 }
@@ -83,10 +85,11 @@ func (l *loader) has(variable string) bool {
 	return ok
 }
 
-// wrong adds a problem, unless the variable has one already.
+// wrong adds a problem, unless the variable has one already. If takes is "", the variable takes what
+// its field does.
 func (l *loader) wrong(variable, takes string) {
 	if !l.isWrong(variable) {
-		l.problems = append(l.problems, Problem{variable, l.got(variable), takes})
+		l.problems = append(l.problems, Problem{variable, l.got(variable), cmp.Or(takes, l.takes[variable])})
 	}
 }
 
@@ -147,7 +150,8 @@ func (l *loader) parse(target any, prefix string) {
 		}
 	}
 	for field, value := range fields(target) {
-		err := unparsed[field.Name]
+		variable, err := prefix+field.Tag.Get("env"), unparsed[field.Name]
+		l.takes[variable] = takes(field)
 		if check := kindOf(field).check; check != nil && value.String() != "" {
 			err = check(value.String())
 		}
@@ -159,7 +163,7 @@ func (l *loader) parse(target any, prefix string) {
 		if cause, ok := errors.AsType[hint](err); ok {
 			valid = fmt.Sprintf("%s (%s)", valid, cause)
 		}
-		l.wrong(prefix+field.Tag.Get("env"), valid)
+		l.wrong(variable, valid)
 	}
 }
 
@@ -182,10 +186,10 @@ func (l *loader) endpoint(prefix, provider string) (e Endpoint, isConfigured boo
 	l.parse(&e, prefix)
 	isConfigured = l.secrets(&e)
 	if e.Name == "" {
-		l.wrong(prefix+"NAME", takesOf(e, "Name"))
+		l.wrong(prefix+"NAME", "")
 	}
 	if p := providers.ByName(e.Provider); p == nil {
-		l.wrong(prefix+"PROVIDER", takesOf(e, "Provider"))
+		l.wrong(prefix+"PROVIDER", "")
 	} else {
 		l.complete(&e, p)
 	}
@@ -207,7 +211,7 @@ func (l *loader) complete(e *Endpoint, p *verify.Provider) {
 		e.Tolerance = p.Tolerance
 	}
 	if e.Tolerance <= 0 || e.Tolerance > maxTolerance {
-		l.wrong(tolerance, takesOf(*e, "Tolerance"))
+		l.wrong(tolerance, "")
 	}
 	for position, s := range e.Secrets {
 		if doubt := s.Doubt(); doubt != "" {
@@ -265,9 +269,9 @@ func (l *loader) secrets(e *Endpoint) bool {
 	case l.has(list) && l.has(file):
 		l.wrong(list, "secrets only without "+file+": set one of the two")
 	case l.has(list) && l.vars[list] == "":
-		l.wrong(list, takesOf(*e, "Secrets"))
+		l.wrong(list, "")
 	case l.has(file) && l.vars[file] == "":
-		l.wrong(file, takesOf(*e, "SecretsFile"))
+		l.wrong(file, "")
 	case e.SecretsFile != "":
 		content, err := fileio.Read(e.SecretsFile, secret.MaxFile)
 		if err == nil {
@@ -304,7 +308,7 @@ func (l *loader) furtherEndpoints(c *Config) {
 func (l *loader) furtherEndpoint(c *Config, prefix string) {
 	e, isConfigured := l.endpoint(prefix, "")
 	if !isConfigured {
-		l.wrong(prefix+"SECRETS", takesOf(e, "Secrets")+", or "+prefix+"SECRETS_FILE")
+		l.wrong(prefix+"SECRETS", l.takes[prefix+"SECRETS"]+", or "+prefix+"SECRETS_FILE")
 	}
 	if slices.ContainsFunc(c.Endpoints, func(other Endpoint) bool { return other.Name == e.Name }) {
 		l.wrong(prefix+"NAME", "a name that no other endpoint has")

@@ -148,12 +148,6 @@ func takes(field reflect.StructField) string {
 	return "text"
 }
 
-// takesOf describes the valid values of the struct's field of that name.
-func takesOf(owner any, name string) string {
-	field, _ := reflect.TypeOf(owner).FieldByName(name)
-	return takes(field)
-}
-
 // show returns a field's value as one would set it, secrets hidden.
 func show(field reflect.StructField, v reflect.Value) string {
 	if v.IsZero() && v.Kind() != reflect.Bool {
