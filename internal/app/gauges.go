@@ -17,7 +17,7 @@ func gauge(name, help string, labels prometheus.Labels, value func() float64) pr
 
 // gauges returns the gauges of the bridge, of its spool and of the spool's delivery to NATS.
 func (a *App) gauges() []prometheus.Collector {
-	ofSpool := func(name, help string, value func(spool.Stats) float64) prometheus.Collector {
+	of := func(name, help string, value func(spool.Stats) float64) prometheus.Collector {
 		return gauge("spool_"+name, help, nil, func() float64 { return value(a.spool.Stats()) })
 	}
 	all := []prometheus.Collector{
@@ -36,12 +36,12 @@ func (a *App) gauges() []prometheus.Collector {
 			_, dropped := a.handler.Conns.Connections()
 			return float64(dropped)
 		}),
-		ofSpool("bytes", "Bytes of all records, with those set aside.", func(s spool.Stats) float64 { return float64(s.Bytes) }),
-		ofSpool("max_bytes", "SPOOL_MAX_BYTES.", func(spool.Stats) float64 { return float64(a.config.SpoolMaxBytes) }),
-		ofSpool("file_bytes", "Size of the spool's files; they may still hold delivered records.", func(s spool.Stats) float64 { return float64(s.FileBytes) }),
-		ofSpool("disk_free_bytes", "Bytes free on the spool's disk.", func(s spool.Stats) float64 { return float64(s.FreeBytes) }),
-		ofSpool("set_aside_events", "Records set aside because NATS refuses them.", func(s spool.Stats) float64 { return float64(s.SetAside) }),
-		ofSpool("writable", "Whether the spool's last write succeeded, and its disk isn't full.", func(s spool.Stats) float64 { return toFloat(s.IsWritable) }),
+		of("bytes", "Bytes of all records, with those set aside.", func(s spool.Stats) float64 { return float64(s.Bytes) }),
+		of("max_bytes", "SPOOL_MAX_BYTES.", func(spool.Stats) float64 { return float64(a.config.SpoolMaxBytes) }),
+		of("file_bytes", "Size of the spool's files; they may still hold delivered records.", func(s spool.Stats) float64 { return float64(s.FileBytes) }),
+		of("disk_free_bytes", "Bytes free on the spool's disk.", func(s spool.Stats) float64 { return float64(s.FreeBytes) }),
+		of("set_aside_events", "Records set aside because NATS refuses them.", func(s spool.Stats) float64 { return float64(s.SetAside) }),
+		of("writable", "Whether the spool's last write succeeded, and its disk isn't full.", func(s spool.Stats) float64 { return toFloat(s.IsWritable) }),
 	}
 	for kind := range publish.Kind(publish.Kinds) {
 		labels := prometheus.Labels{"kind": kind.String()}
