@@ -93,12 +93,7 @@ func (p program) connect(ctx context.Context, cfg *config.Config, options ...nat
 		}
 		return nil, fmt.Errorf("connecting to NATS at %s: %w%s", config.HideUser(url), err, hint)
 	}
-	js, err := remote.JetStream(nc)
-	if err != nil {
-		nc.Close()
-		return nil, fmt.Errorf("using JetStream: %w", err)
-	}
-	return &session{p, cfg, js}, nil
+	return &session{p, cfg, remote.JetStream(nc)}, nil
 }
 
 const (

@@ -12,15 +12,15 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Error is why a message was not published.
+// Error is why a message was not published. It wraps the reason to which its cause belongs, such as
+// ErrUnavailable.
 type Error struct {
-	Kind  error // ErrTooLarge, ErrRefused or ErrUnavailable
 	Cause Cause
 	Err   error
 }
 
-func (e *Error) Error() string   { return fmt.Sprintf("publishing: %v: %v", e.Kind, e.Err) }
-func (e *Error) Unwrap() []error { return []error{e.Kind, e.Err} }
+func (e *Error) Error() string   { return fmt.Sprintf("publishing: %v: %v", causes[e.Cause].kind, e.Err) }
+func (e *Error) Unwrap() []error { return []error{causes[e.Cause].kind, e.Err} }
 
 // Cause is a label for the metrics: what prevented publishing.
 type Cause string

@@ -135,13 +135,13 @@ func (p *Publisher) begin(m Message, timeout time.Duration) (outgoing, error) {
 		err = fmt.Errorf("%w: closing", ErrUnavailable)
 	}
 	if err != nil {
-		return outgoing{}, &Error{ErrUnavailable, Disconnected, err}
+		return outgoing{}, &Error{Disconnected, err}
 	}
 	if err := p.Check(m); err != nil {
 		return outgoing{}, err
 	}
 	if s.isForbidden(m.Subject) {
-		return outgoing{}, &Error{ErrRefused, Forbidden, errForbidden}
+		return outgoing{}, &Error{Forbidden, errForbidden}
 	}
 	monitor := p.monitors[m.Kind]
 	if m.Kind == Refused {
@@ -184,7 +184,7 @@ func (p *Publisher) Check(m Message) error {
 	if size, limit := sizeOf(m, k.stream.Name), k.limit.Load(); limit > 0 && size > limit {
 		k.refused.Store(true)
 		k.check() // the limit may have been raised
-		return &Error{ErrTooLarge, TooLarge, fmt.Errorf("message of %d bytes, at most %d are allowed", size, limit)}
+		return &Error{TooLarge, fmt.Errorf("message of %d bytes, at most %d are allowed", size, limit)}
 	}
 	return nil
 }
@@ -210,7 +210,7 @@ func (p *Publisher) failed(m Message, err error) error {
 	if causes[cause].recheck {
 		p.monitors[m.Kind].check()
 	}
-	return &Error{causes[cause].kind, cause, err}
+	return &Error{cause, err}
 }
 
 // IsConnected reports whether there is a connection to NATS.

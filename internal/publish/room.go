@@ -43,7 +43,7 @@ func (r *room) ready() error {
 	defer r.mu.Unlock()
 	if r.all > 0 && r.step <= 0 {
 		r.look()
-		return &Error{ErrUnavailable, Busy, errRoomUsed}
+		return &Error{Busy, errRoomUsed}
 	}
 	return nil
 }
@@ -60,7 +60,7 @@ func (r *room) admit(size int64) error {
 		if r.isUsed {
 			r.look()
 		}
-		return &Error{ErrNoRoom, NoRoom, fmt.Errorf("%d bytes, of which %d would fit", size, max(r.all, 0))}
+		return &Error{NoRoom, fmt.Errorf("%d bytes, of which %d would fit", size, max(r.all, 0))}
 	}
 	r.all -= size
 	r.step -= size

@@ -30,11 +30,12 @@ type Server struct {
 }
 
 // JetStream returns the JetStream context of the configured domain.
-func (s Server) JetStream(nc *nats.Conn, options ...jetstream.JetStreamOpt) (jetstream.JetStream, error) {
+func (s Server) JetStream(nc *nats.Conn) jetstream.JetStream {
+	js, _ := jetstream.New(nc) // no error: there are no options
 	if s.Domain != "" {
-		return jetstream.NewWithDomain(nc, s.Domain, options...)
+		js, _ = jetstream.NewWithDomain(nc, s.Domain)
 	}
-	return jetstream.New(nc, options...)
+	return js
 }
 
 // commandTimeout bounds a command's attempt to connect, because its user waits.

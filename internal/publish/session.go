@@ -85,11 +85,7 @@ func (p *Publisher) open(d *dialer) (*session, error) {
 		}
 		return nil, err
 	}
-	s.conn, s.nc, d.last = d.last, nc, nil
-	if s.js, err = p.config.Server.JetStream(nc); err != nil {
-		nc.Close()
-		return nil, fmt.Errorf("using JetStream: %w", err)
-	}
+	s.conn, s.nc, s.js, d.last = d.last, nc, p.config.Server.JetStream(nc), nil
 	if p.inbox == "" { // it remains the same, for acknowledgements that come after another session has begun
 		p.inbox = nc.NewInbox()
 	}

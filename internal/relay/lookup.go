@@ -69,7 +69,7 @@ func (l *lookup) ask(ctx context.Context, records []spool.Record) (answer, error
 	}
 	if !isCovered {
 		if err := l.scan(ctx, old, now); err != nil {
-			return answer{}, lookupFailed(err)
+			return answer{}, &publish.Error{Cause: publish.LookupFailed, Err: err}
 		}
 	}
 	a := answer{stored: make(map[string]bool), unsure: make(map[string]bool)}
@@ -88,17 +88,13 @@ func (l *lookup) ask(ctx context.Context, records []spool.Record) (answer, error
 		}
 		if err != nil {
 			l.scanned = time.Time{}
-			return answer{}, lookupFailed(err)
+			return answer{}, &publish.Error{Cause: publish.LookupFailed, Err: err}
 		}
 	}
 	return a, nil
 }
 
 var errOtherStream = errors.New("the stream was deleted and created again, or restored, since the look-up")
-
-func lookupFailed(err error) error {
-	return &publish.Error{Kind: publish.ErrUnavailable, Cause: publish.LookupFailed, Err: err}
-}
 
 // isRemembered reports whether a stream with that duplicate window still recognises every copy of a
 // message that arrived at that time. A copy may have been stored earlier, by at most reach.
