@@ -131,7 +131,7 @@ func (l *lookup) scan(ctx context.Context, old []*spool.Record, now time.Time) e
 			zap.Int("stored", len(found.IDs)), zap.Duration("took", l.Now().Sub(now)))
 	case noRights && l.noRights: // logged before
 	case noRights:
-		l.Log.Warn("events that have waited long can't be looked up in the stream: they are published, and counted as possible duplicates; see docs/operations.md", zap.Error(err))
+		l.Log.Warn("events that have waited long, or over a restart, can't be looked up in the stream: they are published, and counted as possible duplicates; see docs/operations.md", zap.Error(err))
 	case !l.isGivenUp():
 		return err
 	default:

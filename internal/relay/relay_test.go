@@ -202,7 +202,7 @@ const (
 	sayAlarm   = "events can't be delivered and wait in the spool until the cause is removed"
 	sayLooked  = "looked up in the stream which events are stored already"
 	sayGivenUp = "looking up waiting events in the stream has failed for an hour: they are published, and counted as possible duplicates"
-	sayUnsure  = "events that have waited long can't be looked up in the stream: they are published, and counted as possible duplicates; see docs/operations.md"
+	sayUnsure  = "events that have waited long, or over a restart, can't be looked up in the stream: they are published, and counted as possible duplicates; see docs/operations.md"
 )
 
 // makeStream makes the stream of events as the test wants it.
