@@ -17,7 +17,7 @@ import (
 )
 
 // After a failed write the server stores nothing more, even if the disk has room again. The log
-// tells to restart the bridge.
+// tells to restart the bridge, in every line: the first one is soon out of sight.
 func TestFailedWrite(t *testing.T) {
 	core, logs := observer.New(zap.ErrorLevel)
 	dir := t.TempDir()
@@ -34,6 +34,11 @@ func TestFailedWrite(t *testing.T) {
 	defer cancel()
 	if _, err := js.Publish(ctx, "s.x", nil); err == nil {
 		t.Error("it stores messages again: the remedy is not needed any more")
+	}
+	for _, entry := range logs.All() {
+		if entry.ContextMap()["remedy"] != remedy {
+			t.Errorf("logged without the remedy: %s", entry.Message)
+		}
 	}
 	stop(s)
 	again := natsdtest.Connect(t, embed(t, dir).URL())

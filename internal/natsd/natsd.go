@@ -160,7 +160,7 @@ const remedy = "free disk space or replace the disk, then restart the bridge: un
 // stores nothing more in the stream, even if the disk has room again (stream.go, setWriteErr).
 func (l *logger) Errorf(format string, v ...any) {
 	text := fmt.Sprintf(format, v...)
-	if strings.Contains(text, "critical write error") {
+	if lower := strings.ToLower(text); strings.Contains(lower, "critical write error") || strings.Contains(lower, "failed to store a msg") {
 		l.log.Errorw(text, "remedy", remedy)
 		return
 	}
