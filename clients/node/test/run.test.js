@@ -202,6 +202,26 @@ test('where a permission is missing it says so at once', async (t) => {
     /finding or making consumer d of stream WEBHOOKS: .*Permissions Violation for Publish to "\$JS\.API\.CONSUMER\.INFO\.WEBHOOKS\.d" \(see docs/)
 })
 
+for (const [right, filters] of [
+  ['CONSUMER.CREATE.WEBHOOKS.d.webhooks.flock.>', ['webhooks.flock.>']],
+  ['CONSUMER.DURABLE.CREATE.WEBHOOKS.d', ['webhooks.flock.>', 'webhooks.frigade.>']],
+  ['CONSUMER.CREATE.WEBHOOKS.d', []],
+]) {
+  test(`the rights in docs/consumers.md suffice with ${filters.length} filters`, async (t) => {
+    const server = await nats(t, { dead: null, conf: `no_auth_user: tester, authorization { users = [
+      { user: tester, password: tester }, { user: d, password: d, permissions { subscribe = "_INBOX.>", publish = [
+        "$JS.API.${right}", "$JS.API.STREAM.CREATE.WEBHOOKS_DEAD", "$JS.API.CONSUMER.INFO.WEBHOOKS.d",
+        "$JS.API.CONSUMER.MSG.NEXT.WEBHOOKS.d", "$JS.ACK.WEBHOOKS.d.>", "webhooks-dead.d.>"
+      ] } }] }` })
+    const nc = await connect({ servers: server.url, user: 'd', pass: 'd' })
+    t.after(() => nc.close())
+    await server.publish(2)
+    const { seen } = begin(t, { js: jetstream(nc) }, () => { throw new PermanentError('no') }, { filters, makeDeadStream: true })
+    await eventually('both are dead letters', () => seen.length === 2)
+    assert.equal((await server.deadLetters()).length, 2)
+  })
+}
+
 test('where its connection is closed it says so', async (t) => {
   const server = await nats(t)
   const { over, logger } = begin(t, server, () => undefined)
