@@ -144,7 +144,7 @@ func (r *Reader) Run(ctx context.Context) error {
 func (r *Reader) attempt(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	go r.watch(ctx, cancel, r.JetStream.Conn().StatusChanged(nats.RECONNECTING, nats.CLOSED))
+	go r.watch(ctx, cancel, r.JetStream.Conn().StatusChanged(nats.RECONNECTING, nats.CLOSED), time.Now())
 	err := r.open(ctx)
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, errDone) {
 		return cause
@@ -154,11 +154,11 @@ func (r *Reader) attempt(ctx context.Context) error {
 
 // watch ends the attempt when the connection breaks, because messages may be lost then, and Run when
 // a right is denied.
-func (r *Reader) watch(ctx context.Context, cancel context.CancelCauseFunc, breaks chan nats.Status) {
+func (r *Reader) watch(ctx context.Context, cancel context.CancelCauseFunc, breaks chan nats.Status, began time.Time) {
 	defer r.JetStream.Conn().RemoveStatusListener(breaks)
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
-	requests, began := Requests(r.Section.Stream, r.Names...), time.Now()
+	requests := Requests(r.Section.Stream, r.Names...)
 	for {
 		select {
 		case <-ctx.Done():
