@@ -95,20 +95,23 @@ func TestMetrics(t *testing.T) {
 	older := flockBody("b", "")
 	b.post("flock", older, sign(t, "X-Flock-Signature", "flock-older", older))
 	b.post("flock", body)
+	unreadable := fmt.Sprintf(`{"data":{},"timestamp":%d}`, time.Now().Unix())
+	b.post("flock", unreadable, flockHeader(t, unreadable)) // no published event has drifted
 	b.post("nobody-knows-this-path", body)
 	for _, want := range []string{
 		`webhook_bridge_deliveries_total{endpoint="flock",outcome="stored"} 2`,
 		`webhook_bridge_deliveries_total{endpoint="flock",outcome="duplicate"} 1`,
 		`webhook_bridge_deliveries_total{endpoint="flock",outcome="signature_missing"} 1`,
+		`webhook_bridge_deliveries_total{endpoint="flock",outcome="quarantined"} 1`,
 		`webhook_bridge_deliveries_total{endpoint="",outcome="not_found"} 1`,
-		`webhook_bridge_signatures_verified_total{endpoint="flock",scheme="payload",secret="0"} 2`,
+		`webhook_bridge_signatures_verified_total{endpoint="flock",scheme="payload",secret="0"} 3`,
 		`webhook_bridge_signatures_verified_total{endpoint="flock",scheme="payload",secret="1"} 1`,
 		`webhook_bridge_payload_drift_total{endpoint="flock"} 3`, `webhook_bridge_payload_drift_total{endpoint="frigade"} 0`,
 		`webhook_bridge_nats_connected 1`, `webhook_bridge_ready 1`, `webhook_bridge_in_flight_bytes 0`,
 		`webhook_bridge_in_flight_max_bytes 6.7108864e+07`,
 		`webhook_bridge_publishes_total{kind="event",outcome="duplicate",way="direct"} 1`,
 		`webhook_bridge_publishes_total{kind="quarantine",outcome="timeout",way="spool"} 0`,
-		`webhook_bridge_last_accepted_timestamp_seconds{endpoint="flock"}`, `webhook_bridge_delivery_duration_seconds_count{endpoint="flock"} 4`,
+		`webhook_bridge_last_accepted_timestamp_seconds{endpoint="flock"}`, `webhook_bridge_delivery_duration_seconds_count{endpoint="flock"} 5`,
 	} {
 		b.awaitMetric(want)
 	}

@@ -133,6 +133,11 @@ func (o *observer) Observe(r *ingest.Record) {
 		o.logRefusal(r)
 		return
 	}
+	if r.Kept != "" {
+		o.refused.Warn("signed delivery can't be read as an event and is in quarantine: see `bridge quarantine list`",
+			zap.String("endpoint", r.Endpoint), zap.String("id", r.ID), zap.String("remote", r.Remote), traced(r))
+		return
+	}
 	if r.Claims.Drift != "" {
 		o.metrics.Drift.WithLabelValues(r.Endpoint).Inc()
 		entry := sampled(o.drift, zap.InfoLevel, "a member isn't as the vendor documents it; the delivery is accepted: check whether consumers use the member",
@@ -140,11 +145,6 @@ func (o *observer) Observe(r *ingest.Record) {
 		if entry != nil {
 			entry.Write(zap.String("endpoint", r.Endpoint), zap.String("member", r.Claims.Drift), zap.String("id", r.ID), traced(r))
 		}
-	}
-	if r.Kept != "" {
-		o.refused.Warn("signed delivery can't be read as an event and is in quarantine: see `bridge quarantine list`",
-			zap.String("endpoint", r.Endpoint), zap.String("id", r.ID), zap.String("remote", r.Remote), traced(r))
-		return
 	}
 	o.metrics.Accepted.WithLabelValues(r.Endpoint).SetToCurrentTime()
 	if entry := o.log.Check(zap.DebugLevel, "delivery accepted"); entry != nil {
