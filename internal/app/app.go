@@ -104,6 +104,19 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 
 // listen returns a listener on the address in a variable.
 func (a *App) listen(ctx context.Context, variable, address string) (net.Listener, error) {
+	l, err := Listen(ctx, variable, address)
+	if err != nil {
+		return nil, err
+	}
+	a.onClose(func(context.Context) error {
+		_ = l.Close() // its server, if it ran, has closed it already
+		return nil
+	})
+	return l, nil
+}
+
+// Listen returns a listener on an address. Its errors name the variable or the flag that has it.
+func Listen(ctx context.Context, variable, address string) (net.Listener, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		err = fmt.Errorf("%w: stop the process that listens there (another bridge?), or set another address", err)
@@ -111,10 +124,6 @@ func (a *App) listen(ctx context.Context, variable, address string) (net.Listene
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s: %w", variable, err)
 	}
-	a.onClose(func(context.Context) error {
-		_ = l.Close() // its server, if it ran, has closed it already
-		return nil
-	})
 	return l, nil
 }
 

@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"net"
 	"strings"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/internal/app"
 	"github.com/ade15e70/webhook-bridge/internal/inspect"
 )
 
@@ -37,9 +37,9 @@ It listens on loopback only, because the page shows everything that the account 
 			if err != nil {
 				return err
 			}
-			listener, err := new(net.ListenConfig).Listen(c.Context(), "tcp", addr)
+			listener, err := app.Listen(c.Context(), "--addr", addr)
 			if err != nil {
-				return fmt.Errorf("listening on --addr: %w", err)
+				return err
 			}
 			defer func() { _ = listener.Close() }()
 			prog.print("%s", pageURL(listener))

@@ -3,12 +3,16 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
@@ -110,4 +114,22 @@ func TestOutputFailsInTheMiddle(t *testing.T) {
 	var words strings.Builder
 	run(t.Context(), strings.Fields("quarantine drop --all"), program{o.environ, nil, fullDisk{}, &words})
 	expect.Equal(t, "bridge: no space left on device; interrupted after 1 of 2\n", words.String(), "what is printed")
+}
+
+// Where NATS doesn't answer, it may have to be started. A server that is there has said what is wrong.
+func TestStartHint(t *testing.T) {
+	const start = "; start NATS there, or set NATS_URL to its address"
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{nats.ErrNoServers, start},
+		{io.EOF, start},
+		{&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, start},
+		{&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, ""},
+		{&net.OpError{Op: "write", Err: syscall.EPIPE}, ""},
+		{nats.ErrAuthorization, ""},
+	} {
+		expect.Equal(t, test.want, startHint(fmt.Errorf("wrapped: %w", test.err)), "after %v", test.err)
+	}
 }

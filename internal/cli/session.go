@@ -87,13 +87,18 @@ func (p program) connect(ctx context.Context, cfg *config.Config, options ...nat
 	case errors.Is(err, errInterrupted):
 		return nil, err
 	case err != nil:
-		hint := ""
-		if errors.Is(err, nats.ErrNoServers) || errors.Is(err, io.EOF) || isA[*net.OpError](err) {
-			hint = "; start NATS there, or set NATS_URL to its address"
-		}
-		return nil, fmt.Errorf("connecting to NATS at %s: %w%s", config.HideUser(url), err, hint)
+		return nil, fmt.Errorf("connecting to NATS at %s: %w%s", config.HideUser(url), err, startHint(err))
 	}
 	return &session{p, cfg, remote.JetStream(nc)}, nil
+}
+
+// startHint returns what to do where no NATS answers; "" if one does.
+func startHint(err error) string {
+	network, _ := errors.AsType[*net.OpError](err)
+	if errors.Is(err, nats.ErrNoServers) || errors.Is(err, io.EOF) || network != nil && network.Op == "dial" {
+		return "; start NATS there, or set NATS_URL to its address"
+	}
+	return ""
 }
 
 const (
