@@ -36,6 +36,42 @@ func TestConsumersTranscript(t *testing.T) {
 	transcript(t, "docs/consumers.md", dir, environ)
 }
 
+// The commands of docs/privacy.md erase one person's events, and no others, in a stream of more than a
+// thousand: there the nats command prints 1,001.
+func TestErasure(t *testing.T) {
+	dir := t.TempDir()
+	build(t, dir)
+	document, err := os.ReadFile("privacy.md")
+	expect.NoError(t, err)
+	script, inBlock := "", false
+	for line := range strings.Lines(string(document)) {
+		switch trimmed := strings.TrimSpace(line); {
+		case strings.HasPrefix(trimmed, "```"):
+			inBlock = trimmed == "```sh"
+		case inBlock:
+			script += line
+		}
+	}
+	environ := append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "FLOCK_SECRETS=secret-from-flocks-page")
+	environ = append(environ, serveIn(t, dir)...)
+	environ = append(environ, "NATS_URL=nats://"+strings.TrimPrefix(environ[len(environ)-1], "EMBEDDED_NATS_ADDR="))
+	for _, command := range []string{
+		"bridge send flock --count 1000 --concurrency 32",
+		`echo '{"invitee":{"id":"customer_7"}}' | bridge send flock --data -`,
+		script + "find_person WEBHOOKS customer_7 | grep . && exit 1; bridge tail --follow=false --json | wc -l",
+	} {
+		shell := exec.Command("bash", "-c", command)
+		shell.Env = environ
+		out, err := shell.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", command, err, out)
+		}
+		if lines := strings.Fields(string(out)); strings.HasPrefix(command, "find_person") && lines[len(lines)-1] != "1000" {
+			t.Errorf("others' events are gone, or it isn't:\n%s", out)
+		}
+	}
+}
+
 // The operator of deploy/nats/accounts.conf runs the commands that `bridge stream` prints. A bridge
 // with the fewest rights then finds no difference from its configuration.
 func TestStreamCommand(t *testing.T) {
