@@ -9,6 +9,7 @@
 package diagnosis
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -127,11 +128,8 @@ var ErrEndpoint = errors.New("the endpoint is unknown, because the capture has n
 func (d *diagnoser) findEndpoint() bool {
 	names := []string{d.EndpointName}
 	if d.EndpointName == "" {
-		path := d.path()
-		if plain, err := url.PathUnescape(path); err == nil {
-			path = plain
-		}
-		names = strings.Split(strings.ToLower(path), "/")
+		plain, _ := url.PathUnescape(d.path()) // "" if it can't be unescaped
+		names = strings.Split(strings.ToLower(cmp.Or(plain, d.path())), "/")
 	}
 	for _, name := range slices.Backward(names) {
 		if i := slices.IndexFunc(d.Endpoints, func(e Endpoint) bool { return e.Name == name }); i >= 0 {
