@@ -32,9 +32,9 @@ func wrongVariable(ctx context.Context) error {
 		out, err := kubectl(ctx, "", "-n", namespace, "get", "pods", "-l", "app.kubernetes.io/name=webhook-bridge", "-o",
 			"jsonpath={range .items[*]}{.status.containerStatuses[0].state.terminated.message}{.status.containerStatuses[0].lastState.terminated.message}{end}")
 		last = out
-		var line struct{ Level, Variable string }
+		var line struct{ Level, Error string }
 		for text := range strings.Lines(out) {
-			if json.Unmarshal([]byte(text), &line) == nil && line.Level == "error" && line.Variable == "SHUTDOWN_DELAY" {
+			if json.Unmarshal([]byte(text), &line) == nil && line.Level == "error" && strings.HasPrefix(line.Error, "SHUTDOWN_DELAY: ") {
 				return true, err
 			}
 		}

@@ -1,9 +1,11 @@
 package k8s
 
 import (
+	"encoding/pem"
 	"fmt"
 	"maps"
 	"net"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -67,7 +69,11 @@ func (o *objects) load(t *testing.T) (settings, error) {
 		if file, ok := strings.CutPrefix(value, secretFiles); ok {
 			value = filepath.Join(dir, file)
 			noError(t, os.MkdirAll(filepath.Dir(value), 0o700))
-			noError(t, os.WriteFile(value, []byte("content-of-this-file-"+filepath.Base(value)), 0o600))
+			content := []byte("content-of-this-file-" + filepath.Base(value))
+			if name == "NATS_CA" {
+				content = certificate()
+			}
+			noError(t, os.WriteFile(value, content, 0o600))
 		}
 		command.Env = append(command.Env, name+"="+value)
 	}
@@ -75,7 +81,7 @@ func (o *objects) load(t *testing.T) (settings, error) {
 	command.Stderr = &said
 	out, err := command.Output()
 	if err != nil || said.Len() > 0 {
-		return nil, fmt.Errorf("the bridge says of its environment: %w %s", err, &said)
+		return nil, fmt.Errorf("the bridge says of its environment: %v %s", err, &said)
 	}
 	s := make(settings)
 	for line := range strings.Lines(string(out)) {
@@ -84,6 +90,13 @@ func (o *objects) load(t *testing.T) (settings, error) {
 		}
 	}
 	return s, nil
+}
+
+// certificate returns any certificate, in PEM.
+func certificate() []byte {
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 }
 
 // binary is the bridge of this tree, built once.

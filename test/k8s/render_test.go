@@ -104,10 +104,23 @@ func render(t *testing.T, name, dir string) rendering {
 	return rendering{name, split(t, out)}
 }
 
-// build is `kustomize build`, of the version that tools/go.mod pins.
-func build(dir string) ([]byte, error) {
-	c := exec.Command("go", "tool", "-modfile=tools/go.mod", "kustomize", "build", filepath.Join("deploy/k8s", dir))
+// kustomize returns the program of the version that tools/go.mod pins. What Go says while it downloads
+// and builds it is no warning of kustomize.
+var kustomize = sync.OnceValues(func() (string, error) {
+	c := exec.Command("go", "tool", "-modfile=tools/go.mod", "-n", "kustomize")
 	c.Dir, c.Env = root, append(os.Environ(), "GOWORK=off") // with a workspace there is no -modfile
+	path, err := c.Output()
+	return strings.TrimSpace(string(path)), err
+})
+
+// build is `kustomize build`.
+func build(dir string) ([]byte, error) {
+	program, err := kustomize()
+	if err != nil {
+		return nil, fmt.Errorf("building kustomize: %w", err)
+	}
+	c := exec.Command(program, "build", filepath.Join("deploy/k8s", dir))
+	c.Dir = root
 	var words bytes.Buffer
 	c.Stderr = &words
 	out, err := c.Output()
