@@ -68,7 +68,7 @@ func (d *diagnoser) texts(b body) (all []signedText) {
 	for _, p := range providers.All {
 		for _, s := range p.Schemes {
 			if !slices.Contains(schemes, s.Name) {
-				all = append(all, b.textsOf(p, s)...)
+				all = append(all, b.textsOf(s)...)
 				schemes = append(schemes, s.Name)
 			}
 		}
@@ -86,11 +86,10 @@ func (d *diagnoser) texts(b body) (all []signedText) {
 }
 
 // textsOf returns what a scheme signs of the body: of its canonical form, and of what was sent.
-func (b body) textsOf(p *verify.Provider, s verify.Scheme) (all []signedText) {
-	values := p.Paths.Values(b.text)
-	parts := p.Parts(s, b.text, values)
+func (b body) textsOf(s verify.Scheme) (all []signedText) {
+	parts := s.Parts(b.text)
 	switch isWhole := b.text != nil && !slices.ContainsFunc(parts, func(part []byte) bool { return part == nil }); {
-	case p.Signed(s, b.text, values) != nil:
+	case s.Signed(b.text) != nil:
 		all = append(all, signedText{scheme: s.Name, parts: parts})
 	case isWhole:
 		all = append(all, signedText{parts: parts, causes: []Cause{proven(
@@ -101,7 +100,7 @@ func (b body) textsOf(p *verify.Provider, s verify.Scheme) (all []signedText) {
 	if b.text == nil || bytes.Equal(bytes.TrimSpace(b.raw), b.text) { // a capture adds a line break
 		return all
 	}
-	if sent := p.Signed(s, b.raw, p.Paths.Values(b.raw)); sent != nil && !bytes.Equal(bytes.Join(sent, nil), bytes.Join(parts, nil)) {
+	if sent := s.Signed(b.raw); sent != nil && !bytes.Equal(bytes.Join(sent, nil), bytes.Join(parts, nil)) {
 		all = append(all, signedText{scheme: s.Name, asSent: true, parts: sent})
 	}
 	return all

@@ -51,15 +51,13 @@ func (s *scanner) value(i, depth int) (end int, err error) {
 	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
 		return s.number(i)
 	}
-	for _, word := range literals {
-		if bytes.HasPrefix(s.src[i:], word) {
+	for _, word := range [...]string{"true", "false", "null"} {
+		if rest := s.src[i:]; len(rest) >= len(word) && string(rest[:len(word)]) == word {
 			return i + len(word), nil
 		}
 	}
 	return i, ErrSyntax
 }
-
-var literals = [][]byte{[]byte("true"), []byte("false"), []byte("null")}
 
 // container scans an object or an array.
 func (s *scanner) container(i, depth int) (end int, err error) {

@@ -26,11 +26,12 @@ func (p *Provider) Verify(r Request) (Claims, error) {
 	if err != nil {
 		return Claims{}, err
 	}
-	sent := r.Values
+	m := p.Values(&r)
+	sent := m
 	if c.AsSent { // its numbers may have more digits than a double
 		sent = p.Paths.Values(c.Body)
 	}
-	c, err = p.Read(r, c, sent)
+	c, err = p.Read(r, c, m, sent)
 	return c, p.checkTime(&r, c, err)
 }
 
@@ -50,11 +51,11 @@ func (p *Provider) authenticate(r *Request) (Claims, error) {
 		}
 		return r.match(macs, p.Schemes[0].Name, text)
 	}
-	c, err := p.findScheme(r, macs, r.Body, r.Values)
+	c, err := p.findScheme(r, macs, r.Body)
 	if !errors.Is(err, WrongSignature) || bytes.Equal(r.Raw, r.Body) {
 		return c, err
 	}
-	if c, err = p.findScheme(r, macs, r.Raw, p.Paths.Values(r.Raw)); err != nil {
+	if c, err = p.findScheme(r, macs, r.Raw); err != nil {
 		return c, err
 	}
 	checked, err := stringify.Check(r.Raw, true) // no error: it has a canonical form
@@ -63,19 +64,20 @@ func (p *Provider) authenticate(r *Request) (Claims, error) {
 }
 
 // MACs appends the MACs in the header and, if the endpoint's scheme allows it, in the member of the
-// body; either may be the right one. It also renames the headers, and sets r.Values and r.Stamp.
+// body; either may be the right one. It also renames the headers, and sets r.Stamp.
 func (p *Provider) MACs(r *Request, macs []MAC) (all []MAC, err error) {
 	if r.Header, err = p.Rename(r.Header); err != nil {
 		return nil, err
 	}
-	r.Values = p.Paths.Values(r.Body)
 	member := ""
 	if s := p.Scheme(r.Scheme); len(s.Members) == 1 {
+		both := Scheme{Members: []string{s.Members[0], p.Member}}
+		values := both.Parts(r.Body)
 		// One signature of {} would sign every event.
-		if data := p.Paths.in(r.Values, s.Members[0]); !data.IsObject() || len(data) == len("{}") {
+		if data := stringify.Text(values[0]); !data.IsObject() || len(data) == len("{}") {
 			return nil, UnsignableDataShape
 		}
-		member = TextOf(p.Paths.in(r.Values, p.Member))
+		member = TextOf(values[1])
 	}
 	value := ""
 	for i, v := range r.Header[p.Header] {
@@ -121,9 +123,9 @@ func (p *Provider) Rename(h http.Header) (http.Header, error) {
 // findScheme finds the scheme by which one of the MACs signs the body. A correct signature by a
 // scheme that the endpoint doesn't accept is refused too, but with its own error, because only the
 // setting is wrong.
-func (p *Provider) findScheme(r *Request, macs []MAC, body stringify.Text, values []stringify.Text) (Claims, error) {
+func (p *Provider) findScheme(r *Request, macs []MAC, body stringify.Text) (Claims, error) {
 	for _, s := range p.Schemes {
-		parts := p.Signed(s, body, values)
+		parts := s.Signed(body)
 		if parts == nil {
 			continue
 		}
@@ -139,22 +141,34 @@ func (p *Provider) findScheme(r *Request, macs []MAC, body stringify.Text, value
 	return Claims{}, WrongSignature
 }
 
-// Parts returns the parts of the text that the scheme signs of a body with those values, whatever
-// they are. A missing member is nil.
-func (p *Provider) Parts(s Scheme, body stringify.Text, values []stringify.Text) (parts [][]byte) {
+// Values returns the values in the canonical body at the provider's Paths.
+func (p *Provider) Values(r *Request) []stringify.Text {
+	if r.values == nil {
+		r.values = p.Paths.Values(r.Body)
+	}
+	return r.values
+}
+
+// Parts returns the parts of the text that the scheme signs, whatever their values are. A missing
+// member is nil.
+func (s *Scheme) Parts(body stringify.Text) [][]byte {
 	if len(s.Members) == 0 {
 		return [][]byte{body}
 	}
-	for _, m := range s.Members {
-		parts = append(parts, p.Paths.in(values, m))
-	}
+	parts := make([][]byte, len(s.Members))
+	c := stringify.Cursor{Text: body}
+	c.Object(func(name []byte) {
+		if i := slices.IndexFunc(s.Members, func(m string) bool { return string(name) == m }); i >= 0 {
+			parts[i] = c.Value()
+		}
+	})
 	return parts
 }
 
 // Signed returns the parts of the text that the scheme signs; nil if the body can't have been
 // signed with it.
-func (p *Provider) Signed(s Scheme, body stringify.Text, values []stringify.Text) [][]byte {
-	parts := p.Parts(s, body, values)
+func (s *Scheme) Signed(body stringify.Text) [][]byte {
+	parts := s.Parts(body)
 	for i, part := range parts {
 		if isLast := i == len(parts)-1; part == nil || len(s.Members) > 0 && (part[0] == '{') != isLast {
 			return nil

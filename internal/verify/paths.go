@@ -83,11 +83,6 @@ func (p *Paths) read(c *stringify.Cursor, members []int, values []stringify.Text
 	})
 }
 
-// in returns the value at one of the paths.
-func (p *Paths) in(values []stringify.Text, path string) stringify.Text {
-	return values[slices.IndexFunc(p.all, func(is place) bool { return is.path == path })]
-}
-
 // Drift returns the first path whose value isn't of a documented kind; "" if there is none. If a
 // value isn't the documented object, its members don't count as missing.
 func (p *Paths) Drift(values []stringify.Text) string {

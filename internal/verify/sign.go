@@ -73,7 +73,7 @@ func (p *Provider) Sign(d Signing) (http.Header, error) {
 	if err != nil {
 		return nil, fmt.Errorf("signing delivery: %w", err)
 	}
-	parts := p.Signed(s, text, p.Paths.Values(text))
+	parts := s.Signed(text)
 	if parts == nil {
 		return nil, fmt.Errorf("signing delivery: the body has no %s that %s could sign", strings.Join(s.Members, " and "), p.Title)
 	}

@@ -87,9 +87,10 @@ type Provider struct {
 	Explain    func(Request) (parts, missing []string) // describes the parts of the signed text, and lists those that are missing
 
 	Paths *Paths // of the values that Read needs
-	// Read adds the claims of an authentic delivery: sent has the values in the body for the envelope.
-	// The error is Unreadable or a Contradiction; Verify checks the time.
-	Read func(r Request, c Claims, sent []stringify.Text) (Claims, error)
+	// Read adds the claims of an authentic delivery: m has the values in the canonical body, and sent
+	// those in the body for the envelope. The error is Unreadable or a Contradiction; Verify checks
+	// the time.
+	Read func(r Request, c Claims, m, sent []stringify.Text) (Claims, error)
 	// Compose returns the body of an event. If data is nil it makes some up, in which id is unique.
 	Compose func(event, id string, data stringify.Text) []byte
 }
@@ -215,9 +216,8 @@ type Request struct {
 	Sealed  func(scheme string, signed [][]byte) [][]byte
 	Untimed bool // don't check the time: for deliveries from quarantine
 
-	// MACs sets these.
-	Values []stringify.Text // of Body, at the provider's Paths
-	Stamp  string           // the time in the signature header
+	Stamp  string           // the time in the signature header; MACs sets it
+	values []stringify.Text // of Body, at the provider's Paths; nil: not read yet
 }
 
 // Claims are the contents of an authentic delivery. Texts are as the vendor sent them; "": unknown.

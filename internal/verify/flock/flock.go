@@ -96,8 +96,7 @@ var (
 // data has the person that entity names.
 var people = map[string]struct{ person, id int }{"invitee": {invitee, inviteeID}, "referrer": {referrer, referrerID}}
 
-func read(r verify.Request, c verify.Claims, sent []stringify.Text) (verify.Claims, error) {
-	m := r.Values
+func read(r verify.Request, c verify.Claims, m, sent []stringify.Text) (verify.Claims, error) {
 	c.Drift = paths.Drift(m)
 	c.Name, c.Entity, c.EntityID = verify.TextOf(m[name]), verify.TextOf(sent[entity]), verify.TextOf(sent[entityID])
 	if of, isPerson := people[c.Entity]; isPerson {

@@ -126,8 +126,7 @@ func drift(m []stringify.Text) string {
 	return drifted
 }
 
-func read(r verify.Request, c verify.Claims, sent []stringify.Text) (verify.Claims, error) {
-	m := r.Values
+func read(r verify.Request, c verify.Claims, m, sent []stringify.Text) (verify.Claims, error) {
 	c.Drift = drift(m)
 	c.Name, c.EntityID = verify.TextOf(m[kind]), verify.TextOf(sent[id])
 	c.UserID = cmp.Or(verify.TextOf(sent[foreignUserID]), verify.TextOf(sent[userID]))

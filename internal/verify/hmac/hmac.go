@@ -35,7 +35,7 @@ func (s *scheme) value(r *verify.Request, p part) string {
 		}
 		return ""
 	case member:
-		return verify.TextOf(r.Values[p.path])
+		return verify.TextOf(s.Values(r)[p.path])
 	}
 	return r.Stamp
 }
@@ -81,7 +81,7 @@ func (s *scheme) isDateTime(text []byte) bool {
 }
 
 // read reads the claims of an authentic delivery.
-func (s *scheme) read(r verify.Request, c verify.Claims, _ []stringify.Text) (verify.Claims, error) {
+func (s *scheme) read(r verify.Request, c verify.Claims, _, _ []stringify.Text) (verify.Claims, error) {
 	if s.isAmbiguous(c.SignedText) {
 		return c, fmt.Errorf("%w: the signed text could be split in two ways, because a value in SIGNED contains the text behind it, or the time is invalid", verify.Contradiction)
 	}
@@ -128,7 +128,7 @@ func (s *scheme) first(r *verify.Request, places []part) string {
 // explain lists the parts of the signed text with their lengths, and those that are missing or occur
 // more than once. It never shows a part itself.
 func (s *scheme) explain(r verify.Request) (parts, missing []string) {
-	_, _ = s.MACs(&r, nil) // sets the values, and the time in the signature's header
+	_, _ = s.MACs(&r, nil) // sets the time in the signature's header
 	for _, p := range s.signed {
 		if p.kind == literal {
 			continue

@@ -191,7 +191,7 @@ func (s *scheme) sign(d verify.Signing) http.Header {
 		h.Set(s.time.text, stamp)
 	}
 	parsed, _ := s.Parse(nil, d.Body) // nil: it isn't JSON
-	text, err := s.signedText(verify.Request{Header: h, Raw: d.Body, Values: s.Paths.Values(parsed), Stamp: stamp})
+	text, err := s.signedText(verify.Request{Header: h, Raw: d.Body, Body: parsed, Stamp: stamp})
 	if err != nil { // a value is empty: no vendor could sign it
 		text = nil
 	}
