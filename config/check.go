@@ -131,6 +131,9 @@ func (l *loader) addWarnings(c *Config) {
 	if c.SpoolMaxBytes > 0 && c.SpoolMaxBytes < c.LargestRecord() {
 		l.warn("SPOOL_MAX_BYTES is %s: a body of MAX_BODY_BYTES, %s, and its envelope don't fit in it, so it is answered 503 while NATS is away", c.SpoolMaxBytes, c.MaxBodyBytes)
 	}
+	if c.PublishTimeout > 600*time.Millisecond { // the answer takes up to 400 ms more
+		l.warn("PUBLISH_TIMEOUT is %s: while NATS doesn't answer, a delivery may be answered after more than a second, when its sender has given up", FormatDuration(c.PublishTimeout))
+	}
 	for _, variable := range []string{"NATS_CREDS", "NATS_NKEY", "NATS_CA", "NATS_CERT", "NATS_KEY", "NATS_JS_DOMAIN"} {
 		if c.set[variable] && !c.set["NATS_URL"] {
 			l.warn("%s is for the servers at NATS_URL, which isn't set: the bridge runs an embedded nats-server", variable)

@@ -186,6 +186,8 @@ func TestWarnings(t *testing.T) {
 		{"MAX_BODY_SIZE=1", "MAX_BODY_SIZE is not a variable of the bridge and has no effect; the nearest one is MAX_BODY_BYTES"},
 		{"MAX_IN_FLIGHT_BYTES=512KiB", "MAX_IN_FLIGHT_BYTES is 512KiB: a body of MAX_BODY_BYTES, 512KiB, and its envelope don't fit in it, so it is always answered 503"},
 		{"SPOOL_MAX_BYTES=512KiB", "SPOOL_MAX_BYTES is 512KiB: a body of MAX_BODY_BYTES, 512KiB, and its envelope don't fit in it, so it is answered 503 while NATS is away"},
+		{"PUBLISH_TIMEOUT=601ms", "PUBLISH_TIMEOUT is 601ms: while NATS doesn't answer, a delivery may be answered after more than a second, when its sender has given up"},
+		{"PUBLISH_TIMEOUT=600ms", ""},
 		{"FLOCK_SECRETS='0123456789abcdef'", "secret 0 of FLOCK_SECRETS has quotation marks around it, which count as a part of it: leave them out; env files and Kubernetes Secrets keep them"},
 		{"FLOCK_SECRETS=0123456789abcdef,SECRET=0123456789abcdef", "secret 1 of FLOCK_SECRETS has a name and = in front, which count as a part of it: give the secret alone"},
 		{"FLOCK_SECRETS=0123456789abcdef 0123456789abcdef", "secret 0 of FLOCK_SECRETS has white space in it: copy it again; separate several secrets by commas in a variable, or by lines in a file"},

@@ -192,16 +192,28 @@ func TestFloodIsSampled(t *testing.T) {
 	}
 }
 
-// The line of a delivery that is refused for its time says by how much.
+// The line of a delivery that is refused for its time says by how much, also where that is the signed
+// time.
 func TestRefusalHasAge(t *testing.T) {
 	b := start(t)
-	for i, age := range []time.Duration{time.Hour, -time.Hour} {
-		body := flockBodyAt(time.Now().Add(-age), "i", "")
-		b.post("flock", body, flockHeader(t, body))
+	at := func(age time.Duration) string { return flockBodyAt(time.Now().Add(-age), "i", "") }
+	now := time.Now().UTC()
+	created := fmt.Sprintf(`{"type":"flowResponse.completedStep","time":%q,"data":{"id":"old","createdAt":%q}}`,
+		now.Format(time.RFC3339), now.Add(-48*time.Hour).Format(time.RFC3339))
+	for i, tt := range []struct {
+		endpoint, body string
+		header         func(*testing.T, string) string
+		age            time.Duration
+	}{
+		{"flock", at(time.Hour), flockHeader, time.Hour},
+		{"flock", at(-time.Hour), flockHeader, -time.Hour},
+		{"frigade", created, frigadeHeader, 48 * time.Hour},
+	} {
+		b.post(tt.endpoint, tt.body, tt.header(t, tt.body))
 		b.await("logged", func() bool { return len(b.lines("signed delivery refused")) > i })
 		line := b.lines("signed delivery refused")[i]
-		if got, err := time.ParseDuration(fmt.Sprint(line["age"])); err != nil || (got-age).Abs() > time.Minute {
-			t.Errorf("age %v, want %s: %v", line["age"], age, line)
+		if got, err := time.ParseDuration(fmt.Sprint(line["age"])); err != nil || (got-tt.age).Abs() > time.Minute {
+			t.Errorf("age %v, want %s: %v", line["age"], tt.age, line)
 		}
 	}
 }

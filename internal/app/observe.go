@@ -186,12 +186,17 @@ func observe(stage prometheus.Observer, took time.Duration) {
 	}
 }
 
-// aged returns a log field with how old an authentic delivery was; below zero it came from the future.
+// aged returns a log field with how old an authentic delivery was, by the older of its times if it was
+// too old; below zero it came from the future.
 func aged(r *ingest.Record) zap.Field {
-	if r.Claims.Occurred.IsZero() {
+	from := r.Claims.Occurred
+	if created := r.Claims.Created; errors.Is(r.Err, verify.Stale) && !created.IsZero() && created.Before(from) {
+		from = created
+	}
+	if from.IsZero() {
 		return zap.Skip()
 	}
-	return zap.Duration("age", r.Received.Sub(r.Claims.Occurred).Round(time.Millisecond))
+	return zap.Duration("age", r.Received.Sub(from).Round(time.Millisecond))
 }
 
 // traced returns a log field with the trace's id, if there is one.
