@@ -193,7 +193,7 @@ func aged(r *ingest.Record) zap.Field {
 	if created := r.Claims.Created; errors.Is(r.Err, verify.Stale) && !created.IsZero() && created.Before(from) {
 		from = created
 	}
-	if from.IsZero() {
+	if from.IsZero() || verify.IsMilliseconds(from) { // then the error tells
 		return zap.Skip()
 	}
 	return zap.Duration("age", r.Received.Sub(from).Round(time.Millisecond))
