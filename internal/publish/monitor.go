@@ -146,6 +146,10 @@ func (m *monitor) observe(found found) {
 	is := was.next(found.info)
 	is.configured = found.config.Duplicates
 	m.window.Store(&is)
+	if was.Created.Unix() > 0 && !was.Created.Equal(is.Created) {
+		m.log.Warn("stream is not that of the last check: it was deleted with its events and created again, or restored, or this is another NATS",
+			zap.String("stream", m.stream.Name), zap.Time("created", is.Created), zap.Time("last_created", was.Created))
+	}
 	if effective := is.now(); is.configured != was.configured && effective < is.configured {
 		m.log.Info("stream may not know all ids of its duplicate window yet: until it does, spooled records are looked up before they are published",
 			zap.String("stream", m.stream.Name), zap.Duration("duplicates", is.configured), zap.Duration("effective", effective.Round(time.Second)))

@@ -113,7 +113,7 @@ func TestMakesStreamAgain(t *testing.T) {
 		}
 		poll.Until(t, "stored again", func() bool { _, err := f.publish("again"); return err == nil })
 		expect.Equal(t, []string{"again"}, natsdtest.IDs(t, js), "stored")
-		poll.Until(t, "it is said", func() bool { return f.logged(sayMade) == round+2 })
+		poll.Until(t, "it is said", func() bool { return f.logged(sayMade) == round+2 && f.logged(sayOther) == round+1 })
 	}
 	f.connected()
 }

@@ -161,6 +161,7 @@ const (
 	sayDiffers      = "stream differs from the configuration and was left unchanged"
 	sayForgot       = "stream may not know all ids of its duplicate window yet: until it does, spooled records are looked up before they are published"
 	sayMade         = "stream was missing and has been created"
+	sayOther        = "stream is not that of the last check: it was deleted with its events and created again, or restored, or this is another NATS"
 	sayLameDuck     = "NATS server is shutting down"
 	sayForbidden    = "NATS account lacks a permission: grant it, see docs/operations.md"
 )
