@@ -146,11 +146,12 @@ func (m *monitor) observe(found found) {
 	is := was.next(found.info)
 	is.configured = found.config.Duplicates
 	m.window.Store(&is)
-	if was.Created.Unix() > 0 && !was.Created.Equal(is.Created) {
+	isOther := !is.Created.Equal(was.Created)
+	if isOther && was.Created.Unix() > 0 {
 		m.log.Warn("stream is not that of the last check: it was deleted with its events and created again, or restored, or this is another NATS",
 			zap.String("stream", m.stream.Name), zap.Time("created", is.Created), zap.Time("last_created", was.Created))
 	}
-	if effective := is.now(); is.configured != was.configured && effective < is.configured {
+	if effective := is.now(); (isOther || is.configured != was.configured) && effective < is.configured {
 		m.log.Info("stream may not know all ids of its duplicate window yet: until it does, spooled records are looked up before they are published",
 			zap.String("stream", m.stream.Name), zap.Duration("duplicates", is.configured), zap.Duration("effective", effective.Round(time.Second)))
 	}
@@ -183,10 +184,11 @@ func (m *monitor) failed(s *session, found found, err error) {
 	isNew := known == nil || (*known).Error() != err.Error()
 	isUsed := m.verified.Load() == s && !found.isMissing && errors.Is(err, context.DeadlineExceeded)
 	switch {
-	case !isUsed && (m.verified.Swap(nil) != nil || isNew):
-		m.log.Error("stream is not ready", zap.Error(err))
 	case isUsed && isNew: // JetStream's API may be overloaded, and the stream take messages
 		m.log.Warn("stream can't be checked and is used as before", zap.Error(err))
+	case isUsed: // logged before
+	case m.verified.Swap(nil) != nil || isNew:
+		m.log.Error("stream is not ready", zap.Error(err))
 	}
 }
 

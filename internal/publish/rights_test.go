@@ -133,6 +133,26 @@ func TestLookUpWithoutDeleting(t *testing.T) {
 	}
 }
 
+// A look-up that may create consumers, but not ask for the stream, waits for that right: without it the
+// bridge isn't ready, and what it would publish might be stored twice.
+func TestLookUpMayNotAsk(t *testing.T) {
+	t.Parallel()
+	rights := []string{"webhooks.>", "$JS.API.CONSUMER.>"}
+	ready := account(append(rights, "$JS.API.STREAM.INFO.*"), []string{"_INBOX.>"})
+	s := natsdtest.Start(t, ready)
+	js := natsdtest.Connect(t, s.URL(), nats.UserInfo("operator", "operator"))
+	natsdtest.CreateStream(t, js, Stream{Name: "WEBHOOKS", Prefix: "webhooks"}.Config())
+	f := open(t, "nats://bridge:bridge@"+s.Addr(), unmanaged).connected()
+	s.Reload(account(rights, []string{"_INBOX.>"}))
+	ended := make(chan error, 1)
+	go func() {
+		ended <- expect.Err(f.Stored(t.Context(), Event, stream.Beginning, func(string) bool { return true }))
+	}()
+	poll.Until(t, "forbidden", func() bool { return f.logged(sayForbidden) == 1 })
+	s.Reload(ready)
+	expect.NoError(t, <-ended)
+}
+
 // A right that is granted later is used without a restart.
 func TestRightsAreGranted(t *testing.T) {
 	t.Parallel()

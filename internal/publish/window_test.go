@@ -131,6 +131,24 @@ func TestWindowOutlivesTheProcess(t *testing.T) {
 	expect.Equal(t, time.Hour, window(), "the window of a stream that was never seen")
 }
 
+// A stream that was made again between two processes doesn't know the ids of its messages, and the log
+// says so.
+func TestStreamIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	config := jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}, Duplicates: time.Hour}
+	s := natsdtest.Start(t, "")
+	js := natsdtest.Connect(t, s.URL())
+	dir := t.TempDir()
+	for logged := range 2 {
+		natsdtest.CreateStream(t, js, config)
+		expect.NoError(t, expect.Err(js.Publish(t.Context(), "webhooks.flock.x", nil)))
+		f := open(t, s.URL(), func(c *Config) { c.Windows = dir }).connected()
+		expect.Equal(t, logged, f.logged(sayForgot), "how often the log says that ids are missing")
+		expect.NoError(t, f.close(t.Context()))
+		expect.NoError(t, js.DeleteStream(t.Context(), "WEBHOOKS"))
+	}
+}
+
 // A window that could not be written is written at the next check, though it is the same.
 func TestWindowIsWrittenAgain(t *testing.T) {
 	t.Parallel()

@@ -74,7 +74,10 @@ func (d *Denied) Request(requests []string, since time.Time) string {
 // Requests returns the requests that a [Reader] of the stream needs, with consumers of these names or
 // prefixes. Deleting a consumer isn't one: the server removes an unused one by itself.
 func Requests(stream string, consumers ...string) []string {
-	all := []string{"STREAM.INFO." + stream + "."}
+	return append(consumerRequests(stream, consumers), "STREAM.INFO."+stream+".")
+}
+
+func consumerRequests(stream string, consumers []string) (all []string) {
 	for _, name := range consumers {
 		all = append(all, "CONSUMER.CREATE."+stream+"."+name, "CONSUMER.MSG.NEXT."+stream+"."+name)
 	}

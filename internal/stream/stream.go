@@ -61,7 +61,7 @@ type Reader struct {
 	// consumer was created.
 	Report func(error)
 	// Denied, if set together with Names, holds what NATS denies on the connection. Run ends with
-	// [ErrNoRights] if it needs a right that is denied meanwhile.
+	// [ErrNoRights] once NATS has denied it a consumer of such a name.
 	Denied *Denied
 
 	created time.Time // when the stream was created; zero: not known yet
@@ -83,7 +83,7 @@ const (
 )
 
 var (
-	// ErrNoRights means that our account may not read the stream.
+	// ErrNoRights means that our account may ask for the stream, but not read it.
 	ErrNoRights = errors.New("our account may not create a consumer on the stream")
 	// ErrRecreated is reported when the stream was created again. Reading continues with its first
 	// message.
@@ -158,7 +158,7 @@ func (r *Reader) watch(ctx context.Context, cancel context.CancelCauseFunc, brea
 	defer r.JetStream.Conn().RemoveStatusListener(breaks)
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
-	requests := Requests(r.Section.Stream, r.Names...)
+	requests := consumerRequests(r.Section.Stream, r.Names)
 	for {
 		select {
 		case <-ctx.Done():
