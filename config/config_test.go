@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -24,6 +25,8 @@ func TestProblems(t *testing.T) {
 		os.WriteFile(empty, []byte("\n \n"), 0o600), os.WriteFile(creds, nil, 0o600), os.WriteFile(seed, []byte("SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY\n"), 0o600), os.WriteFile(binary, []byte("marked\nma\x00rked\n"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
+	large := filepath.Join(dir, "large")
+	expect.NoError(t, os.WriteFile(large, bytes.Repeat([]byte("\n"), MaxTLSFile+1), 0o600))
 	pair, other := tlstest.New(t, "localhost"), tlstest.New(t, "localhost")
 	const duration = `a duration such as 400ms, 24h or 7d`
 	const size = `a size such as 512KiB, 1GiB or plain bytes`
@@ -120,6 +123,7 @@ func TestProblems(t *testing.T) {
 		{"NATS_KEY=" + pair.Key, `NATS_CERT: takes a certificate in PEM whose key is in NATS_KEY`},
 		{"NATS_CERT=" + pair.Cert + " NATS_KEY=" + other.Key, `NATS_CERT: got "` + pair.Cert + `"; takes a certificate in PEM whose key is in NATS_KEY (tls: private key does not match public key)`},
 		{"NATS_CA=" + pair.Key, `NATS_CA: got "` + pair.Key + `"; takes the path of a file that can be read (it holds no certificate in PEM)`},
+		{"NATS_CA=" + large, `NATS_CA: got "` + large + `"; takes the path of a file that can be read (larger than 1048576 bytes)`},
 		{"NATS_NKEY=" + pair.Key, `NATS_NKEY: got "` + pair.Key + `"; takes the path of a file that can be read (it holds no seed of a user)`},
 		{"NATS_PASSWORD=word", `NATS_USER: takes the user to whom NATS_PASSWORD belongs`},
 		{"NATS_INBOX_PREFIX=a.>", `NATS_INBOX_PREFIX: got "a.>"; takes ` + tokens},

@@ -108,7 +108,11 @@ func holds(what string, isHeld func(content []byte) bool) func(path string) erro
 		if err := checkFile(path); err != nil {
 			return err
 		}
-		if content, err := fileio.Read(path, MaxTLSFile); err != nil || !isHeld(content) {
+		content, err := fileio.Read(path, MaxTLSFile)
+		switch {
+		case err != nil:
+			return hint(errors.Unwrap(err).Error()) // without the path
+		case !isHeld(content):
 			return hint("it holds no " + what)
 		}
 		return nil
