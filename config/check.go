@@ -44,7 +44,7 @@ func (l *loader) checkRules(c *Config) {
 	for _, rule := range []struct {
 		variable string
 		holds    bool
-		takes    string // "": what its field takes
+		takes    string // as for wrong
 	}{
 		{"ADMIN_ADDR", c.HTTPAddr != c.AdminAddr || strings.HasSuffix(c.HTTPAddr, ":0"), "another address than HTTP_ADDR's"},
 		{"TLS_CERT_FILE", c.set["TLS_CERT_FILE"] || !c.set["TLS_KEY_FILE"], takesCertificate("TLS_KEY_FILE")},
@@ -106,8 +106,8 @@ func takesKey(certVariable string) string {
 	return "the key, in PEM, of the certificate in " + certVariable
 }
 
-// loadPair returns the certificate and the key of two files, which the variable takes; nil if there
-// are none.
+// loadPair returns the certificate of two files; nil if they aren't set, or can't be used. That is then
+// a problem of the variable.
 func (l *loader) loadPair(variable, certFile, keyFile, takes string) *tls.Certificate {
 	if certFile == "" || keyFile == "" {
 		return nil

@@ -102,7 +102,7 @@ func checkFile(path string) error {
 	return nil
 }
 
-// holds returns the check of a file that must hold something.
+// holds returns a check of whether a file holds something.
 func holds(what string, isHeld func(content []byte) bool) func(path string) error {
 	return func(path string) error {
 		if err := checkFile(path); err != nil {

@@ -85,8 +85,8 @@ func (l *loader) has(variable string) bool {
 	return ok
 }
 
-// wrong adds a problem, unless the variable has one already. If takes is "", the variable takes what
-// its field does.
+// wrong adds a problem, unless the variable has one already. If takes is "", the problem says what the
+// variable's field takes.
 func (l *loader) wrong(variable, takes string) {
 	if !l.isWrong(variable) {
 		l.problems = append(l.problems, Problem{variable, l.got(variable), cmp.Or(takes, l.takes[variable])})

@@ -162,9 +162,8 @@ func (o *observer) logRefusal(r *ingest.Record) {
 	}
 }
 
-// sampled returns the line to write, whose fields needn't be made for the many that are dropped; nil:
-// it is dropped. Sampling counts lines by level and message, so the key is part of the message that
-// it sees.
+// sampled returns the line to write, or nil if it is dropped: then its fields needn't be made. Sampling
+// tells lines apart by level and message, so it sees the message with the key.
 func sampled(log *zap.Logger, level zapcore.Level, message, key string) *zapcore.CheckedEntry {
 	entry := log.Check(level, message+": "+key)
 	if entry != nil {
@@ -186,8 +185,8 @@ func observe(stage prometheus.Observer, took time.Duration) {
 	}
 }
 
-// aged returns a log field with how old an authentic delivery was, by the older of its times if it was
-// too old; below zero it came from the future.
+// aged returns a log field with the age of an authentic delivery, negative if its time is in the future.
+// For one that was too old, the older of its times counts.
 func aged(r *ingest.Record) zap.Field {
 	from := r.Claims.Occurred
 	if created := r.Claims.Created; errors.Is(r.Err, verify.Stale) && !created.IsZero() && created.Before(from) {

@@ -41,7 +41,7 @@ type Server struct {
 	js     jetstream.JetStream
 	conn   *nats.Conn // of js
 	config Config
-	denied stream.Denied // subjects
+	denied stream.Denied // on conn
 
 	readTimeout time.Duration // after which a page that doesn't read is disconnected
 

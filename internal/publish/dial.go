@@ -22,7 +22,7 @@ type dialer struct {
 // Dial makes dialer a nats.CustomDialer. It tries all addresses of the server in random order, but
 // last the one whose handshake has just failed.
 func (d *dialer) Dial(network, address string) (net.Conn, error) {
-	if err := d.ctx.Err(); err != nil { // not every look-up asks
+	if err := d.ctx.Err(); err != nil { // looking up an IP address doesn't check it
 		return nil, err
 	}
 	addresses, err := d.lookUp(address)

@@ -162,7 +162,8 @@ func (s Stream) reconcile(have *jetstream.StreamConfig) (changes, differences []
 		{name: "retention", has: have.Retention, wanted: want.Retention},
 		{name: "max_msgs", has: limit(have.MaxMsgs, ""), wanted: limit(0, "")},
 		{name: "max_msgs_per_subject", has: limit(have.MaxMsgsPerSubject, ""), wanted: limit(0, "")},
-		// STREAM_MAX_BYTES says what a full stream does: its old events never vanish.
+		// Who sets the size also sets what a full stream does: it refuses new events, and the
+		// quarantine drops its oldest.
 		{"discard policy", have.Discard, want.Discard, s.Explicit.MaxBytes, func() { have.Discard = want.Discard }},
 		{name: "subject_transform", has: transform, wanted: none}, // consumers can't find an event by its subject
 		{name: "sources", has: sources, wanted: none},             // the stream has messages of others, too

@@ -206,8 +206,8 @@ func (r *Relay) append(ctx context.Context, m publish.Message, attempted time.Ti
 // Breaker returns the state of the events' breaker: closed, open or half-open.
 func (r *Relay) Breaker() string { return r.breakers[publish.Event].state() }
 
-// NotDirect returns why JetStream isn't asked directly now, even if nothing waits in the spool; nil if
-// it is.
+// NotDirect returns why messages couldn't go to JetStream directly now, even if the spool were empty;
+// nil if they could.
 func (r *Relay) NotDirect(kind publish.Kind) error {
 	err := r.Publisher.Ready(kind)
 	if state := r.breakers[kind].state(); err == nil && state != "closed" {

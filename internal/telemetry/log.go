@@ -41,9 +41,9 @@ func NewLogger(w io.Writer, format, level string) *Logger {
 	return &Logger{zap.New(zapcore.NewCore(encoder, out, parsed)), parsed, zap.New(zapcore.NewCore(encoder, out, zapcore.DebugLevel))}
 }
 
-// Sampled returns a logger that logs, of equal messages within a time, the first ones and then one of
-// so many, or none if that is 0: a flood of refusals can't fill the disk. It calls dropped for each
-// that it drops.
+// Sampled returns a logger with which a flood of refusals can't fill the disk. Of equal messages within
+// a time it logs the first few, and then one of so many, or no more if oneOf is 0. It calls dropped for
+// each of the others.
 func Sampled(log *zap.Logger, within time.Duration, first, oneOf int, dropped func()) *zap.Logger {
 	count := zapcore.SamplerHook(func(_ zapcore.Entry, d zapcore.SamplingDecision) {
 		if d&zapcore.LogDropped != 0 {
