@@ -286,12 +286,11 @@ func TestBacklogIsLoggedAtOnce(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.StartProcess(t, "")
 	f := start(t, s.URL(), hasty).ready()
-	s.Pause()
-	var group sync.WaitGroup
-	for i := range 4 * breaksAfter {
-		group.Go(func() { f.publishes(publish.Spooled, fmt.Sprint(i)) })
+	for range breaksAfter - 1 {
+		f.breakers[publish.Event].report(false) // the next failure opens it
 	}
-	group.Wait()
+	s.Pause()
+	f.publishes(publish.Spooled, "a")
 	poll.Until(t, "logged", func() bool { return f.logged(sayBegan) > 0 })
 	cause := fmt.Sprint(f.logs.FilterMessage(sayBegan).All()[0].ContextMap()["cause"])
 	if !strings.HasPrefix(cause, "NATS is connected but publishing fails (timeout)") {
