@@ -26,7 +26,7 @@ func (s *Spool) list(j *journal, after uint64, limit int, bytes int64) ([]Record
 	j.reading.Lock()
 	defer j.reading.Unlock()
 	s.mu.Lock()
-	settled, queued, head, last := j.settled, j.queued.Load(), j.head, s.last.Load()
+	settled, queued, head, last, recoveries := j.settled, j.queued.Load(), j.head, s.last.Load(), s.recoveries
 	s.mu.Unlock()
 	if s.recovering.Load() {
 		return nil, nil
@@ -60,7 +60,7 @@ func (s *Spool) list(j *journal, after uint64, limit int, bytes int64) ([]Record
 			c.position, c.seq = r.at, records[len(records)-1].Seq
 			break
 		}
-		r.Data = slices.Clone(r.Data)
+		r.Data, r.recoveries = slices.Clone(r.Data), recoveries
 		records = append(records, r)
 	}
 	if after == settled {

@@ -17,9 +17,10 @@ type Record struct {
 	Attempted time.Time // when JetStream was tried before it was appended; zero if it wasn't
 	Reason    string    // why it is set aside; "" if it isn't
 
-	size    int64    // in the segment
-	at      position // where it was read
-	isFirst bool     // of a write
+	size       int64    // in the segment
+	at         position // where it was read
+	recoveries int      // that had begun then
+	isFirst    bool     // of a write
 }
 
 const (

@@ -122,6 +122,7 @@ func (s *Spool) recover() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.recovering.Store(true)
+	s.recoveries++
 	s.ids, s.meanwhile = nil, nil
 	var delivered [journals]uint64
 	var segments [journals][]*segment

@@ -16,7 +16,7 @@ const retireAt = 1 << 20
 
 // Settle removes records from the beginning of the kind's queue, as [Spool.Next] has returned them.
 // Those that have a Reason now are set aside, and Settle waits until that is on disk. After an error
-// no record is removed. It doesn't wait until the removal is on disk: after a crash records may come
+// no record is removed; if the spool was read again since, Next must return them again. It doesn't wait until the removal is on disk: after a crash records may come
 // again.
 func (s *Spool) Settle(kind publish.Kind, records []Record) error {
 	return s.settle(s.journals[kind], records)
@@ -54,8 +54,9 @@ func (s *Spool) settle(j *journal, records []Record) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	isLeft := func(r Record) bool { return r.Reason != "" && !s.dropped[r.Seq] }
-	if s.recovering.Load() || slices.ContainsFunc(records, isLeft) { // a recovery took what was moved for copies
+	// A recovery may have chosen another copy of a record, which would be removed with this one.
+	isOutdated := func(r Record) bool { return r.recoveries != s.recoveries }
+	if s.recovering.Load() || slices.ContainsFunc(records, isOutdated) {
 		return errRecovering
 	}
 	for _, r := range records {

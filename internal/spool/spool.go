@@ -66,10 +66,12 @@ type Spool struct {
 	ids       ids                  // of the records on disk; during a recovery, only of those appended since
 	unwritten [publish.Kinds]int64 // bytes of the records that aren't on disk yet
 	dropped   map[uint64]bool      // records on disk that are copies of another one, or were set aside
-	meanwhile []*waiting           // records that were written since the recovery began
-	closed    bool
-	wake      chan struct{} // there is work for the committer; holds at most one
-	done      chan struct{}
+	// recoveries counts those that have begun, and meanwhile has the records written since then.
+	recoveries int
+	meanwhile  []*waiting
+	closed     bool
+	wake       chan struct{} // there is work for the committer; holds at most one
+	done       chan struct{}
 
 	// Used by the committer alone.
 	next      uint64 // the next sequence number; none is used twice
