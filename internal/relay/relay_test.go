@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,6 +27,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// The spools and NATS' stores are in memory, where the system has such a directory: a message waits
+	// for the disk for less than a second, and that of a busy machine may take longer.
+	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
+		_ = os.Setenv("TMPDIR", "/dev/shm")
+	}
 	natsdtest.Main()
 	_ = flag.Set("test.parallel", "16") // the tests wait more than they work
 	natsdtest.VerifyTestMain(m)

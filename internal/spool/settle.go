@@ -16,8 +16,8 @@ const retireAt = 1 << 20
 
 // Settle removes records from the beginning of the kind's queue, as [Spool.Next] has returned them.
 // Those that have a Reason now are set aside, and Settle waits until that is on disk. After an error
-// no record is removed; if the spool was read again since, Next must return them again. It doesn't wait until the removal is on disk: after a crash records may come
-// again.
+// no record is removed; if the spool was read again since, Next must return them again. It doesn't
+// wait until the removal is on disk: after a crash records may come again.
 func (s *Spool) Settle(kind publish.Kind, records []Record) error {
 	return s.settle(s.journals[kind], records)
 }
