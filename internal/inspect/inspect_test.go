@@ -223,7 +223,7 @@ func TestLargeEvents(t *testing.T) {
 func TestSlowBrowserIsDropped(t *testing.T) {
 	t.Parallel()
 	const many = 3000 // 47 MiB: more than any buffers on the way
-	w := newWorld(t, func(s *Server) { s.readTimeout = time.Second })
+	w := newWorld(t, func(s *Server) { s.readTimeout = 3 * time.Second })
 	w.streams()
 	slow := w.open()
 	slow.hello()
