@@ -50,11 +50,12 @@ func (s *scanner) value(i, depth int) (end int, err error) {
 		return s.container(i, depth+1)
 	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
 		return s.number(i)
-	}
-	for _, word := range [...]string{"true", "false", "null"} {
-		if rest := s.src[i:]; len(rest) >= len(word) && string(rest[:len(word)]) == word {
-			return i + len(word), nil
-		}
+	case 't':
+		return s.literal(i, "true")
+	case 'f':
+		return s.literal(i, "false")
+	case 'n':
+		return s.literal(i, "null")
 	}
 	return i, ErrSyntax
 }
@@ -253,6 +254,13 @@ func skipDigits(src []byte, i int) (end int, ok bool) {
 		i++
 	}
 	return i, i > from
+}
+
+func (s *scanner) literal(i int, word string) (end int, err error) {
+	if !bytes.HasPrefix(s.src[i:], []byte(word)) {
+		return i, ErrSyntax
+	}
+	return i + len(word), nil
 }
 
 // at returns the byte at i; 0 at the end, which is no valid byte.
