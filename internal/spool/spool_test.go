@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -206,42 +205,6 @@ func TestProbe(t *testing.T) {
 	check()
 }
 
-// While less than the reserve is free, the spool isn't writable. It doesn't say that it is because a small
-// write succeeds.
-func TestFullDiskIsNotWritable(t *testing.T) {
-	for name, failure := range map[string]error{"refused before the write": nil, "the write fails": syscall.ENOSPC} {
-		t.Run(name, func(t *testing.T) {
-			m := newMemory()
-			f := open(t, "spool", on(m))
-			f.keeps("a")
-			m.full.Store(true)
-			m.mu.Lock()
-			m.fails = func(c call) error {
-				if c.name == "pwrite" && len(c.data) > 100 { // not for a probe
-					return failure
-				}
-				return nil
-			}
-			m.mu.Unlock()
-			if failure != nil {
-				expect.ErrorIs(t, failure, f.Append(t.Context(), message("b"), attempted), "the error")
-			}
-			poll.Until(t, "it was measured, and probed", func() bool { s := f.Stats(); return s.FreeBytes == 0 && s.Err == nil })
-			expect.ErrorIs(t, ErrNoDisk, f.Append(t.Context(), message("b"), attempted), "the error")
-			if f.Stats().IsWritable {
-				t.Error("it is writable")
-			}
-			m.full.Store(false)
-			poll.Until(t, "it is writable", func() bool { return f.Stats().IsWritable })
-			var logged []string
-			for _, entry := range f.logs.All() {
-				logged = append(logged, entry.Message)
-			}
-			expect.Equal(t, []string{"spool can't be written: while NATS is away, events are refused; trying again every second", "spool can be written again"}, logged, "the log")
-		})
-	}
-}
-
 func TestBounds(t *testing.T) {
 	size := sizeOf(message("a"))
 	f := open(t, t.TempDir(), func(c *Config) { c.MaxBytes = 2 * size })
@@ -251,32 +214,6 @@ func TestBounds(t *testing.T) {
 	f.settle(f.all()[:1], nil)
 	poll.Until(t, "there is room again", func() bool { return f.Room(size) == nil })
 	f.keeps("c")
-}
-
-// While the disk doesn't answer there is no room, and the last write has not succeeded.
-func TestDiskHangs(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMemory()
-		f := open(t, "spool", on(m))
-		f.keeps("a")
-		answers := make(chan struct{})
-		m.fails = func(call) error {
-			<-answers
-			return nil
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), hungAfter)
-		defer cancel()
-		expect.ErrorIs(t, context.DeadlineExceeded, f.Append(ctx, message("b"), attempted), "the error")
-		expect.NoError(t, f.Room(1))
-		time.Sleep(hungAfter)
-		expect.ErrorIs(t, ErrSlow, f.Room(1), "room")
-		expect.ErrorIs(t, ErrSlow, f.Stats().Err, "the last write")
-		close(answers)
-		synctest.Wait()
-		expect.NoError(t, f.Room(1))
-		expect.NoError(t, f.Stats().Err)
-		f.holds("a", "b")
-	})
 }
 
 // Quarantine may fill its own share and no more.
