@@ -103,8 +103,12 @@ func TestRights(t *testing.T) {
 				}
 			}
 			if strings.HasPrefix(test.ready, "NATS") {
-				what := f.logs.FilterMessage(sayUnreachable).All()[0].ContextMap()["remedy"]
-				expect.Equal[any](t, "allow it, or set NATS_INBOX_PREFIX to the prefix that the account allows", what, "the remedy")
+				poll.Until(t, "the log's line", func() bool { return f.logged(sayUnreachable) > 0 })
+				remedy := f.logs.FilterMessage(sayUnreachable).All()[0].ContextMap()["remedy"]
+				expect.Equal[any](t, "allow it, or set NATS_INBOX_PREFIX to the prefix that the account allows", remedy, "the remedy")
+			}
+			if test.said != "" {
+				poll.Until(t, "the log's line", func() bool { return f.logged(sayForbidden) > 0 })
 			}
 			said := f.logs.FilterMessage(sayForbidden).All()
 			if test.said == "" && len(said) == 0 {
