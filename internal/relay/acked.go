@@ -37,7 +37,8 @@ func (a *acked) add(d delivery, streamCreated time.Time) {
 	a.streamCreated[d] = streamCreated
 }
 
-// of returns when the streams were created that have acknowledged some of the records, by number.
+// of returns those of the records that are acknowledged, by number, with the time at which the
+// acknowledging stream was created.
 func (a *acked) of(records []spool.Record) map[uint64]time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -16,17 +16,16 @@ type backlog struct {
 	delivered int
 }
 
-// worthLogging is how long a backlog lasts until it is logged. A single slow message isn't worth a
-// line.
-const worthLogging = 100 * time.Millisecond
+// logAfter is how long a backlog lasts before it is logged. A single slow message isn't worth a line.
+const logAfter = 100 * time.Millisecond
 
-// began is called while there are records, with the first one. A timer logs, because a round may
+// began notes the beginning of a backlog, if none has begun yet. A timer logs it, because a round may
 // wait for its acknowledgements for seconds.
 func (f *forwarder) began(first spool.Record) {
 	if b := &f.backlog; b.since.IsZero() {
 		b.since, b.delivered = time.Now(), 0
-		if f.kind != publish.Refused { // they also wait until it is known again how full the quarantine is
-			b.log = time.AfterFunc(worthLogging, func() { f.logBacklog(first.Arrived) })
+		if f.kind != publish.Refused { // they also wait for the next look at the quarantine
+			b.log = time.AfterFunc(logAfter, func() { f.logBacklog(first.Arrived) })
 		}
 	}
 }
@@ -39,10 +38,10 @@ func (f *forwarder) logBacklog(oldest time.Time) {
 	if err := f.NotDirect(f.kind); err != nil {
 		fields = append(fields, zap.NamedError("cause", err))
 	}
-	f.Log.Warn("events wait in the spool, new ones too, until it is empty", fields...)
+	f.Log.Warn("events wait in the spool; new ones go there too until it is empty", fields...)
 }
 
-// emptied is called while there are none.
+// emptied notes that the spool has no records, which ends the backlog.
 func (f *forwarder) emptied() {
 	b := &f.backlog
 	if b.since.IsZero() || !f.breakers[f.kind].isClosed() { // the next ones go to the spool too
@@ -58,12 +57,12 @@ func (f *forwarder) emptied() {
 }
 
 // refusals logs the records that are set aside: for each cause at most one a minute, with the number
-// of those that it left out. While a subject is full each of its events is refused.
+// of those not logged. While a subject is full, each of its events is refused.
 type refusals map[publish.Cause]refusal
 
 type refusal struct {
 	logged time.Time
-	more   int // since then
+	more   int // not logged since then
 }
 
 const refusalsEvery = time.Minute

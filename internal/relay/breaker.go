@@ -11,7 +11,7 @@ import (
 type breaker struct {
 	mu       sync.Mutex
 	failures int
-	probeAt  time.Time // when one more message may try, while it is open
+	probeAt  time.Time // when another message may try while the breaker is open
 }
 
 const (
@@ -33,8 +33,8 @@ func (b *breaker) report(ok bool) {
 
 func (b *breaker) isClosed() bool { return b.state() == "closed" }
 
-// allow reports whether a message may try for which there is no other way: always while the breaker
-// is closed, otherwise one a second.
+// allow reports whether a message that the spool doesn't take may try JetStream: always while the
+// breaker is closed, otherwise one a second.
 func (b *breaker) allow() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

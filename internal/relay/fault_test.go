@@ -92,7 +92,7 @@ func TestSilenceIsNoFault(t *testing.T) {
 		t.Fatalf("the spool has %+v, %v, want two records", records, err)
 	}
 	other.acked.add(deliveryOf(records[1]), time.Now())
-	if other.isSuspect(t.Context(), records[0]) {
+	if other.setAsideIfAtFault(t.Context(), records[0]) {
 		t.Error("the first one is taken to be at fault")
 	}
 	s.Resume()

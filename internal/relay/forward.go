@@ -21,14 +21,14 @@ const (
 	// if an acknowledgement takes two seconds. They stop growing on a slow line.
 	maxBatch   = 4096
 	firstBatch = 64
-	meanBytes  = 4 << 10 // a batch has at most so many bytes for each of its records
-	maxBytes   = 8 << 20 // of a batch
-	longRound  = 4 * time.Second
-	readyCheck = 20 * time.Millisecond
+	meanBytes  = 4 << 10               // bounds a batch's bytes, together with its number of records
+	maxBytes   = 8 << 20               // of a batch
+	longRound  = 4 * time.Second       // after a longer one, batches don't grow
+	readyCheck = 20 * time.Millisecond // how often to see whether the stream is ready
 	firstPause = 50 * time.Millisecond // after a failure
 	lastPause  = 2 * time.Second
 	// suspectEvery is the number of failures in a row after which later records are tried, to see
-	// whether NATS refuses only the first one. That breaks the order, so it is done seldom.
+	// whether NATS refuses only the first one. That breaks the order, so it is done rarely.
 	suspectEvery = 6
 )
 
@@ -41,7 +41,7 @@ type forwarder struct {
 	lookup   *lookup
 	backlog  backlog
 	refusals refusals
-	cause    atomic.Value // the publish.Cause why the last round failed; "" if it didn't
+	cause    atomic.Value // the publish.Cause of the last round's failure; "" if it succeeded
 }
 
 func newForwarder(r *Relay, kind publish.Kind) *forwarder {
@@ -71,7 +71,7 @@ func (f *forwarder) run(ctx context.Context) {
 		default:
 			f.began(records[0])
 			if f.Publisher.Ready(f.kind) != nil {
-				f.batch = 1 // it is read again each time
+				f.batch = 1 // the batch is read again each time
 				pause(ctx, readyCheck)
 				continue
 			}
@@ -88,7 +88,7 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// round publishes a batch, and removes the records before the first failed one from the spool.
+// round publishes a batch, and removes from the spool the records before the first one that failed.
 func (f *forwarder) round(ctx context.Context, records []spool.Record) {
 	began := time.Now()
 	results := f.deliver(ctx, records)
@@ -98,7 +98,7 @@ func (f *forwarder) round(ctx context.Context, records []spool.Record) {
 		switch err := results[settled].Err; {
 		case err == nil, errors.Is(err, publish.ErrNoRoom): // dropped
 			settled++
-		case isItsOwnFault(err):
+		case isFaultOfMessage(err):
 			records[settled].Reason = err.Error()
 			settled++
 		default:
@@ -106,7 +106,7 @@ func (f *forwarder) round(ctx context.Context, records []spool.Record) {
 		}
 	}
 	if !f.settle(records[:settled], results) {
-		// A full disk has no room to set one aside. Removing those before it may make some.
+		// A full disk has no room to set a record aside. Removing those before it may make room.
 		before := max(0, slices.IndexFunc(records[:settled], func(r spool.Record) bool { return r.Reason != "" }))
 		if f.settle(records[:before], results) {
 			records, results = records[before:], results[before:]
@@ -132,8 +132,8 @@ func (f *forwarder) round(ctx context.Context, records []spool.Record) {
 	f.cause.Store(publish.Cause(""))
 }
 
-// isItsOwnFault reports whether NATS refuses this message but may take others.
-func isItsOwnFault(err error) bool {
+// isFaultOfMessage reports whether NATS refuses this message but may take others.
+func isFaultOfMessage(err error) bool {
 	return errors.Is(err, publish.ErrTooLarge) || errors.Is(err, publish.ErrRefused)
 }
 
@@ -170,19 +170,20 @@ func (f *forwarder) deliver(ctx context.Context, records []spool.Record) []publi
 	return results
 }
 
-// acknowledged returns the records that need not be sent, because the current stream has
-// acknowledged them already. A stream that was created again doesn't have them.
+// acknowledged returns the records that the current stream has acknowledged already, and that needn't
+// be sent. A stream that was created again doesn't have them.
 func (f *forwarder) acknowledged(ctx context.Context, records []spool.Record) map[uint64]time.Time {
 	acked := f.acked.of(records)
 	if len(acked) > 0 {
 		now, err := f.Publisher.Info(ctx, f.kind)
-		maps.DeleteFunc(acked, func(_ uint64, created time.Time) bool { return err != nil || !created.Equal(now.Created) })
+		isOutdated := func(_ uint64, created time.Time) bool { return err != nil || !created.Equal(now.Created) }
+		maps.DeleteFunc(acked, isOutdated)
 	}
 	return acked
 }
 
-// settle removes records from the beginning of the spool's queue, and sets those aside that have a
-// reason. It reports whether it could. The results are those of the records.
+// settle removes records from the beginning of the spool's queue, and sets aside those with a reason.
+// It reports whether it succeeded. results are those of the records.
 func (f *forwarder) settle(records []spool.Record, results []publish.Result) bool {
 	if err := f.Spool.Settle(f.kind, records); err != nil {
 		return false // the spool has logged it
@@ -193,8 +194,8 @@ func (f *forwarder) settle(records []spool.Record, results []publish.Result) boo
 		case r.Reason != "":
 			f.refusals.report(f.Log, f.kind, r, err)
 		case err != nil:
-			f.Log.Warn("refused delivery is dropped from the spool", zap.String("subject", r.Subject), zap.String("id", r.ID), zap.Error(err),
-				zap.String("remedy", publish.NoRoom.Remedy()))
+			f.Log.Warn("refused delivery is dropped from the spool", zap.String("subject", r.Subject), zap.String("id", r.ID),
+				zap.Error(err), zap.String("remedy", publish.NoRoom.Remedy()))
 		default:
 			f.backlog.delivered++
 		}
@@ -202,8 +203,8 @@ func (f *forwarder) settle(records []spool.Record, results []publish.Result) boo
 	return true
 }
 
-// keepAcked notes the records that were acknowledged after one that wasn't. Records found by a
-// look-up aren't noted: they are looked up again.
+// keepAcked notes which of the records were acknowledged: those after one that failed stay in the
+// spool. Records found by a look-up aren't noted: they are looked up again.
 func (f *forwarder) keepAcked(records []spool.Record, results []publish.Result) {
 	for i, r := range records {
 		if result := results[i]; result.Err == nil && result.Status != "" {
@@ -218,15 +219,15 @@ func (f *forwarder) failed(ctx context.Context, r spool.Record, err error) {
 	f.batch = 1
 	f.failures++
 	f.alarm(err)
-	if f.failures%suspectEvery == 0 && mayBeItsFault(err) && f.Publisher.Ready(f.kind) == nil && f.isSuspect(ctx, r) {
+	if f.failures%suspectEvery == 0 && mayBeFaultOfMessage(err) && f.Publisher.Ready(f.kind) == nil && f.setAsideIfAtFault(ctx, r) {
 		return
 	}
 	pause(ctx, min(firstPause<<min(f.failures-1, 10), lastPause))
 }
 
-// mayBeItsFault reports whether the record itself may be at fault: NATS has answered with a
+// mayBeFaultOfMessage reports whether the record itself may be at fault: NATS has answered with a
 // refusal. A missing acknowledgement is never the record's fault.
-func mayBeItsFault(err error) bool {
+func mayBeFaultOfMessage(err error) bool {
 	switch publish.CauseOf(err) {
 	case publish.Rejected, publish.WrongStream, publish.NoStream:
 		return true
@@ -234,10 +235,10 @@ func mayBeItsFault(err error) bool {
 	return false
 }
 
-// isSuspect reports whether the record is at fault and not NATS: NATS takes a later one and then
-// refuses this one again. If so, the record is set aside. Later ones that are known to be stored
-// aren't sent and prove nothing.
-func (f *forwarder) isSuspect(ctx context.Context, r spool.Record) bool {
+// setAsideIfAtFault sets the record aside if it is at fault and not NATS, and reports whether it did.
+// The record is at fault if NATS takes a later one and then refuses this one again. Later ones that are
+// known to be stored aren't sent and prove nothing.
+func (f *forwarder) setAsideIfAtFault(ctx context.Context, r spool.Record) bool {
 	others, err := f.Spool.Next(f.kind, r.Seq, firstBatch, maxBytes/2)
 	if err != nil {
 		return false
@@ -247,7 +248,7 @@ func (f *forwarder) isSuspect(ctx context.Context, r spool.Record) bool {
 	f.keepAcked(records, results)
 	isTaken := func(result publish.Result) bool { return result.Status != "" }
 	again := results[len(others)]
-	if !mayBeItsFault(again.Err) || !slices.ContainsFunc(results[:len(others)], isTaken) {
+	if !mayBeFaultOfMessage(again.Err) || !slices.ContainsFunc(results[:len(others)], isTaken) {
 		return false
 	}
 	r.Reason = again.Err.Error()
@@ -258,11 +259,11 @@ func (f *forwarder) isSuspect(ctx context.Context, r spool.Record) bool {
 	return true
 }
 
-// alarm logs why nothing is delivered, with the remedy if there is one. It logs a cause once, until
-// another one follows.
+// alarm logs why nothing is delivered, with the remedy if there is one. It logs a cause again only
+// after another one.
 func (f *forwarder) alarm(err error) {
 	cause := publish.CauseOf(err)
-	if f.kind == publish.Refused && cause == publish.Busy { // it waits until it is known again how full the quarantine is
+	if f.kind == publish.Refused && cause == publish.Busy { // it waits for the next look at the quarantine
 		return
 	}
 	if f.cause.Swap(cause) == cause {
@@ -270,7 +271,8 @@ func (f *forwarder) alarm(err error) {
 	}
 	fields := []zap.Field{zap.Stringer("kind", f.kind), zap.String("cause", string(cause)), zap.Error(err)}
 	if remedy := cause.Remedy(); remedy != "" {
-		f.Log.Error("events can't be delivered and wait in the spool until the cause is removed", append(fields, zap.String("remedy", remedy))...)
+		fields = append(fields, zap.String("remedy", remedy))
+		f.Log.Error("events can't be delivered and wait in the spool until the cause is removed", fields...)
 		return
 	}
 	f.Log.Warn("events can't be delivered from the spool, still trying", fields...)

@@ -13,20 +13,20 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
-// lookup finds out which of the spool's messages of one kind are stored already. Within its
-// duplicate window a stream recognises copies itself. A message that has waited longer may be a copy
-// of a stored one: an acknowledgement was lost, or the vendor sent it again, to another instance.
-// One scan of the stream serves all waiting messages (ADR 9).
+// lookup finds out which of the spool's messages of one kind the stream has stored already. Within
+// its duplicate window a stream recognises copies itself. A message that has waited longer may be a
+// copy of a stored one, if an acknowledgement was lost, or if the vendor sent the event again to
+// another instance. One scan of the stream serves all waiting messages (ADR 9).
 type lookup struct {
 	*Relay
 	kind publish.Kind
 
-	scanned  time.Time // when the last scan began; zero: its result isn't valid
-	since    time.Time // it read messages stored since
-	upTo     uint64    // the highest number of a record at that time
-	found    stream.Found
-	noRights bool
-	failing  time.Time // the first failure since the last successful scan; zero: none
+	scanned    time.Time // when the last scan began; zero: its result isn't valid
+	since      time.Time // the scan read the messages stored since then
+	upTo       uint64    // the highest record number when the scan began
+	found      stream.Found
+	unreadable bool      // the stream can't be read: a right is missing, or scans have failed for too long
+	failing    time.Time // the first failure since the last successful scan; zero: none
 }
 
 const (
@@ -40,18 +40,18 @@ const (
 	lookupPatience = time.Hour
 )
 
-// answer is the result of a look-up, by message ids.
+// answer is the result of a look-up: sets of message ids.
 type answer struct {
-	stored map[string]bool // it is in the stream already
-	unsure map[string]bool // it may be: the stream can't be read
+	stored map[string]bool // in the stream already
+	unsure map[string]bool // perhaps in the stream, which can't be read
 }
 
 // ask looks up the records that the stream may have forgotten. The answer is valid for a minute.
 // After an error the records must wait.
 func (l *lookup) ask(ctx context.Context, records []spool.Record) (answer, error) {
 	now, window := l.Now(), l.Publisher.Window(l.kind)
-	// The last scan counts for a record if it looked for it and went back far enough. It counts as
-	// long as the stream recognises all copies that were stored since.
+	// The last scan covers a record if it looked for the record and went back far enough. It counts
+	// as long as the stream recognises all copies that were stored since.
 	age := now.Sub(l.scanned)
 	isCovered := !l.scanned.IsZero() && age >= 0 && age < window/2
 	old := make([]*spool.Record, 0, len(records))
@@ -75,13 +75,13 @@ func (l *lookup) ask(ctx context.Context, records []spool.Record) (answer, error
 	a := answer{stored: make(map[string]bool), unsure: make(map[string]bool)}
 	for _, r := range old {
 		switch {
-		case l.noRights:
+		case l.unreadable:
 			a.unsure[r.ID] = true
 		case l.found.IDs[r.ID]:
 			a.stored[r.ID] = true
 		}
 	}
-	if !l.noRights { // the result counts for the stream that was read
+	if !l.unreadable { // the result is about the stream that was read
 		info, err := l.Publisher.Info(ctx, l.kind)
 		if err == nil && !l.found.IsOf(info) {
 			err = fmt.Errorf("looking up: %w", errOtherStream)
@@ -97,14 +97,14 @@ func (l *lookup) ask(ctx context.Context, records []spool.Record) (answer, error
 var errOtherStream = errors.New("the stream was deleted and created again, or restored, since the look-up")
 
 // isRemembered reports whether a stream with that duplicate window still recognises every copy of a
-// message that arrived at that time. A copy may have been stored earlier, by at most reach.
+// message that arrived at that time. A copy may have been stored up to reach earlier.
 func isRemembered(arrived, now time.Time, reach, window time.Duration) bool {
 	age := now.Sub(arrived)
 	return age >= 0 && age+reach+clockMargin < window
 }
 
-// firstCopy returns the earliest time at which a copy of a message that arrived at that time may
-// have been stored. It is zero, for unknown, if the clock was set back.
+// firstCopy returns the earliest time at which a copy of a message may have been stored. It is zero,
+// for unknown, if the message arrived after now: the clock was set back.
 func firstCopy(arrived, now time.Time, reach time.Duration) time.Time {
 	if arrived.After(now) {
 		return time.Time{}
@@ -124,31 +124,28 @@ func (l *lookup) scan(ctx context.Context, old []*spool.Record, now time.Time) e
 	ctx, cancel := context.WithTimeout(ctx, scanBound)
 	defer cancel()
 	found, err := l.Publisher.Stored(ctx, l.kind, since, func(id string) bool { return l.Spool.Holds(l.kind, id) })
-	noRights := errors.Is(err, stream.ErrNoRights)
-	switch {
+	switch kind := zap.Stringer("kind", l.kind); {
 	case err == nil:
-		l.Log.Info("looked up in the stream which events are stored already", zap.Stringer("kind", l.kind), zap.Time("since", since),
+		l.Log.Info("looked up in the stream which events are stored already", kind, zap.Time("since", since),
 			zap.Int("stored", len(found.IDs)), zap.Duration("took", l.Now().Sub(now)))
-	case noRights && l.noRights: // logged before
-	case noRights:
-		l.Log.Warn("events that have waited long, or over a restart, can't be looked up in the stream: they are published, and counted as possible duplicates; see docs/operations.md", zap.Error(err))
+		l.failing = time.Time{}
+	case errors.Is(err, stream.ErrNoRights):
+		if !l.unreadable {
+			l.Log.Warn("older spooled events can't be looked up in the stream: they are published, and counted as possible duplicates; "+
+				"grant the rights, see docs/operations.md", kind, zap.Error(err))
+		}
 	case !l.isGivenUp():
 		return err
-	default:
-		if !l.noRights {
-			l.Log.Error("looking up waiting events in the stream has failed for an hour: they are published, and counted as possible duplicates", zap.Stringer("kind", l.kind), zap.Error(err))
-		}
-		noRights = true // until a scan works again
+	case !l.unreadable:
+		l.Log.Error("looking up older spooled events in the stream has failed for an hour: they are published, and counted as possible duplicates",
+			kind, zap.Error(err))
 	}
-	if err == nil {
-		l.failing = time.Time{}
-	}
-	l.noRights = noRights
+	l.unreadable = err != nil
 	l.scanned, l.since, l.upTo, l.found = now, since, upTo, found
 	return nil
 }
 
-// isGivenUp reports whether scans have failed for longer than records wait.
+// isGivenUp notes a failed scan, and reports whether scans have failed for longer than lookupPatience.
 func (l *lookup) isGivenUp() bool {
 	if l.failing.IsZero() {
 		l.failing = l.Now()

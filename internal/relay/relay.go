@@ -41,7 +41,7 @@ type Config struct {
 	Log           *zap.Logger
 	Now           func() time.Time
 
-	quiet time.Duration // without a record, after which a breaker closes; 0: a minute
+	quiet time.Duration // how long the spool is empty before a breaker closes; 0: a minute
 }
 
 // Observer counts what happens, for the metrics. Its methods must not wait.
@@ -69,19 +69,20 @@ type Relay struct {
 	breakers   [publish.Kinds]breaker
 	gates      [publish.Kinds]drainGate
 	acked      acked
-	earlier    uint64                    // the highest number of a record of an earlier process
+	earlier    uint64                    // the highest record number of earlier processes
 	forwarders [publish.Kinds]*forwarder // by kind; nil: it isn't delivered
 	ctx        context.Context           // ends with Close
 	cancel     context.CancelFunc
 	done       sync.WaitGroup
 }
 
-// answerBound bounds Publish: a sender may wait only a second, and the request and the answer take
-// a part of it.
-const answerBound = 800 * time.Millisecond
-
-// spoolTime is the part of it that is left for the spool if JetStream doesn't answer.
-const spoolTime = answerBound / 8
+const (
+	// answerBound bounds Publish: a sender may wait only a second, and the request and the answer
+	// take a part of it.
+	answerBound = 800 * time.Millisecond
+	// spoolTime is left for the spool if JetStream doesn't answer.
+	spoolTime = answerBound / 8
+)
 
 // Start returns a relay, which begins to deliver the spool.
 func Start(c Config) *Relay {
@@ -101,47 +102,43 @@ func Start(c Config) *Relay {
 }
 
 // Publish makes the message durable and returns how. Its errors wrap publish.ErrTooLarge,
-// publish.ErrNoRoom or publish.ErrUnavailable. After an error it may still be stored once: only the
-// acknowledgement may have been lost, or the disk may just have been writing.
+// publish.ErrNoRoom or publish.ErrUnavailable. After an error the message may still be stored once:
+// perhaps only the acknowledgement was lost, or the disk was still writing.
 func (r *Relay) Publish(ctx context.Context, m publish.Message) (publish.Status, error) {
 	if err := r.Publisher.Check(m); err != nil {
 		return "", err
 	}
 	bound := r.bound(ctx)
 	m.Arrived = r.Now()
-	var attempted time.Time
-	var direct error
+	var attempted time.Time // zero: JetStream wasn't tried
+	var directErr error
 	if r.isDirect(m.Kind) || r.gates[m.Kind].wait(ctx) && r.isDirect(m.Kind) {
-		inTime, cancel := ctx, func() {}
-		if by := bound.Add(-spoolTime); time.Until(by) < r.Timeout { // else the publisher gives up by itself
-			inTime, cancel = context.WithDeadline(ctx, by)
-		}
-		defer cancel()
 		var status publish.Status
-		if status, direct = r.publish(inTime, m); direct == nil || isFinal(direct) {
-			return status, direct
+		if status, directErr = r.publish(ctx, bound.Add(-spoolTime), m); directErr == nil || isFinal(directErr) {
+			return status, directErr
 		}
 		attempted = m.Arrived
 	}
-	ctx, cancel := context.WithDeadline(ctx, bound)
+	ctx, cancel := until(ctx, bound)
 	defer cancel()
-	spooled := r.append(ctx, m, attempted)
-	if spooled == nil {
+	spoolErr := r.append(ctx, m, attempted)
+	if spoolErr == nil {
 		return publish.Spooled, nil
 	}
-	if m.Kind == publish.Refused && errors.Is(spooled, spool.ErrFull) && publish.CauseOf(r.Publisher.Ready(m.Kind)) == publish.Busy {
-		// NATS is there, and too many wait for the next look at the quarantine.
-		return "", fmt.Errorf("%w: %w", publish.ErrNoRoom, spooled)
+	ready := r.Publisher.Ready(m.Kind)
+	if m.Kind == publish.Refused && errors.Is(spoolErr, spool.ErrFull) && publish.CauseOf(ready) == publish.Busy {
+		// NATS is there, and too many messages wait for the next look at the quarantine.
+		return "", fmt.Errorf("%w: %w", publish.ErrNoRoom, spoolErr)
 	}
 	// The disk fails, is full or slow. If NATS is there, the event matters more than the order.
-	if attempted.IsZero() && r.Publisher.Ready(m.Kind) == nil && r.breakers[m.Kind].allow() {
+	if attempted.IsZero() && ready == nil && r.breakers[m.Kind].allow() {
 		var status publish.Status
-		if status, direct = r.publish(ctx, m); direct == nil || isFinal(direct) {
-			return status, direct
+		if status, directErr = r.publish(ctx, bound, m); directErr == nil || isFinal(directErr) {
+			return status, directErr
 		}
 	}
-	direct = cmp.Or(direct, r.Publisher.Ready(m.Kind), errors.New("NATS doesn't take what waits in the spool"))
-	return "", fmt.Errorf("%w: %w; and the spool does not take it: %w", publish.ErrUnavailable, direct, spooled)
+	directErr = cmp.Or(directErr, r.Publisher.Ready(m.Kind), errors.New("NATS does not take the events in the spool"))
+	return "", fmt.Errorf("%w: %w; and the spool does not take it: %w", publish.ErrUnavailable, directErr, spoolErr)
 }
 
 // bound returns when Publish must return: at the context's deadline, unless PUBLISH_TIMEOUT is so
@@ -154,26 +151,37 @@ func (r *Relay) bound(ctx context.Context) time.Time {
 	return time.Now().Add(max(answerBound, least))
 }
 
+// until returns a context that ends at the bound. The caller's context may have an earlier deadline
+// but never end: context.WithDeadline would set no timer then.
+func until(ctx context.Context, bound time.Time) (context.Context, context.CancelFunc) {
+	return context.WithDeadline(context.WithoutCancel(ctx), bound)
+}
+
 // isFinal reports whether a failed publish means that the message can't be made durable at all.
 func isFinal(err error) bool {
 	return errors.Is(err, publish.ErrTooLarge) || errors.Is(err, publish.ErrNoRoom)
 }
 
-// isDirect reports whether a message goes to JetStream at once. It doesn't while others wait in the
-// spool: after a time-out, which spools its message, the following ones are spooled too.
+// isDirect reports whether a message goes to JetStream at once. While others wait in the spool it
+// goes there too: after a time-out, which spools its message, the following ones are also spooled.
 func (r *Relay) isDirect(kind publish.Kind) bool {
 	return r.Spool.Len(kind) == 0 && r.Publisher.Ready(kind) == nil && r.breakers[kind].isClosed() && r.ctx.Err() == nil
 }
 
-// publish tries JetStream once.
-func (r *Relay) publish(ctx context.Context, m publish.Message) (publish.Status, error) {
+// publish tries JetStream once, and gives up at the bound.
+func (r *Relay) publish(ctx context.Context, bound time.Time, m publish.Message) (publish.Status, error) {
+	if time.Until(bound) < r.Timeout { // else the publisher gives up earlier
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, bound)
+		defer cancel()
+	}
 	span := telemetry.SpanFrom(ctx).Send(m.Subject, m.ID)
 	status, err := r.Publisher.Publish(ctx, m)
 	span.End(r.note(Direct, m.Kind, publish.Result{Status: status, Err: err}), err != nil)
 	return status, err
 }
 
-// note counts an attempt, reports it to the breaker, and returns the outcome in a word.
+// note counts an attempt, reports it to the breaker, and returns the outcome's label.
 func (r *Relay) note(way string, kind publish.Kind, result publish.Result) string {
 	outcome := string(result.Status)
 	if result.Err != nil {
@@ -189,8 +197,8 @@ func (r *Relay) note(way string, kind publish.Kind, result publish.Result) strin
 	return outcome
 }
 
-// append puts the message into the spool. If JetStream wasn't tried yet and may take the message, it
-// leaves time for that.
+// append puts the message into the spool. If JetStream hasn't been tried and may take the message,
+// append leaves time for that.
 func (r *Relay) append(ctx context.Context, m publish.Message, attempted time.Time) error {
 	if deadline, _ := ctx.Deadline(); attempted.IsZero() && r.Publisher.Ready(m.Kind) == nil && r.breakers[m.Kind].isClosed() {
 		var cancel context.CancelFunc
@@ -206,18 +214,19 @@ func (r *Relay) append(ctx context.Context, m publish.Message, attempted time.Ti
 // Breaker returns the state of the events' breaker: closed, open or half-open.
 func (r *Relay) Breaker() string { return r.breakers[publish.Event].state() }
 
-// NotDirect returns why messages couldn't go to JetStream directly now, even if the spool were empty;
-// nil if they could.
+// NotDirect returns why messages can't go to JetStream directly now, even with an empty spool; nil
+// if they can.
 func (r *Relay) NotDirect(kind publish.Kind) error {
 	err := r.Publisher.Ready(kind)
 	if state := r.breakers[kind].state(); err == nil && state != "closed" {
-		return fmt.Errorf("NATS is connected but publishing fails (%s): the breaker is %s", cmp.Or(r.Blocked(kind), publish.TimedOut), state)
+		cause := cmp.Or(r.Blocked(kind), publish.TimedOut)
+		return fmt.Errorf("NATS is connected but publishing fails (%s): the breaker is %s", cause, state)
 	}
 	return err
 }
 
-// Blocked returns why delivery of the kind from the spool fails now; "" if it doesn't. While the
-// stream isn't ready, nothing is tried.
+// Blocked returns why the kind's messages can't be delivered from the spool now; "" if they can. While
+// the stream isn't ready, nothing is tried.
 func (r *Relay) Blocked(kind publish.Kind) publish.Cause {
 	f := r.forwarders[kind]
 	if f == nil {
@@ -229,7 +238,7 @@ func (r *Relay) Blocked(kind publish.Kind) publish.Cause {
 		return publish.Disconnected
 	case errors.Is(err, context.DeadlineExceeded): // JetStream didn't answer
 		return publish.TimedOut
-	case publish.CauseOf(err) != "": // how full the quarantine is
+	case publish.CauseOf(err) != "": // it isn't known how full the quarantine is
 		return publish.CauseOf(err)
 	default:
 		return publish.NoStream
@@ -250,7 +259,8 @@ func (r *Relay) Drain(ctx context.Context) {
 	}
 }
 
-// Close ends delivering, and gives up waiting when the context ends. The spool keeps its records.
+// Close stops delivering. It waits until that has ended, or the context ends. The spool keeps its
+// records.
 func (r *Relay) Close(ctx context.Context) error {
 	r.cancel()
 	done := make(chan struct{})
@@ -262,6 +272,6 @@ func (r *Relay) Close(ctx context.Context) error {
 	case <-done:
 		return nil
 	case <-ctx.Done():
-		return errors.New("closing relay: NATS is still being asked")
+		return errors.New("closing relay: a request to NATS has not ended yet")
 	}
 }

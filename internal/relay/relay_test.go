@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -202,13 +203,13 @@ func (f *fixture) waiting() (n int64) {
 func (f *fixture) logged(message string) int { return f.logs.FilterMessage(message).Len() }
 
 const (
-	sayBegan   = "events wait in the spool, new ones too, until it is empty"
+	sayBegan   = "events wait in the spool; new ones go there too until it is empty"
 	sayEmpty   = "spool is empty, events go to NATS directly"
 	sayAside   = "message is set aside in the spool: NATS refuses it but takes others; it is retried every minute"
 	sayAlarm   = "events can't be delivered and wait in the spool until the cause is removed"
 	sayLooked  = "looked up in the stream which events are stored already"
-	sayGivenUp = "looking up waiting events in the stream has failed for an hour: they are published, and counted as possible duplicates"
-	sayUnsure  = "events that have waited long, or over a restart, can't be looked up in the stream: they are published, and counted as possible duplicates; see docs/operations.md"
+	sayGivenUp = "looking up older spooled events in the stream has failed for an hour: they are published, and counted as possible duplicates"
+	sayUnsure  = "older spooled events can't be looked up in the stream: they are published, and counted as possible duplicates; grant the rights, see docs/operations.md"
 )
 
 // makeStream makes the stream of events as the test wants it.
@@ -391,3 +392,28 @@ func TestBound(t *testing.T) {
 		t.Errorf("with a long time-out it is %s", got)
 	}
 }
+
+// A context of package ingest has a deadline, but never ends. The relay's ends at the bound, even if that is later.
+func TestBoundEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		for _, after := range []time.Duration{answerBound, 2 * time.Second} {
+			ctx, cancel := until(endless{t.Context(), began.Add(answerBound)}, began.Add(after))
+			defer cancel()
+			select {
+			case <-ctx.Done():
+				expect.Equal(t, after, time.Since(began), "the bound")
+			case <-time.After(time.Hour):
+				t.Errorf("it doesn't end after %s", after)
+			}
+		}
+	})
+}
+
+// endless has a deadline, but never ends.
+type endless struct {
+	context.Context
+	deadline time.Time
+}
+
+func (c endless) Deadline() (time.Time, bool) { return c.deadline, true }

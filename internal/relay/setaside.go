@@ -19,9 +19,10 @@ func (r *Relay) retrySetAside(ctx context.Context) {
 	}
 	for logged := int64(0); ctx.Err() == nil; {
 		pause(ctx, r.RetrySetAside)
-		if s := r.Spool.Stats(); s.SetAside > 0 && s.Err == nil { // else delivered ones couldn't be removed
+		if s := r.Spool.Stats(); s.SetAside > 0 && s.Err == nil { // delivered records must be removable
 			if n := r.trySetAside(ctx, forwarders); n > 0 {
-				r.Log.Info("messages that were set aside are delivered", zap.Int("messages", n), zap.Int64("left", r.Spool.Stats().SetAside))
+				left := r.Spool.Stats().SetAside
+				r.Log.Info("messages that were set aside are delivered", zap.Int("messages", n), zap.Int64("left", left))
 			}
 		}
 		n := r.Spool.Stats().SetAside

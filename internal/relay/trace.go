@@ -5,8 +5,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
-// trace begins a sending span for a record from the spool, and returns the function that ends it.
-// Without a failure that also records the time in the spool.
+// trace begins a sending span for a record from the spool, and returns the function that ends it. If
+// nothing failed, the function also records the time in the spool.
 func (r *Relay) trace(record spool.Record) func(outcome string, failed bool) {
 	if r.Tracer == nil {
 		return func(string, bool) {}
