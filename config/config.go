@@ -38,7 +38,7 @@ type Config struct {
 	NATSJSDomain    string        `env:"NATS_JS_DOMAIN" kind:"subject" doc:"JetStream domain, for a leaf node"`
 
 	EmbeddedNATSAddr string `env:"EMBEDDED_NATS_ADDR" kind:"address" envDefault:"127.0.0.1:4222" doc:"address of the embedded nats-server; one that isn't loopback needs NATS_TOKEN or NATS_USER and NATS_PASSWORD"`
-	DataDir          string `env:"DATA_DIR" envDefault:"./data" doc:"directory of the spool and the embedded store; each instance needs its own"`
+	DataDir          string `env:"DATA_DIR" envDefault:"./data" doc:"directory of the spool and of the embedded server's store; each instance needs its own"`
 
 	SubjectPrefix    string        `env:"SUBJECT_PREFIX" kind:"subject" envDefault:"webhooks" doc:"events go to {prefix}.{endpoint}.{event}"`
 	StreamName       string        `env:"STREAM_NAME" kind:"stream" envDefault:"WEBHOOKS" doc:"the JetStream stream on {prefix}.>"`
@@ -66,11 +66,11 @@ type Config struct {
 	PPROF     bool   `env:"PPROF" envDefault:"false" doc:"serve profiles at /debug/pprof/ on ADMIN_ADDR"`
 
 	OTLPEndpoint       string `env:"OTEL_EXPORTER_OTLP_ENDPOINT" kind:"URL" doc:"OpenTelemetry collector for spans; without it there is no tracing"`
-	OTLPTracesEndpoint string `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" kind:"URL" fallback:"OTEL_EXPORTER_OTLP_ENDPOINT and /v1/traces" doc:"collector for spans alone, a URL with the whole path"`
+	OTLPTracesEndpoint string `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" kind:"URL" fallback:"OTEL_EXPORTER_OTLP_ENDPOINT and /v1/traces" doc:"the collector's URL for spans, with the whole path"`
 	OTLPProtocol       string `env:"OTEL_EXPORTER_OTLP_PROTOCOL" envDefault:"http/protobuf" oneof:"http/protobuf" doc:"how spans are sent"`
 	OTELTracesExporter string `env:"OTEL_TRACES_EXPORTER" envDefault:"otlp" oneof:"otlp none" doc:"where spans go"`
 	OTELDisabled       bool   `env:"OTEL_SDK_DISABLED" envDefault:"false" doc:"turn tracing off"`
-	TrustTraceparent   bool   `env:"TRUST_TRACEPARENT" envDefault:"false" doc:"continue the trace of the traceparent header; only if a proxy in front sets or removes that"`
+	TrustTraceparent   bool   `env:"TRUST_TRACEPARENT" envDefault:"false" doc:"continue the trace of the traceparent header; only behind a proxy that sets or removes it"`
 
 	// Endpoints has the default endpoint of each provider whose secrets are set, then the further
 	// ones by number.
@@ -91,7 +91,7 @@ type Endpoint struct {
 	SecretsFile string          `env:"SECRETS_FILE" kind:"file" doc:"file with the shared secrets, one a line, the current one first; reloaded when it changes"`
 	Signature   string          `env:"SIGNATURE" doc:"what the signature covers; see docs/providers.md#which-scheme"`
 	Tolerance   time.Duration   `env:"TOLERANCE" takes:"a duration above 0, such as 5m, 24h or 7d, at most 3650d" doc:"how old a delivery may be"`
-	Freshness   string          `env:"FRESHNESS" doc:"which times must be recent: the signed createdAt too (signed), or the unsigned time alone (time)"`
+	Freshness   string          `env:"FRESHNESS" doc:"which times must be recent (signed: the unsigned time and the signed createdAt; time: the unsigned time alone)"`
 
 	// Settings describe the vendor, for a provider that takes them. Those that aren't set are the
 	// provider's.

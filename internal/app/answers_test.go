@@ -64,7 +64,7 @@ func TestAnswers(t *testing.T) {
 		endpoint string // flock unless set
 		body     string
 		headers  []string
-		unsigned bool // don't add the right signature
+		unsigned bool // don't add the correct signature
 		status   int
 		code     string
 	}{
@@ -96,8 +96,8 @@ func TestAnswers(t *testing.T) {
 		{name: "signature of another provider's secret", body: flockBody("g", ""), unsigned: true, headers: []string{sign(t, "X-Flock-Signature", frigadeSecret, flockBody("g", ""))}, status: 401, code: "signature"},
 		{name: "signature in the other provider's header", body: signedBody, unsigned: true, headers: []string{strings.Replace(flockHeader(t, signedBody), "Flock", "Webhook", 1)}, status: 401, code: "signature"},
 		{name: "two signatures", body: flockBody("g", ""), headers: []string{"X-Flock-Signature: " + strings.Repeat("0", 64)}, status: 401, code: "signature"},
-		{name: "a right signature, and the same in capitals", body: signedBody, headers: []string{"X-Flock-Signature: " + strings.ToUpper(strings.TrimPrefix(flockHeader(t, signedBody), "X-Flock-Signature: "))}, status: 401, code: "signature"},
-		{name: "a right signature, doubled", body: flockBody("doubled", ""), headers: []string{flockHeader(t, flockBody("doubled", ""))}, status: 200},
+		{name: "a correct signature, and the same in capitals", body: signedBody, headers: []string{"X-Flock-Signature: " + strings.ToUpper(strings.TrimPrefix(flockHeader(t, signedBody), "X-Flock-Signature: "))}, status: 401, code: "signature"},
+		{name: "a correct signature, doubled", body: flockBody("doubled", ""), headers: []string{flockHeader(t, flockBody("doubled", ""))}, status: 200},
 		{name: "contradiction", endpoint: "frigade", body: strings.Replace(frigadeBody("g", ""), "completedStep", "startedStep", 1), status: 401, code: "signature"},
 		{name: "stale", body: flockBodyAt(time.Now().Add(-6*time.Minute), "g", ""), status: 401, code: "stale"},
 		{name: "from the future", body: flockBodyAt(time.Now().Add(6*time.Minute), "g", ""), status: 401, code: "future"},

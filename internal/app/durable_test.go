@@ -115,7 +115,7 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// Every delivery with a right signature is published or kept, and no other.
+// Every delivery with a correct signature is published or kept, and no other.
 func TestQuarantine(t *testing.T) {
 	b := start(t)
 	contradicting := strings.Replace(frigadeBody("g", ""), "completedStep", "startedStep", 1)

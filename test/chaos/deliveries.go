@@ -24,10 +24,10 @@ type kind int
 
 const (
 	anEvent       kind = iota
-	unreadable         // rightly signed, without a name: 200, and in quarantine
-	stale              // rightly signed and too old: 401, and in quarantine
+	unreadable         // correctly signed, without a name: 200, and in quarantine
+	stale              // correctly signed and too old: 401, and in quarantine
 	contradiction      // what isn't signed doesn't fit what is: 401, and in quarantine
-	forged             // not signed, or not rightly: 401, and kept nowhere
+	forged             // not signed, or wrongly: 401, and kept nowhere
 )
 
 func (k kind) String() string {

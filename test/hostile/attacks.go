@@ -66,7 +66,7 @@ var attacks = []attack{
 		run: bodies(512, func(*siege) ([]byte, string) { return plainMegabyte(), "" }), evidence: []string{"401"}, busy: 0.5,
 	},
 	{
-		name: "large-signed", about: "512 rightly signed bodies of 1 MB at a time", short: 4 * time.Second, env: oneMegabyte,
+		name: "large-signed", about: "512 correctly signed bodies of 1 MB at a time", short: 4 * time.Second, env: oneMegabyte,
 		run: signedMegabytes, evidence: []string{"200"}, busy: 0.5,
 	},
 	{

@@ -82,7 +82,7 @@ func besiege(ctx context.Context, args []string, out io.Writer) error {
 // report counts what an attack did.
 type report struct {
 	Counts map[string]int // what it did and met, and how often
-	Signed []string       // ids of what it sent that is rightly signed
+	Signed []string       // ids of what it sent that is correctly signed
 }
 
 // siege is a running attack.

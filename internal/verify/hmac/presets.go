@@ -13,7 +13,7 @@ var presets = []*verify.Provider{
 		Name: "standard-webhooks", Title: "Standard Webhooks", Site: "https://www.standardwebhooks.com",
 		Source:   "https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md",
 		Register: "at any vendor that follows the specification or sends through Svix",
-		About:    "The id is signed too. Each header may have its `svix-` name; by both names, it must have one value. Signatures of version `v1a` (ed25519) are ignored.",
+		About:    "The id is signed too. Each header may have its `svix-` name; if it comes by both names, the values must be equal. Signatures of version `v1a` (ed25519) are ignored.",
 		Settings: verify.Settings{
 			SignatureHeader: "webhook-signature", SignatureFormat: "v1,{base64}",
 			Signed:    "{header:webhook-id}.{timestamp}.{body}",
@@ -55,7 +55,7 @@ var presets = []*verify.Provider{
 		Name: "slack", Title: "Slack", Site: "https://slack.com",
 		Source:   "https://api.slack.com/authentication/verifying-requests-from-slack",
 		Register: "in the app's settings, under *Event Subscriptions* or *Interactivity*; the secret is under *Basic Information*",
-		About: "When you enter the address, Slack sends `url_verification` and wants its `challenge` back. The bridge publishes it but doesn't send the `challenge` back: answer once by other means. " +
+		About: "When you enter the address, Slack sends `url_verification` and wants its `challenge` back. The bridge publishes it but sends nothing back: answer once by other means. " +
 			"The `payload` of an interaction's form becomes the data; slash commands, which have none, are refused.",
 		Settings: verify.Settings{
 			SignatureHeader: "X-Slack-Signature", SignatureFormat: "v0={hex}",

@@ -39,7 +39,7 @@ func signs(p *verify.Provider, s verify.Scheme) string {
 	case len(s.Members) > 0:
 		return "signs the body's `" + strings.Join(s.Members, "` and `") + "`"
 	case p.Member != "":
-		return "signs the whole body, for the header only"
+		return "signs the whole body, for a signature in the header"
 	}
 	return "signs the whole body"
 }
