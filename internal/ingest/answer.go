@@ -21,7 +21,7 @@ var (
 	errIncompleteBody  = errors.New("body ended early, or its chunks are malformed")
 	errBodyTooLarge    = errors.New("body too large")
 	errNotObject       = errors.New("body is not a JSON object")
-	errBusy            = errors.New("MAX_IN_FLIGHT_BYTES is used up, or large bodies waited too long")
+	errBusy            = errors.New("MAX_IN_FLIGHT_BYTES is used up, or a large body waited too long")
 	errInternal        = errors.New("internal error")
 )
 
@@ -49,9 +49,9 @@ func refusalOf(err error) Refusal {
 	return Refusals[len(Refusals)-1]
 }
 
-// Refusals has the refusal for each error, the most frequent ones first. All signature failures look
-// the same from outside. The first whose error matches counts; an error that matches none is
-// internal.
+// Refusals lists the refusals with their errors, the most frequent ones first. The first whose error
+// matches counts; an error that matches none is internal. All signature failures look the same from
+// outside.
 var Refusals = []Refusal{
 	{verify.NoSignature, http.StatusUnauthorized, "signature", "No valid signature", "signature_missing"},
 	{verify.ManySignatures, http.StatusUnauthorized, "signature", "No valid signature", "signature_many"},
@@ -79,7 +79,7 @@ var Refusals = []Refusal{
 	{stringify.ErrDepth, http.StatusBadRequest, "too_deep", "The body is nested too deep", "too_deep"},
 	{verify.UnsignableDataShape, http.StatusBadRequest, "data_shape", "The body's data is not an object with members", "data_shape"},
 
-	{publish.ErrTooLarge, http.StatusRequestEntityTooLarge, "message_too_large", "The event is too large to be stored", "message_too_large"},
+	{publish.ErrTooLarge, http.StatusRequestEntityTooLarge, "message_too_large", "The event is too large to store", "message_too_large"},
 	{publish.ErrUnavailable, http.StatusServiceUnavailable, "unavailable", "The event can't be stored now, try again", "unavailable"},
 
 	{errInternal, http.StatusInternalServerError, "internal", "Internal error", "internal"},
@@ -135,19 +135,19 @@ func (d *delivery) answer(status publish.Status, err error) (outcome string) {
 	return refusal.Outcome
 }
 
-// answerWriting is the time for writing an answer. It is short, and fits into the socket's buffer
-// unless its sender has left many unread.
-const answerWriting = time.Second
+// answerWrite is the time for writing an answer. An answer is short, and fits into the socket's buffer
+// unless the sender has left many unread.
+const answerWrite = time.Second
 
 // write writes an answer; net/http adds its length. Answers that follow each other closely on a
 // connection have the same deadline, which costs less than one for each.
 func (d *delivery) write(status int, contentType []string, body []byte) {
 	if d.conn != nil {
-		_ = d.conn.SetWriteDeadline(d.created.Add(time.Since(d.created).Truncate(answerWriting/4) + answerWriting))
+		_ = d.conn.SetWriteDeadline(d.created.Add(time.Since(d.created).Truncate(answerWrite/4) + answerWrite))
 	}
 	d.w.Header()["Content-Type"] = contentType
 	d.w.WriteHeader(status)
-	_, _ = d.w.Write(body) // the event is as durable without a reader
+	_, _ = d.w.Write(body) // the event is durable even if nobody reads the answer
 }
 
 // Reasons lists the reasons for quarantine.

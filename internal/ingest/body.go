@@ -21,14 +21,15 @@ type body struct {
 	len    int       // bytes that have arrived
 }
 
-// room returns a buffer for the next bytes; it is never empty. The first is little
-// larger than announced, or a spare one.
+// room returns a buffer for the next bytes; it is never empty. The first one is hardly larger than the
+// announced body, or a spare one.
 func (b *body) room(announced int64) []byte {
 	last := len(b.blocks) - 1
 	if last < 0 || len(b.blocks[last]) == cap(b.blocks[last]) {
 		size := blockBytes
 		if last < 0 && announced >= 0 {
-			size = int(min((announced/spareStep+1)*spareStep, blockBytes)) // at least one byte more, for the read that finds the end
+			// At least one byte more than announced, for the read that finds the end.
+			size = int(min((announced/spareStep+1)*spareStep, blockBytes))
 		}
 		if last < 0 {
 			b.blocks = b.first[:0]
@@ -52,7 +53,7 @@ func (b *body) advance(n int) {
 }
 
 // joined returns the body in one piece and drops the blocks. It copies a body of several blocks. The
-// piece is valid until the next body, unless spare is set to nil.
+// result is valid until the next body, unless spare is set to nil.
 func (b *body) joined() []byte {
 	blocks := b.blocks
 	b.blocks = nil

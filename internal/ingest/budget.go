@@ -26,10 +26,10 @@ type budget struct {
 type hold struct {
 	budget    *budget
 	bytes     int64
-	since     time.Time
-	interrupt func()        // ends its reading at once
-	place     *list.Element // in budget.senders; nil unless it is still arriving
-	lost      bool          // it had to make room
+	since     time.Time     // when it was registered as arriving
+	interrupt func()        // ends the request's reading at once
+	place     *list.Element // in budget.senders; nil unless the request is still arriving
+	lost      bool          // the request had to make room
 }
 
 // take charges n bytes and reports whether they fit.
@@ -67,8 +67,8 @@ func (h *hold) charge(n int) bool {
 	return true
 }
 
-// makeRoom takes its bytes from the slowest sender, whose reading ends at once. It reports whether
-// there was one, other than asking.
+// makeRoom takes the bytes from the slowest sender and ends its reading. It reports whether there was
+// a sender, other than asking, that has taken longer than patience.
 func (b *budget) makeRoom(asking *hold) bool {
 	e := b.senders.Front()
 	if e == nil {
@@ -94,7 +94,7 @@ func (h *hold) receiving(interrupt func()) {
 	}
 }
 
-// release gives everything back. The hold can be used for the next request.
+// release gives all bytes back. The hold can be used for the next request.
 func (h *hold) release() {
 	h.budget.mu.Lock()
 	defer h.budget.mu.Unlock()

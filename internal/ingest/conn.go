@@ -40,11 +40,10 @@ type conn struct {
 	handling bool      // the handler has a request, or its answer is being sent
 	declined bool      // a read of the next request has returned 0 bytes
 	reading  bool      // the connection below is being read
-	deadline time.Time // for reading
-	passed   time.Time // the read deadline of the connection below
-	writeBy  time.Time // the deadline for writing
-	setBy    time.Time // the write deadline of the connection below
-	changed  sync.Cond // of handling and deadline
+	changed  sync.Cond // of handling and readDeadline
+
+	readDeadline, writeDeadline time.Time
+	innerRead, innerWrite       time.Time // the deadlines of the connection below
 }
 
 func newConn(raw net.Conn, l *ConnLimiter) *conn {
@@ -64,7 +63,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	case n == 0 && err == nil:
 		return 0, nil
 	case n == 0:
-		return 0, c.broke(p, err)
+		return 0, c.failed(p, err)
 	}
 	n, refusal := c.take(p[:n], wasKept)
 	if refusal != "" {
@@ -79,7 +78,7 @@ func (c *conn) receive(p []byte) (n int, wasKept bool, err error) {
 	// The next request waits for the answer to this one. net/http reads ahead to notice a sender
 	// that hangs up, which cancels nothing here. That read returns 0 bytes once, as io.Reader
 	// allows: waiting and waking costs 5 % of an event.
-	for c.handling && c.framing.part == partHead && c.deadline.IsZero() && !c.closed.Load() {
+	for c.handling && c.framing.part == partHead && c.readDeadline.IsZero() && !c.closed.Load() {
 		if !c.declined {
 			c.declined = true
 			c.mu.Unlock()
@@ -92,7 +91,7 @@ func (c *conn) receive(p []byte) (n int, wasKept bool, err error) {
 	case part == partBroken:
 		c.mu.Unlock()
 		return 0, false, io.EOF
-	case !c.deadline.IsZero() && !time.Now().Before(c.deadline):
+	case !c.readDeadline.IsZero() && !time.Now().Before(c.readDeadline):
 		c.mu.Unlock()
 		return 0, false, os.ErrDeadlineExceeded
 	case len(c.kept) > 0:
@@ -103,29 +102,29 @@ func (c *conn) receive(p []byte) (n int, wasKept bool, err error) {
 	c.reading = true
 	err = c.passDeadline()
 	c.mu.Unlock()
-	ahead := part != partBody || int64(len(p)) <= left
-	if !ahead {
+	isCut := part == partBody && left < int64(len(p)) // the next request must not be read yet
+	if isCut {
 		p = p[:left]
 	}
 	if err == nil && c.tls != nil {
 		err = c.tls.establish()
 	}
-	for again := err == nil; again; again = n == 0 && c.isEarly(err) {
+	for again := err == nil; again; again = n == 0 && c.isPostponed(err) {
 		n, err = c.Conn.Read(p)
 	}
 	c.mu.Lock()
-	c.reading, c.more = false, ahead && n == len(p)
+	c.reading, c.more = false, !isCut && n == len(p)
 	c.mu.Unlock()
 	return n, false, err
 }
 
-// SetReadDeadline implements net.Conn. The deadline is passed on only with a read, and only if it is
-// earlier than the last: net/http and the body's bound change it eight times for each request, mostly
-// between reads, and mostly to a later time (ADR 13).
+// SetReadDeadline implements net.Conn. The connection below gets the deadline only for a read, and only
+// if it is earlier than the last: net/http and the body's bound change it eight times for each request,
+// mostly between reads, and mostly to a later time (ADR 13).
 func (c *conn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.deadline = t
+	c.readDeadline = t
 	c.changed.Broadcast()
 	if c.reading {
 		return c.passDeadline()
@@ -136,34 +135,34 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 // passDeadline passes on the read deadline, unless the connection below has an earlier one. c.mu must
 // be held.
 func (c *conn) passDeadline() error {
-	if c.deadline.IsZero() || !c.passed.IsZero() && !c.deadline.Before(c.passed) {
+	if c.readDeadline.IsZero() || !c.innerRead.IsZero() && !c.readDeadline.Before(c.innerRead) {
 		return nil
 	}
-	c.passed = c.deadline
-	return c.Conn.SetReadDeadline(c.deadline)
+	c.innerRead = c.readDeadline
+	return c.Conn.SetReadDeadline(c.readDeadline)
 }
 
-// isEarly reports whether a read has failed at a deadline that is no longer ours, so that it must
-// be repeated. It passes on the present one.
-func (c *conn) isEarly(err error) bool {
+// isPostponed reports whether a read must be repeated, because it failed at a deadline that has been
+// moved since. It passes on the present deadline.
+func (c *conn) isPostponed(err error) bool {
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		return false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.deadline.IsZero() && !time.Now().Before(c.deadline) {
+	if !c.readDeadline.IsZero() && !time.Now().Before(c.readDeadline) {
 		return false
 	}
-	c.passed = c.deadline
-	return c.Conn.SetReadDeadline(c.deadline) == nil
+	c.innerRead = c.readDeadline
+	return c.Conn.SetReadDeadline(c.readDeadline) == nil
 }
 
-// SetWriteDeadline implements net.Conn. The deadline is passed on by the next Write: net/http sets one
-// for each request, and the answer another.
+// SetWriteDeadline implements net.Conn. The next Write passes the deadline on: net/http sets one for
+// each request, and the answer another.
 func (c *conn) SetWriteDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.writeBy = t
+	c.writeDeadline = t
 	return nil
 }
 
@@ -179,7 +178,7 @@ func (c *conn) isHandling() bool {
 	return c.handling
 }
 
-// isSilent reports whether it has sent nothing.
+// isSilent reports whether no request has begun to arrive.
 func (c *conn) isSilent() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -217,8 +216,8 @@ func (c *conn) take(b []byte, wasKept bool) (int, ConnRefusal) {
 	return n, refusal
 }
 
-// charge charges n bytes of a head to the budget, and reports whether they fit. More of the head
-// may be coming.
+// charge charges n bytes of a head to the budget, and reports whether they fit. If coming is set, more
+// of the head follows.
 func (c *conn) charge(n int, coming bool) bool {
 	fits := false
 	if coming {
@@ -236,9 +235,9 @@ func (c *conn) charge(n int, coming bool) bool {
 // interrupt makes a read return at once.
 func (c *conn) interrupt() { _ = c.SetReadDeadline(time.Unix(1, 0)) }
 
-// broke handles a failed read: it reports a request that ends with it, and returns the error for
-// Read.
-func (c *conn) broke(p []byte, err error) error {
+// failed handles a failed read: it refuses the connection if a request or a TLS handshake has begun,
+// and returns the error for Read.
+func (c *conn) failed(p []byte, err error) error {
 	c.mu.Lock()
 	coming := c.framing.inHead()
 	c.mu.Unlock()
@@ -250,7 +249,7 @@ func (c *conn) broke(p []byte, err error) error {
 		return c.refuse(c.raw, plainOnTLS(record.RecordHeader[:]), p) // we have sent nothing yet
 	case c.tls != nil && !c.tls.established && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed):
 		return c.refuse(c.Conn, TLSHandshake, p)
-	case coming && !c.held.takeLast(0): // it had to make room
+	case coming && !c.held.takeLast(0): // the head had to make room
 		return c.refuse(c.Conn, HeadBusy, p)
 	case coming && isTimeout:
 		return c.refuse(c.Conn, HeadTimeout, p)
@@ -259,15 +258,15 @@ func (c *conn) broke(p []byte, err error) error {
 }
 
 const (
-	// refusedReading and refusedBytes bound how much is still read of a refused connection. Many
-	// senders read the answer only after they have sent everything, and closing with unread bytes
-	// would lose the answer.
-	refusedReading = 500 * time.Millisecond
-	refusedBytes   = 64 << 10
+	// refusedTime and refusedBytes bound how long and how much is still read from a refused
+	// connection. Many senders read the answer only after they have sent everything, and closing
+	// with unread bytes would lose the answer.
+	refusedTime  = 500 * time.Millisecond
+	refusedBytes = 64 << 10
 )
 
-// refuse answers a refused connection on that side of it and ends it. It returns the error for
-// Read; p is a buffer for what still arrives.
+// refuse answers a refused connection and ends it. side is its decrypted or its raw side, and p is a
+// buffer for the bytes that still arrive. refuse returns the error for Read.
 func (c *conn) refuse(side net.Conn, r ConnRefusal, p []byte) error {
 	if c.isHandling() || c.refused.Swap(true) {
 		return io.ErrUnexpectedEOF // the handler answers
@@ -278,7 +277,7 @@ func (c *conn) refuse(side net.Conn, r ConnRefusal, p []byte) error {
 	if answer == "" {
 		return io.EOF
 	}
-	_ = side.SetDeadline(time.Now().Add(refusedReading))
+	_ = side.SetDeadline(time.Now().Add(refusedTime))
 	_, _ = io.WriteString(side, answer)
 	if half, ok := side.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite()
@@ -300,15 +299,15 @@ func (c *conn) Write(p []byte) (int, error) {
 	}
 	c.mu.Lock()
 	handling := c.handling
-	by, isSet := c.writeBy, c.writeBy.Equal(c.setBy)
-	c.setBy = by
+	deadline, isSet := c.writeDeadline, c.writeDeadline.Equal(c.innerWrite)
+	c.innerWrite = deadline
 	c.mu.Unlock()
 	const status = len("HTTP/1.x ") // net/http answers HTTP/1.0 in kind
 	if !handling && bytes.HasPrefix(p, []byte("HTTP/1.")) && len(p) > status+3 && !c.reported.Swap(true) {
 		c.limiter.refuse(c, cmp.Or(ownAnswers[string(p[status:status+3])], Malformed), string(p))
 	}
 	if !isSet {
-		if err := c.Conn.SetWriteDeadline(by); err != nil {
+		if err := c.Conn.SetWriteDeadline(deadline); err != nil {
 			return 0, err
 		}
 	}
@@ -327,9 +326,9 @@ func (c *conn) Close() error {
 	return err
 }
 
-// begin notes that the handler has a request, which it releases from held. The length of its body is
-// negative for chunks. On a nil connection, of a server without a [ConnLimiter], this and the
-// handler's other methods do nothing.
+// begin notes that the handler has a request; the handler must release held in the end. length is that
+// of the body, negative for chunks. On a nil connection, as without a [ConnLimiter], this method and
+// the others that the handler calls do nothing.
 func (c *conn) begin(length int64) {
 	if c == nil {
 		return
@@ -344,7 +343,7 @@ func (c *conn) begin(length int64) {
 // connection that never waits would keep a core for the scheduler's time slice of 10 ms, and behind
 // hundreds of those a good delivery waited for seconds.
 func (c *conn) end() {
-	c.rest()
+	c.setIdle()
 	c.mu.Lock()
 	c.handling = false
 	c.changed.Broadcast()

@@ -22,27 +22,27 @@ const (
 	Expectation    ConnRefusal = "expectation"
 )
 
-// ConnRefusals has advice for the operator for every [ConnRefusal].
+// ConnRefusals maps every [ConnRefusal] to advice for the operator.
 var ConnRefusals = map[ConnRefusal]string{
 	ProxyProtocol:  "the proxy in front speaks the PROXY protocol: switch it off there, the bridge takes plain HTTP/1.1",
-	TLSOnPlain:     "the sender speaks TLS to a plain port: have the proxy in front speak http to the bridge, or set TLS_CERT_FILE and TLS_KEY_FILE",
+	TLSOnPlain:     "the sender speaks TLS to a plain port: have the proxy speak http to the bridge, or set TLS_CERT_FILE and TLS_KEY_FILE",
 	PlainOnTLS:     "the sender speaks plain HTTP to the TLS port: have it use https, or unset TLS_CERT_FILE and TLS_KEY_FILE",
 	TLSHandshake:   "the TLS handshake failed: the sender may not trust the certificate, know only TLS 1.1 or speak HTTP/2 only",
-	HTTP2:          "the proxy in front speaks HTTP/2 without asking: have it speak HTTP/1.1 to the bridge",
-	HeadTooLarge:   "a head has at most 8 KiB: have the proxy in front add less to it, cookies above all",
-	TooManyHeaders: "a head has at most 100 headers: have the proxy in front add fewer",
-	HeadTimeout:    "the headers were not whole in 5 s: the sender is slow, or is an attack",
-	HeadBusy:       "too much is in flight: see MAX_IN_FLIGHT_BYTES",
-	Malformed:      "the request is not HTTP/1.1 as RFC 9112 has it, or lacks its Host: see the answer for what is wrong",
-	HTTPVersion:    "the bridge speaks HTTP/1.0 and HTTP/1.1",
-	Framing:        "the bridge takes a body with a length, or with the transfer encoding chunked alone",
+	HTTP2:          "the proxy in front speaks HTTP/2: have it speak HTTP/1.1 to the bridge",
+	HeadTooLarge:   "the headers take more than 8 KiB: have the proxy in front add less, cookies above all",
+	TooManyHeaders: "there are more than 100 headers: have the proxy in front add fewer",
+	HeadTimeout:    "the headers did not arrive within 5 s: the sender is slow, or an attacker",
+	HeadBusy:       "too much is in flight: add instances, or memory and raise MAX_IN_FLIGHT_BYTES",
+	Malformed:      "the request breaks RFC 9112, or has no Host header: the answer says what is wrong",
+	HTTPVersion:    "the request has another version than HTTP/1.0 or HTTP/1.1: have the proxy in front speak HTTP/1.1",
+	Framing:        "the bridge knows no transfer encoding but chunked: have the proxy in front send that, or a Content-Length",
 	Expectation:    "the bridge knows no expectation but 100-continue: have the proxy in front remove the header Expect",
 }
 
 // Remedy returns advice for the operator.
 func (r ConnRefusal) Remedy() string { return ConnRefusals[r] }
 
-// RefusedConn is a refused connection. The sender chose nothing in it, except Remote.
+// RefusedConn is a refused connection. The sender chooses no text in it, except Remote.
 type RefusedConn struct {
 	Refusal ConnRefusal
 	Remote  string // the sender's address
@@ -61,7 +61,7 @@ var preludes = []struct {
 	{[]byte("\r\n\r\n\x00\r\nQUIT\n"), ProxyProtocol},
 }
 
-// longestPrelude is the length of the longest of them.
+// longestPrelude is the length of the longest prelude.
 const longestPrelude = len("PRI * HTTP/2.0\r\n")
 
 // recognize returns the refusal for the first bytes of a connection; "" if they may be HTTP/1.1.
@@ -88,12 +88,11 @@ func plainOnTLS(first []byte) ConnRefusal {
 	return PlainOnTLS // a method
 }
 
-// ownAnswers are the refusals behind the statuses with which net/http itself answers; behind any
-// other it is Malformed.
+// ownAnswers maps the statuses of net/http's own answers to refusals. Any other status is Malformed.
 var ownAnswers = map[string]ConnRefusal{"417": Expectation, "431": HeadTooLarge, "501": Framing, "505": HTTPVersion}
 
-// answer returns the answer to a refused connection, in the form of net/http's own, or of the handler's
-// for what it refuses too; "" if the sender couldn't read one.
+// answer returns the answer to a refused connection: plain text as in net/http's own answers, and for
+// HeadBusy a problem as from the handler. It is "" if the sender couldn't read one.
 func (r ConnRefusal) answer() string {
 	status, kind, text := "400 Bad Request", "text/plain; charset=utf-8", r.Remedy()+"\n"
 	switch r {

@@ -28,16 +28,16 @@ const (
 )
 
 // framing finds where each request on a connection begins and ends, so that each is counted from
-// its first byte, even if that arrives with the end of the last. It looks for line breaks and
-// lengths only (RFC 9112, sections 2.1, 6 and 7.1); [framing.begin] gives it the length of a body.
+// its first byte, even if that arrives with the end of the request before. It looks for line breaks
+// and lengths only (RFC 9112, sections 2.1, 6 and 7.1); [framing.begin] gives it the length of a body.
 // If it is mistaken, the connection ends.
 type framing struct {
 	part  part
 	left  int64 // bytes left of the body or the chunk
 	bytes int   // bytes so far of the head, the trailer or the chunk's line
 	lines int   // lines so far of the head or the trailer
-	text  bool  // the line has more than a carriage return
-	cr    bool  // the line begins with one
+	text  bool  // the line isn't empty: it has more than a carriage return
+	cr    bool  // the line is a carriage return so far
 	hex   int   // digits of the chunk's length
 }
 
@@ -45,7 +45,7 @@ type framing struct {
 func (f *framing) begin(length int64) {
 	switch {
 	case length == 0:
-	case f.part != partHead || f.bytes > 0: // its bytes were taken for the next request
+	case f.part != partHead || f.bytes > 0: // some of the body was taken for the next request
 		f.part = partBroken
 	case length < 0:
 		*f = framing{part: partChunkLine}
@@ -137,7 +137,7 @@ func (f *framing) chunkLine(c byte) {
 	case f.bytes > maxChunkLine || f.left > math.MaxInt64>>5:
 		f.part = partBroken
 	case f.text: // past the digits
-	case digit >= 0 && c != ' ':
+	case digit >= 0:
 		f.left = f.left<<4 | digit
 		f.hex++
 		return

@@ -7,6 +7,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"runtime/debug"
@@ -41,7 +42,7 @@ type Observer interface {
 // Record is the outcome of a request. An unauthenticated sender chooses nothing in it, except
 // Remote.
 type Record struct {
-	Endpoint string        // "" if the path isn't an endpoint's, and not nearly one
+	Endpoint string        // the one at the path, or at nearly that path; "" if there is none
 	Outcome  string        // a publish.Status, or an outcome of the table in answer.go
 	Err      error         // why it was refused
 	Remote   string        // the sender's address
@@ -52,7 +53,7 @@ type Record struct {
 	Kept     string          // why it is in quarantine, whatever the answer; "" if it isn't
 	Claims   verify.Claims   // zero unless it is authentic
 	Secrets  []secret.Secret // Claims.Secret is an index into them
-	Received time.Time       // when its body was whole; zero if it never was
+	Received time.Time       // when its whole body had arrived; zero if it never did
 	Trace    string          // the trace's id; "" if none is recorded
 }
 
@@ -68,7 +69,7 @@ type Config struct {
 	Quarantine       bool // keep what is signed correctly and can't be published
 	Publisher        Publisher
 	Observer         Observer
-	Refused          func(RefusedConn) // gets connections that were refused before a request; nil: nobody
+	Refused          func(RefusedConn) // is called for each connection refused before a request; may be nil
 	Tracer           *telemetry.Tracer // nil: no tracing
 	Now              func() time.Time
 }
@@ -131,7 +132,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.Endpoint, err = h.notFound(path)
 	}
 	if !d.conn.isVerified() {
-		d.conn.rest() // before the answer, which its sender may never read
+		d.conn.setIdle() // before the answer, which its sender may never read
 	}
 	d.Outcome, d.Err = d.answer(status, err), err
 	d.Duration, d.Trace = time.Since(d.began), d.span.ID()
@@ -190,10 +191,10 @@ func (d *delivery) receive(at *verify.Endpoint) (status publish.Status, err erro
 	}
 	whole := time.Now()
 	d.answerBy = whole.Add(answerTime)
-	d.conn.work()
+	d.conn.setBusy()
 	received := d.Now()
 	d.Received, d.Stages.Read = received, whole.Sub(d.began)
-	body, err := d.judge(at, received)
+	body, err := d.verify(at, received)
 	d.Stages.Verify = time.Since(whole)
 	if err != nil {
 		return d.quarantine(at, body, received, err)
@@ -206,8 +207,7 @@ func (d *delivery) receive(at *verify.Endpoint) (status publish.Status, err erro
 }
 
 // publish makes a message durable. It doesn't use the request's context: a sender that hangs up
-// cancels nothing. The deadline counts from the body's last byte, whatever has been waited for
-// since.
+// cancels nothing. The deadline counts from the body's last byte, not from now.
 func (d *delivery) publish(m publish.Message) (publish.Status, error) {
 	began := time.Now()
 	status, err := d.Publisher.Publish(d.span.Into(untilContext{context.Background(), d.answerBy}), m)
@@ -215,8 +215,8 @@ func (d *delivery) publish(m publish.Message) (publish.Status, error) {
 	return status, err
 }
 
-// untilContext has a deadline without a timer: the publisher reads the deadline when it begins to
-// wait.
+// untilContext has a deadline without a timer: the relay reads the deadline, and sets a timer only if
+// it has to wait.
 type untilContext struct {
 	context.Context
 	at time.Time
@@ -225,9 +225,9 @@ type untilContext struct {
 // Deadline implements context.Context.
 func (c untilContext) Deadline() (time.Time, bool) { return c.at, true }
 
-// judge parses and verifies the body, and notes the claims of an authentic delivery. It returns the
+// verify parses and verifies the body, and notes the claims of an authentic delivery. It returns the
 // body as it came.
-func (d *delivery) judge(at *verify.Endpoint, received time.Time) (body []byte, err error) {
+func (d *delivery) verify(at *verify.Endpoint, received time.Time) (body []byte, err error) {
 	if d.body.len > smallBytes {
 		ctx, cancel := context.WithTimeout(context.Background(), slotTimeout)
 		defer cancel()
@@ -239,7 +239,7 @@ func (d *delivery) judge(at *verify.Endpoint, received time.Time) (body []byte, 
 	body = d.body.joined()
 	text, err := d.parse(at.Provider, body)
 	if err != nil {
-		return body, d.encoded(err)
+		return body, d.checkEncoding(err)
 	}
 	request := at.Request(d.r.Header, body, text, received)
 	d.Secrets = request.Secrets
@@ -248,12 +248,13 @@ func (d *delivery) judge(at *verify.Endpoint, received time.Time) (body []byte, 
 	step.End("", false)
 	if err == nil || verify.IsAuthentic(err) {
 		d.ID = at.ID(d.Claims)
-		d.conn.verify()
+		d.conn.setVerified()
 	}
 	return body, err
 }
 
-// parse returns the body as the provider reads it. It must be an object.
+// parse is like [verify.Provider.Parse], but takes an object only, and charges its memory to the
+// budget.
 func (d *delivery) parse(p *verify.Provider, body []byte) (stringify.Text, error) {
 	inner, err := p.JSON(d.r.Header, body)
 	if err != nil {
@@ -275,6 +276,20 @@ func (d *delivery) parse(p *verify.Provider, body []byte) (stringify.Text, error
 		return nil, errNotObject
 	}
 	return text, nil
+}
+
+// checkEncoding returns errContentEncoding if err is about a body that isn't JSON and there is a
+// Content-Encoding, and else err. The header alone isn't judged: some senders write a charset there.
+func (d *delivery) checkEncoding(err error) error {
+	if !errors.Is(err, stringify.ErrSyntax) && !errors.Is(err, stringify.ErrUTF8) {
+		return err
+	}
+	for _, coding := range d.r.Header.Values("Content-Encoding") {
+		if coding != "" && !strings.EqualFold(coding, "identity") {
+			return fmt.Errorf("%w: %w", errContentEncoding, err)
+		}
+	}
+	return err
 }
 
 // wrap puts the verified body into its envelope.

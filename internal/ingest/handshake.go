@@ -8,7 +8,7 @@ import (
 	"net"
 )
 
-// maxHandshake bounds what a client sends during its TLS handshake. It has no certificate to send.
+// maxHandshake bounds the bytes of a client's TLS handshake, in which it sends no certificate.
 const maxHandshake = 16 << 10
 
 // handshake is the connection below TLS.
@@ -26,7 +26,7 @@ func underTLS(raw net.Conn, config *tls.Config) (net.Conn, *handshake) {
 	return h.tls, h
 }
 
-// establish waits for the handshake.
+// establish does the handshake, unless it is done.
 func (h *handshake) establish() error {
 	if h.established {
 		return nil

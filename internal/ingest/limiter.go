@@ -19,22 +19,22 @@ const (
 	maxConnections = 4096
 	// spareFiles are left for NATS, the spool and the admin listener.
 	spareFiles = 256
-	// firstWrite bounds the writes of a TLS handshake.
-	firstWrite = 10 * time.Second
+	// handshakeWrite is the time for the writes of a TLS handshake.
+	handshakeWrite = 10 * time.Second
 )
 
 // ConnLimiter bounds the connections of a listener, and the heads of their requests. A new
-// connection never waits for room: connections may stay open for a quarter of an hour, and one
+// connection doesn't wait for others to end: they may stay open for a quarter of an hour, and one
 // sender could open them all. Instead the limiter closes another one (ADR 12): the oldest that was
-// refused and has brought nothing authentic; else the oldest without an answer; else the verified
+// refused and has had no authentic delivery; else the oldest without an answer; else the verified
 // one that has been idle longest. It never closes one whose delivery is being worked on.
 type ConnLimiter struct {
 	max    int
 	budget *budget           // for the heads
-	report func(RefusedConn) // nil: nobody
+	report func(RefusedConn) // may be nil
 
 	mu         sync.Mutex
-	changed    sync.Cond // a connection was closed, or rests
+	changed    sync.Cond // a connection was closed, or became idle
 	refused    list.List // of *conn, oldest first
 	unanswered list.List
 	verified   list.List // longest idle first
@@ -45,10 +45,10 @@ type ConnLimiter struct {
 
 // entry is a connection's place in the limiter. The limiter's lock guards it.
 type entry struct {
-	list     *list.List // nil once it is removed
+	list     *list.List // nil once the connection is removed
 	place    *list.Element
-	busy     bool // a delivery of it is being worked on
-	verified bool // it has brought an authentic delivery; used by its own goroutine alone
+	busy     bool // a delivery is being worked on
+	verified bool // it has had an authentic delivery; used by the connection's goroutine alone
 }
 
 // NewConnLimiter returns a limiter for at most limit connections.
@@ -61,14 +61,14 @@ func NewConnLimiter(limit int) *ConnLimiter {
 	return l
 }
 
-// Listen returns a listener whose connections are bounded, with TLS if config isn't nil. Its server
-// must be attached.
-func (l *ConnLimiter) Listen(below net.Listener, config *tls.Config) net.Listener {
+// Listen returns a listener with bounded connections, with TLS if config isn't nil. Its server must be
+// attached (see [ConnLimiter.Attach]).
+func (l *ConnLimiter) Listen(inner net.Listener, config *tls.Config) net.Listener {
 	if config != nil {
 		config = config.Clone()
 		config.NextProtos = []string{"http/1.1"}
 	}
-	return &listener{below, l, config}
+	return &listener{inner, l, config}
 }
 
 // Attach connects the server to the limiter: it sets ConnContext and ConnState.
@@ -92,8 +92,9 @@ func connOf(ctx context.Context) *conn {
 	return c
 }
 
-// Handler returns a handler for a listener that verifies nobody: the oldest connection is closed
-// first. If answered ones were kept longer, a new one would be closed before its request is read.
+// Handler wraps the handler of a listener without deliveries. There the oldest answered connection is
+// closed first: if answered ones were kept longer, a new one would be closed before its request is
+// read.
 func (l *ConnLimiter) Handler(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if c := connOf(r.Context()); c != nil {
@@ -104,7 +105,7 @@ func (l *ConnLimiter) Handler(h http.Handler) http.Handler {
 	})
 }
 
-// Connections returns how many are open, and how many were closed to admit others.
+// Connections returns how many connections are open, and how many were closed to admit others.
 func (l *ConnLimiter) Connections() (open int, dropped int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -126,7 +127,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	c := newConn(raw, l.limiter)
 	if l.config != nil {
 		c.Conn, c.tls = underTLS(raw, l.config)
-		_ = raw.SetWriteDeadline(time.Now().Add(firstWrite))
+		_ = raw.SetWriteDeadline(time.Now().Add(handshakeWrite))
 	}
 	l.limiter.admit(c)
 	return c, nil
@@ -146,10 +147,10 @@ func (l *ConnLimiter) admit(c *conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for l.open >= l.max && !l.stopped {
-		if leaving := l.next(); leaving != nil {
+		if victim := l.victim(); victim != nil {
 			l.dropped++
-			l.remove(leaving)
-			_ = leaving.raw.Close() // without SO_LINGER it doesn't wait
+			l.remove(victim)
+			_ = victim.raw.Close() // without SO_LINGER it doesn't wait
 			continue
 		}
 		l.changed.Wait() // all are being worked on, for less than a second
@@ -159,8 +160,8 @@ func (l *ConnLimiter) admit(c *conn) {
 	c.entry.place = c.entry.list.PushBack(c)
 }
 
-// next returns the connection to close next; nil if all are being worked on.
-func (l *ConnLimiter) next() *conn {
+// victim returns the connection to close next; nil if all are busy.
+func (l *ConnLimiter) victim() *conn {
 	for _, of := range []*list.List{&l.refused, &l.unanswered, &l.verified} {
 		for e := of.Front(); e != nil; e = e.Next() {
 			if c := e.Value.(*conn); !c.entry.busy {
@@ -199,8 +200,8 @@ func (l *ConnLimiter) remove(c *conn) {
 	l.changed.Signal()
 }
 
-// work protects the connection from being closed until it rests.
-func (c *conn) work() {
+// setBusy protects the connection from being closed until it is idle.
+func (c *conn) setBusy() {
 	if c == nil {
 		return
 	}
@@ -209,19 +210,19 @@ func (c *conn) work() {
 	c.entry.busy = true
 }
 
-// verify makes it a verified one as soon as it rests.
-func (c *conn) verify() {
+// setVerified notes that the connection has had an authentic delivery.
+func (c *conn) setVerified() {
 	if c != nil {
 		c.entry.verified = true
 	}
 }
 
-// isVerified reports whether it has brought an authentic delivery.
+// isVerified reports whether the connection has had an authentic delivery.
 func (c *conn) isVerified() bool { return c != nil && c.entry.verified }
 
-// rest puts a connection whose work is done into its list: a verified one at the end. A refused one
-// keeps its place, or a sender could stay by being refused again and again.
-func (c *conn) rest() {
+// setIdle ends the protection and puts the connection into its list: a verified one at the end. A
+// refused one keeps its place; otherwise a sender could stay by being refused again and again.
+func (c *conn) setIdle() {
 	if c == nil {
 		return
 	}

@@ -156,7 +156,7 @@ func TestCloseWhileWaiting(t *testing.T) {
 		}
 		one, err := limited.Accept()
 		expect.NoError(t, err)
-		one.(*conn).work()
+		one.(*conn).setBusy()
 		var another net.Conn
 		go func() { another, _ = limited.Accept() }()
 		synctest.Wait() // until it waits

@@ -15,9 +15,9 @@ const (
 	// drainBytes bounds how much of an unwanted body is read, for senders that read the answer only
 	// after they have sent everything.
 	drainBytes = 16 << 20
-	// unaskedBytes is how much of a body may arrive before it must make room for others: most
-	// bodies are shorter.
-	unaskedBytes = 2 << 10
+	// registeredBytes is how much of a body must arrive before the budget may interrupt it to make
+	// room for others. Most bodies are shorter.
+	registeredBytes = 2 << 10
 )
 
 // read receives the whole body. Its memory grows with the received bytes, never with the announced
@@ -33,7 +33,7 @@ func (d *delivery) read() error {
 		return nil // at the body's end net/http has cleared the read deadline
 	}
 	d.body = body{}
-	d.held.release() // nobody interrupts the reading any more
+	d.held.release() // the budget no longer interrupts the reading
 	if errors.Is(err, errBusy) {
 		// The sender may use the rest of its time to send the body, which is dropped, and read the
 		// answer.
@@ -67,15 +67,15 @@ func (d *delivery) receiveBody() error {
 			return errSlowBody // net/http has another error for a timeout in the trailers
 		case err != nil:
 			return errIncompleteBody
-		case d.body.len >= unaskedBytes:
+		case d.body.len >= registeredBytes:
 			d.held.receiving(func() { d.setReadDeadline(time.Unix(1, 0)) }) // in the past
 		}
 	}
 }
 
-// setReadDeadline bounds the reading of the body, for every request: before it sends an answer,
-// net/http reads the rest of the body, without a bound in time. It fails only if the connection is
-// closed, as reading then does.
+// setReadDeadline bounds the time for reading the body. Every request needs it: before net/http sends
+// an answer it reads the rest of the body, for as long as that takes. An error means that the
+// connection is closed, and reading fails then too.
 func (d *delivery) setReadDeadline(t time.Time) {
 	if d.conn != nil {
 		_ = d.conn.SetReadDeadline(t)
@@ -83,8 +83,7 @@ func (d *delivery) setReadDeadline(t time.Time) {
 }
 
 // drain reads and drops the rest of the body, within the deadline, and reports whether it reached
-// the end. It doesn't read from a sender that waits for 100 Continue: that one gets the answer
-// instead.
+// the end. It reads nothing from a sender that waits for 100 Continue, which gets the answer instead.
 func (d *delivery) drain() (whole bool) {
 	if d.whole {
 		return true

@@ -201,7 +201,7 @@ func FuzzConnectionsInTime(f *testing.F) {
 			good := dial()
 			began := time.Now()
 			p.serveGood(t, good)
-			expect.Within(t, answerWriting+time.Second, began, "a good delivery")
+			expect.Within(t, answerWrite+time.Second, began, "a good delivery")
 			time.Sleep(20 * time.Minute)
 			if p.open() != 0 || p.InFlightBytes() != 0 {
 				t.Errorf("left: %d connections, %d bytes", p.open(), p.InFlightBytes())

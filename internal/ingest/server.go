@@ -9,9 +9,9 @@ import (
 // Server returns the HTTP server of the public listener, with every bound that net/http has. It
 // serves on a listener of h.Conns.
 //
-// It speaks HTTP/1.1 only, also with TLS: vendors send one delivery at a time and don't need
-// HTTP/2. Without streams a connection is one request at a time, and bounds on connections, time
-// and heads suffice (ADR 12).
+// It speaks HTTP/1.1 only, also with TLS: vendors send one delivery at a time and don't need HTTP/2.
+// An HTTP/1.1 connection has one request at a time, so bounds on connections, time and heads suffice
+// (ADR 12).
 func (h *Handler) Server(logger *log.Logger) *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
@@ -20,7 +20,7 @@ func (h *Handler) Server(logger *log.Logger) *http.Server {
 		ErrorLog:          logger,
 		ReadHeaderTimeout: 5 * time.Second,
 		MaxHeaderBytes:    maxHeadBytes, // net/http adds 4 KiB; the listener's own bound is met first
-		// For body, publish and answer, also to a sender that doesn't read.
+		// For the body, publishing and the answer, even if the sender doesn't read it.
 		WriteTimeout: bodyTimeout + 10*time.Second,
 		// Longer than any proxy keeps an idle connection (600 s). If we closed first, a delivery
 		// that is just being sent would be lost.

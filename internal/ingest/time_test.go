@@ -170,7 +170,7 @@ func TestUnreadAnswer(t *testing.T) {
 // Senders that don't read their answers don't keep a new one out, even if the server still writes
 // to as many as the limit allows. It is served at once if they are unverified.
 func TestUnreadAnswersMakeRoom(t *testing.T) {
-	for request, within := range map[string]time.Duration{badRequest: 0, deliveryOf("unread", ""): answerWriting} {
+	for request, within := range map[string]time.Duration{badRequest: 0, deliveryOf("unread", ""): answerWrite} {
 		inNoTime(t, func(t *testing.T, p *public, dial func() *client) {
 			p.Conns.mu.Lock()
 			p.Conns.max = 2
