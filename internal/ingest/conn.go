@@ -272,13 +272,15 @@ func (c *conn) refuse(side net.Conn, r ConnRefusal, p []byte) error {
 		return io.ErrUnexpectedEOF // the handler answers
 	}
 	c.held.release()
-	answer := r.answer()
-	c.limiter.refuse(c, r, answer)
-	if answer == "" {
-		return io.EOF
-	}
 	_ = side.SetDeadline(time.Now().Add(refusedTime))
-	_, _ = io.WriteString(side, answer)
+	if !c.reported.Load() { // else net/http has answered: this is the rest of that request
+		answer := r.answer()
+		c.limiter.refuse(c, r, answer)
+		if answer == "" {
+			return io.EOF
+		}
+		_, _ = io.WriteString(side, answer)
+	}
 	if half, ok := side.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite()
 	}

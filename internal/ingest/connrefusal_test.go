@@ -70,6 +70,7 @@ func TestConnRefusals(t *testing.T) {
 		{"HTTP/3", "POST /webhooks/flock HTTP/3.0\r\nHost: bridge\r\n\r\n", HTTPVersion, "505 HTTP Version Not Supported: unsupported protocol version"},
 		{"gzip, chunked", head + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", Framing, "501 Not Implemented"},
 		{"an expectation", head + "Expect: everything\r\nContent-Length: 2\r\n\r\n{}", Expectation, "417 Expectation Failed"},
+		{"an expectation, and a long body", head + "Expect: everything\r\nContent-Length: 20000\r\n\r\n" + strings.Repeat("x", 20000), Expectation, "417 Expectation Failed"},
 		{"an expectation in HTTP/1.0", "POST /webhooks/flock HTTP/1.0\r\nExpect: everything\r\nContent-Length: 2\r\n\r\n{}", Expectation, "417 Expectation Failed"},
 	} {
 		for _, before := range []string{"", deliveryOf("before", "")} {
