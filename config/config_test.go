@@ -112,8 +112,9 @@ func TestProblems(t *testing.T) {
 		{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://c?key=word", `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: got "http://c?[hidden]"; takes a URL such as http://collector:4318 (a user, a password or a query is not sent: use OTEL_EXPORTER_OTLP_HEADERS)`},
 		{"NATS_CREDS=/nowhere", `NATS_CREDS: got "/nowhere"; takes ` + file},
 		{"NATS_CREDS=" + creds, `NATS_CREDS: got "` + creds + `"; takes the path of a file that can be read (it is empty)`},
+		{"NATS_CREDS=" + pair.Key, `NATS_CREDS: got "` + pair.Key + `"; takes the path of a file that can be read (it holds no seed of a user)`},
 		{"NATS_NKEY=/nowhere", `NATS_NKEY: got "/nowhere"; takes ` + file},
-		{"NATS_CREDS=" + pair.Cert + " NATS_NKEY=" + seed, `NATS_NKEY: got "` + seed + `"; takes an nkey seed file only without NATS_CREDS: set one of the two`},
+		{"NATS_CREDS=" + seed + " NATS_NKEY=" + seed, `NATS_NKEY: got "` + seed + `"; takes an nkey seed file only without NATS_CREDS: set one of the two`},
 		{"NATS_URL=nats://me:word@a NATS_USER=you", `NATS_URL: got "nats://[hidden]@a"; takes servers without a user or token, because NATS_USER, NATS_NKEY or NATS_TOKEN is set and would be ignored: keep one of the two`},
 		{"NATS_URL=a,word@b NATS_TOKEN=word", `NATS_URL: got "a,[hidden]@b"; takes servers without a user or token, because NATS_USER, NATS_NKEY or NATS_TOKEN is set and would be ignored: keep one of the two`},
 		{"NATS_CA=/nowhere", `NATS_CA: got "/nowhere"; takes ` + file},
@@ -178,6 +179,8 @@ func TestProblems(t *testing.T) {
 }
 
 func TestWarnings(t *testing.T) {
+	creds := filepath.Join(t.TempDir(), "creds")
+	expect.NoError(t, os.WriteFile(creds, []byte("SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY"), 0o600))
 	for _, test := range []struct {
 		set, want string // want "" means none
 	}{
@@ -200,7 +203,7 @@ func TestWarnings(t *testing.T) {
 		{"FLOCK_SECRETS=WHSEC0123456789abc==", ""},
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=0123456789abcdef", "endpoints flock (FLOCK_SECRETS) and eu (ENDPOINTS_0_SECRETS) share a secret: a delivery to one can also be sent to the other; give each endpoint its own"},
 		{"ENDPOINTS_0_NAME=any ENDPOINTS_0_PROVIDER=standard-webhooks ENDPOINTS_0_SECRETS=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", ""}, // its bytes aren't ASCII
-		{"NATS_CREDS=config_test.go", "NATS_CREDS is for the servers at NATS_URL, which isn't set: the bridge runs an embedded nats-server"},
+		{"NATS_CREDS=" + creds, "NATS_CREDS is for the servers at NATS_URL, which isn't set: the bridge runs an embedded nats-server"},
 		{"NATS_JS_DOMAIN=leaf", "NATS_JS_DOMAIN is for the servers at NATS_URL, which isn't set: the bridge runs an embedded nats-server"},
 		{"NATS_SERVICE_HOST=10.0.0.1", ""}, // what Kubernetes sets for a service called nats
 		{"NATS_PORT_4222_TCP_ADDR=10.0.0.1", ""},

@@ -118,11 +118,11 @@ func (a *App) listen(ctx context.Context, variable, address string) (net.Listene
 // Listen returns a listener on an address. Its errors name the variable or the flag that has it.
 func Listen(ctx context.Context, variable, address string) (net.Listener, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		err = fmt.Errorf("%w: stop the process that listens there (another bridge?), or set another address", err)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("listening on %s: %w", variable, err)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("listening on %s: %w: stop the process that listens there (another bridge?), or set another address", variable, err)
+	case err != nil:
+		return nil, fmt.Errorf("listening on %s: %w: set an address of this machine, with a port that this user may listen on", variable, err)
 	}
 	return l, nil
 }

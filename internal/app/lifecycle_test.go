@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -57,7 +59,9 @@ func TestProbes(t *testing.T) {
 // Settings for the servers at NATS_URL don't keep a bridge without it from its own server.
 func TestSettingsForOtherServers(t *testing.T) {
 	pair := tlstest.New(t, "nats.example.com")
-	start(t, "NATS_CREDS="+pair.Cert, "NATS_CA="+pair.Cert, "NATS_CERT="+pair.Cert, "NATS_KEY="+pair.Key, "NATS_JS_DOMAIN=leaf")
+	creds := filepath.Join(t.TempDir(), "creds")
+	expect.NoError(t, os.WriteFile(creds, []byte("SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY"), 0o600))
+	start(t, "NATS_CREDS="+creds, "NATS_CA="+pair.Cert, "NATS_CERT="+pair.Cert, "NATS_KEY="+pair.Key, "NATS_JS_DOMAIN=leaf")
 }
 
 // While NATS is there and publishing fails, the reason isn't only that the breaker is open.

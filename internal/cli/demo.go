@@ -78,9 +78,9 @@ func (d *demo) start(ctx context.Context, dir string) (err error) {
 	if d.config, _, err = config.Load(vars); err != nil {
 		return err
 	}
-	for _, address := range []string{d.config.HTTPAddr, d.config.AdminAddr, d.config.EmbeddedNATSAddr} {
-		if !config.IsLoopback(address) {
-			return usagef("the demo listens on loopback only, such as 127.0.0.1:8080; got %q", address)
+	for _, v := range []struct{ name, address string }{{"HTTP_ADDR", d.config.HTTPAddr}, {"ADMIN_ADDR", d.config.AdminAddr}} {
+		if !config.IsLoopback(v.address) { // config.Load has checked EMBEDDED_NATS_ADDR
+			return usagef("%s: got %q; the demo takes only loopback addresses, such as 127.0.0.1:8080", v.name, v.address)
 		}
 	}
 	if d.page, err = new(net.ListenConfig).Listen(ctx, "tcp", defaultOrFree(ctx, defaultPageAddr)); err != nil {

@@ -47,7 +47,7 @@ func local(address string) string {
 func withHint(err error) error {
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("nothing listens there: %w; start it with `bridge serve`, or give its address with --url", err)
+		return fmt.Errorf("nothing listens there: %w; start a bridge with `bridge serve`, or give its address with --url", err)
 	case isA[x509.UnknownAuthorityError](err):
 		return fmt.Errorf("%w; if the certificate is your own, give the file of its authority as SSL_CERT_FILE", err)
 	case errors.Is(err, context.DeadlineExceeded):

@@ -28,8 +28,8 @@ func (p program) print(format string, args ...any) {
 	_, _ = fmt.Fprintln(p.out, printable(fmt.Sprintf(format, args...)))
 }
 
-// output is standard output. An error of writing to it ends the command as Ctrl-C does, and makes
-// it fail: commands needn't check for it.
+// output is standard output. If writing to it fails, the command ends as by Ctrl-C, and fails. So
+// commands needn't check for errors of writing.
 type output struct {
 	io.Writer
 	end context.CancelCauseFunc
@@ -58,6 +58,7 @@ func Main() int {
 }
 
 // readInput returns the content of the file that a flag names: standard input for "-", nil for "".
+// An empty file is an error.
 func (p program) readInput(ctx context.Context, flag, name string) ([]byte, error) {
 	if name == "" {
 		return nil, nil
@@ -68,16 +69,28 @@ func (p program) readInput(ctx context.Context, flag, name string) ([]byte, erro
 		}
 		return os.ReadFile(name)
 	})
-	if err != nil && !errors.Is(err, errInterrupted) {
-		err = usagef("%s: %w", flag, err)
+	switch {
+	case errors.Is(err, errInterrupted):
+		return nil, err
+	case err != nil:
+		return nil, usagef("%s: %w", flag, err)
+	case len(content) == 0:
+		return nil, usagef("%s: %s is empty", flag, inputName(name))
 	}
-	return content, err
+	return content, nil
+}
+
+func inputName(name string) string {
+	if name == "-" {
+		return "standard input"
+	}
+	return name
 }
 
 var errInterrupted = errors.New("interrupted")
 
-// interruptibly returns what do returns, or errInterrupted if the context ends before. It is for functions
-// that take no context.
+// interruptibly calls a function that takes no context, and returns its result, or errInterrupted if
+// the context ends first.
 func interruptibly[T any](ctx context.Context, do func() (T, error)) (T, error) {
 	type result struct {
 		value T

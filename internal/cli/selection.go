@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -57,7 +58,16 @@ func isNotEmpty(value string) bool { return value != "" }
 
 // isEventPattern reports whether the text is a name, which may be any text, or a valid pattern.
 func isEventPattern(text string) bool {
-	return server.IsValidSubject(text) || text != "" && !strings.ContainsAny(text, "*>")
+	return isPattern(text) || text != "" && !strings.ContainsAny(text, "*>")
+}
+
+// partWildcard matches a wildcard that isn't a whole token. NATS takes it for an ordinary character,
+// which no event has.
+var partWildcard = regexp.MustCompile(`[^.][*>]|[*>][^.]`)
+
+// isPattern reports whether the text is a subject, perhaps with wildcards.
+func isPattern(text string) bool {
+	return server.IsValidSubject(text) && !partWildcard.MatchString(text)
 }
 
 const timeForms = "a duration before now such as 1h or 7d, or a time such as 2026-01-02T03:04:05Z"
@@ -88,8 +98,9 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 func (s *selection) check(args []string) error {
 	s.subjects, s.follow = args, s.follow && s.until.IsZero()
 	switch {
-	case len(args) == 1 && !server.IsValidSubject(args[0]):
-		return usagef(example("SUBJECT: got %q; takes a subject such as 'webhooks.ENDPOINT.>': tokens separated by dots, * for any one, > at the end for one or more"), args[0])
+	case len(args) == 1 && !isPattern(args[0]):
+		return usagef(example("SUBJECT: got %q; takes a subject such as 'webhooks.ENDPOINT.>': tokens separated by dots, "+
+			"* for any one, > at the end for one or more"), args[0])
 	case s.until.After(time.Now()):
 		return usagef("--until: %s is in the future; leave it out to go on until Ctrl-C", s.until.Format(time.RFC3339))
 	case !s.until.IsZero() && s.since.After(s.until):

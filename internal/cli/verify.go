@@ -117,13 +117,7 @@ func (v *verifyOptions) read(ctx context.Context, prog program, cfg *config.Conf
 			return d, err
 		}
 		if d, err = diagnosis.Parse(text); err != nil {
-			if len(text) == 0 {
-				err = errors.New("it is empty")
-			}
-			if name == "-" {
-				name = "standard input"
-			}
-			return d, usagef("%s: %w", name, err)
+			return d, usagef("%s: %w", inputName(name), err)
 		}
 	}
 	if v.headersFile != "" {

@@ -56,7 +56,7 @@ func Start(c Config) (s *Server, err error) {
 	// Without the lock two servers would share a store and damage it.
 	lock, err := fileio.LockDir(c.Dir, "nats-server.lock")
 	if err != nil {
-		return nil, fmt.Errorf("%w: set DATA_DIR to a directory of its own that can be written", err)
+		return nil, fmt.Errorf("%w: set DATA_DIR to a writable directory that no other process uses", err)
 	}
 	started, err := start(c)
 	if err != nil {

@@ -176,7 +176,7 @@ func TestStartFails(t *testing.T) {
 		{"not a directory", "127.0.0.1:0", file, "not a directory"},
 		{"below a file", "127.0.0.1:0", filepath.Join(file, "dir"), "not a directory"},
 		{"a store that can't be opened", "127.0.0.1:0", broken, "Can't start JetStream"},
-		{"another server's directory", "127.0.0.1:0", locked, locked + " is in use by another process: set DATA_DIR to a directory of its own that can be written"},
+		{"another server's directory", "127.0.0.1:0", locked, locked + " is in use by another process: set DATA_DIR to a writable directory that no other process uses"},
 	} {
 		began := time.Now()
 		s, err := Start(Config{Addr: test.addr, Dir: test.dir, Log: zap.NewNop()})
