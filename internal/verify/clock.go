@@ -19,8 +19,8 @@ const (
 	DateTime     Unit = "rfc3339"
 )
 
-// Parse reads a time. written is the time in RFC 3339; "" if its year isn't in 0 … 9999. t isn't
-// zero if ok, because Claims take the zero time for none.
+// Parse reads a time. written is the time in RFC 3339; "" if its year isn't in 0 … 9999. If ok, t is never
+// the zero time, which means no time in Claims.
 func (u Unit) Parse(text []byte) (t time.Time, written string, ok bool) {
 	switch {
 	case len(text) > 64:
@@ -96,19 +96,19 @@ func (c *Claims) Window(tolerance, ahead time.Duration) Window {
 	return w
 }
 
-// checkTime refuses an authentic delivery outside its window; else it returns the error of reading
-// it. A contradiction comes first, because the time may be what was changed. Other errors come after
-// the time: removing an unsigned member must not turn a stale delivery into a 200.
-func (p *Provider) checkTime(r *Request, c Claims, unreadable error) error {
-	if r.Untimed || p.Timeless || errors.Is(unreadable, Contradiction) {
-		return unreadable
+// checkTime refuses an authentic delivery outside its window; else it returns readErr, the error of
+// reading the claims. A contradiction takes precedence, because the time itself may have been changed.
+// Other errors don't: removing an unsigned member must not turn a stale delivery into a 200.
+func (p *Provider) checkTime(r *Request, c Claims, readErr error) error {
+	if r.Untimed || p.Timeless || errors.Is(readErr, Contradiction) {
+		return readErr
 	}
-	if unreadable != nil && c.Occurred.IsZero() {
+	if readErr != nil && c.Occurred.IsZero() {
 		c.Occurred = r.Now // it may still be too old by its signed time
 	}
 	switch w := c.Window(r.Tolerance, p.AheadOf(r.Tolerance)); {
 	case w.Holds(r.Now):
-		return unreadable
+		return readErr
 	case r.Now.Before(w.From) && IsMilliseconds(c.Occurred):
 		return fmt.Errorf("%w: its time is in milliseconds, and was read as seconds", Future)
 	case r.Now.Before(w.From):

@@ -23,8 +23,8 @@ type Endpoint struct {
 	Tolerance time.Duration
 }
 
-// Request returns the request to the provider to verify a delivery: raw is the body as it came,
-// body its canonical form.
+// Request returns the provider's request to verify a delivery: raw is the body as it came, body its
+// canonical form.
 func (e *Endpoint) Request(header http.Header, raw []byte, body stringify.Text, now time.Time) Request {
 	return Request{
 		Header:    header,
@@ -60,9 +60,9 @@ func (e *Endpoint) Event(id string, c Claims, received time.Time) event.Event {
 
 // Seal returns the proof that is kept of an authentic delivery instead of its signature: an HMAC
 // over the endpoint, the scheme, the body and the signed text, under the secret that verified it.
-// Only an owner of that secret can make or check it. Its text begins with a byte with which no
-// vendor's signed text begins, so a seal is never a signature: readers of the quarantine can't send
-// a delivery again. Seal also overwrites a signature in the body.
+// Only an owner of that secret can make or check it. The sealed text begins with a zero byte, as no
+// vendor's signed text does, so a seal is never a signature: readers of the quarantine can't send a
+// delivery again. Seal also overwrites a signature in the body.
 func (e *Endpoint) Seal(c Claims, key secret.Secret, body []byte) string {
 	if s := e.Provider.Scheme(c.Scheme); len(s.Members) > 0 {
 		blank(body, e.Provider.Member)
@@ -78,8 +78,8 @@ func (e *Endpoint) sealedText(scheme string, body []byte, signed [][]byte) [][]b
 	return [][]byte{[]byte("\x00webhook-bridge quarantine\x00" + e.Name + "\x00" + scheme + "\x00"), whole[:], part.Sum(nil)}
 }
 
-// Sealed returns the request to the provider to verify a sealed delivery: the seal replaces the
-// signature, and the time is that of its arrival. kept are the headers from Keep.
+// Sealed returns the provider's request to verify a sealed delivery: the seal replaces the signature,
+// and now is when the delivery was received. kept are the headers from Keep.
 func (e *Endpoint) Sealed(seal string, kept http.Header, body []byte, text stringify.Text, received time.Time) Request {
 	mac, ok := Decode(seal, []Encoding{Hex})
 	if !ok {
@@ -90,8 +90,8 @@ func (e *Endpoint) Sealed(seal string, kept http.Header, body []byte, text strin
 	return r
 }
 
-// Keep returns the headers to keep in quarantine: those that the signed text needs, with zeros for
-// the signature; nil if it needs none.
+// Keep returns the headers to keep in quarantine: those that a provider with Settings reads, with zeros
+// for the signature; nil for other providers.
 func (p *Provider) Keep(h http.Header) http.Header {
 	if p.Headers == nil {
 		return nil
@@ -106,12 +106,12 @@ func (p *Provider) Keep(h http.Header) http.Header {
 	return p.withMAC(kept, make([]byte, sha256.Size))
 }
 
-// Resign returns kept headers with the signature of the signed text.
-func (p *Provider) Resign(kept http.Header, key secret.Secret, signed [][]byte) http.Header {
+// SignHeaders returns kept headers with the signature of the signed text.
+func (p *Provider) SignHeaders(kept http.Header, key secret.Secret, signed [][]byte) http.Header {
 	return p.withMAC(kept, Sum(key, signed...))
 }
 
-// withMAC returns headers with a MAC for their signature.
+// withMAC returns headers with the MAC as their signature.
 func (p *Provider) withMAC(h http.Header, mac []byte) http.Header {
 	_, stamp, _ := p.Format.Read(nil, h.Get(p.Header))
 	changed := http.Header{}

@@ -54,7 +54,7 @@ func Decode(text string, encodings []Encoding) (mac MAC, ok bool) {
 	return mac, err == nil && n == len(mac)
 }
 
-// Format is the form of a signature header: items with a separator between them. One kind has the
+// Format is the form of a signature header: items with a separator between them. One kind of item has a
 // signature, another may have the time, and others are ignored.
 type Format struct {
 	Encodings      []Encoding // of the signature; the first is the one to sign with
@@ -66,8 +66,8 @@ type Format struct {
 // MaxSignatures bounds the signatures in one header. A vendor that rotates its secrets sends two.
 const MaxSignatures = 8
 
-// Read appends the signatures of a header to macs. It returns the header's time even with an error.
-// If the format has a time and the header has none or two, that counts as a missing signature.
+// Read appends the signatures of a header to macs. It returns the header's time even with an error. If
+// the format has a time, a header without one or with two counts as a missing signature.
 func (f *Format) Read(macs []MAC, value string) (all []MAC, time string, err error) {
 	if strings.Trim(value, " \t") == "" {
 		return nil, "", NoSignature

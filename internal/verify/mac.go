@@ -19,8 +19,8 @@ func Sum(key secret.Secret, parts ...[]byte) []byte {
 	return sum[:]
 }
 
-// Verify returns the claims of an authentic delivery. If the error is a Refusal that IsAuthentic,
-// the signature is correct all the same, and the claims are those that could be read.
+// Verify returns the claims of an authentic delivery. If [IsAuthentic] reports true for the error, the
+// signature is correct all the same, and the claims are those that could be read.
 func (p *Provider) Verify(r Request) (Claims, error) {
 	c, err := p.authenticate(&r)
 	if err != nil {
@@ -63,8 +63,8 @@ func (p *Provider) authenticate(r *Request) (Claims, error) {
 	return c, err
 }
 
-// MACs appends the MACs in the header and, if the endpoint's scheme allows it, in the member of the
-// body; either may be the right one. It also renames the headers, and sets r.Stamp.
+// MACs appends the MACs in the header and, if the endpoint's scheme allows it, in the body's member;
+// either may be the right one. It also renames the headers, and sets r.Stamp.
 func (p *Provider) MACs(r *Request, macs []MAC) (all []MAC, err error) {
 	if r.Header, err = p.Rename(r.Header); err != nil {
 		return nil, err
@@ -101,9 +101,9 @@ func (p *Provider) MACs(r *Request, macs []MAC) (all []MAC, err error) {
 	return macs, nil
 }
 
-// Rename returns the headers with the names that Settings have: all by their other names if only that
-// signature is there. A header that comes by both names must have one value, because nothing tells
-// which one counts.
+// Rename returns the headers by their names in Settings. If the signature comes by its other name alone,
+// all headers are taken by their other names. A header that comes by both names must have one value,
+// because nothing tells which one counts.
 func (p *Provider) Rename(h http.Header) (http.Header, error) {
 	for _, n := range p.OtherNames {
 		if values, others := h[n[0]], h[n[1]]; len(values) > 0 && len(others) > 0 && !slices.Equal(values, others) {
@@ -149,8 +149,8 @@ func (p *Provider) Values(r *Request) []stringify.Text {
 	return r.values
 }
 
-// Parts returns the parts of the text that the scheme signs, whatever their values are. A missing
-// member is nil.
+// Parts returns the parts of the text that the scheme signs, even if the body can't have been signed
+// with it. A missing member is nil.
 func (s *Scheme) Parts(body stringify.Text) [][]byte {
 	if len(s.Members) == 0 {
 		return [][]byte{body}

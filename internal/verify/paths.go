@@ -21,31 +21,31 @@ const (
 	Number
 	String
 	Array
-	Composite // an object
+	Object
 
 	Optional = Missing | Null
 	Any      = ^Kinds(0)
 )
 
 // kinds has the kind of a value by its first byte. A value with any other first byte is a number.
-var kinds = [256]Kinds{'{': Composite, '[': Array, '"': String, 'n': Null, 't': Boolean, 'f': Boolean}
+var kinds = [256]Kinds{'{': Object, '[': Array, '"': String, 'n': Null, 't': Boolean, 'f': Boolean}
 
 // Paths are places in a body, such as data.id, each with the kinds of values that the vendor
 // documents. One walk through a body finds all their values.
 type Paths struct {
 	all []place
-	top []int // numbers of the body's members
+	top []int // numbers of the paths of the body's members
 }
 
 type place struct {
-	path, name string // name is the last one of the path
+	path, name string // name is the last name in the path
 	mayBe      Kinds
-	parent     int   // its number; -1: the body
-	members    []int // their numbers
+	parent     int   // the number of the object's path; -1: the body
+	members    []int // the numbers of its members' paths
 }
 
-// Add adds a path, unless it is there, and returns its number, from 0 on. If the path of the object
-// that holds it is to be added too, it must come first.
+// Add adds a path, unless it is there, and returns its number, from 0 on. It also adds the path of the
+// object around it, with Any: to document another kind for that object, add it first.
 func (p *Paths) Add(path string, mayBe Kinds) int {
 	if i := slices.IndexFunc(p.all, func(is place) bool { return is.path == path }); i >= 0 {
 		return i
@@ -61,14 +61,14 @@ func (p *Paths) Add(path string, mayBe Kinds) int {
 	return number
 }
 
-// Values returns the values in a body by the paths' numbers; nil: there is none.
+// Values returns the values in a body by the paths' numbers; nil for a missing one.
 func (p *Paths) Values(body stringify.Text) []stringify.Text {
 	values := make([]stringify.Text, len(p.all))
 	p.read(&stringify.Cursor{Text: body}, p.top, values)
 	return values
 }
 
-// read reads the value at the cursor, of which those members are wanted.
+// read reads the value at the cursor, and puts the wanted members into values.
 func (p *Paths) read(c *stringify.Cursor, members []int, values []stringify.Text) stringify.Text {
 	if len(members) == 0 {
 		return c.Value()
@@ -98,15 +98,15 @@ func (p *Paths) Drift(values []stringify.Text) string {
 	return ""
 }
 
-// CheckNames returns a Contradiction if a body has a member whose name differs from one of the names,
-// and only in case (Unicode's simple case folding): decoders that ignore case, such as Go's
-// encoding/json, read it instead of the member that was verified.
+// CheckNames returns a Contradiction if a body has a member whose name differs from one of the names
+// in case alone (by Unicode's simple case folding). Decoders that ignore case, such as Go's
+// encoding/json, could take it for the member that was verified.
 func CheckNames(body stringify.Text, names ...string) (err error) {
 	c := stringify.Cursor{Text: body}
 	c.Object(func(is []byte) {
 		for _, name := range names {
 			if string(is) != name && bytes.EqualFold(is, []byte(name)) {
-				err = fmt.Errorf("%w: a member's name differs from another's in case alone", Contradiction)
+				err = fmt.Errorf("%w: a member's name differs from %s in case alone", Contradiction, name)
 			}
 		}
 	})

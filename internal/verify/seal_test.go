@@ -129,7 +129,7 @@ func TestSealOfDescribed(t *testing.T) {
 		}
 		expect.ErrorIs(t, verify.WrongSignature, expect.Err(p.Verify(e.Sealed(strings.Repeat("0", 64), kept, body, text, now))), "%s, with another seal", p.Name)
 		expect.ErrorIs(t, verify.WrongSignature, expect.Err(p.Verify(e.Request(kept, body, text, now))), "%s, what is kept as a delivery", p.Name)
-		if h := p.Resign(kept, secret.New("right"), claims.SignedText); h.Get(p.Header) != signature {
+		if h := p.SignHeaders(kept, secret.New("right"), claims.SignedText); h.Get(p.Header) != signature {
 			t.Errorf("%s is signed anew as %q, not %q", p.Name, h.Get(p.Header), signature)
 		}
 	}

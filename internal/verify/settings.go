@@ -20,7 +20,7 @@ type Settings struct {
 // Setting is one of the settings, by its variable without prefix.
 type Setting struct{ Variable, Value string }
 
-// List lists the settings in the order for filling them in.
+// List lists the settings in the order in which people fill them in.
 func (s Settings) List() (list []Setting) {
 	v := reflect.ValueOf(s)
 	for i, field := range reflect.VisibleFields(v.Type()) {

@@ -17,8 +17,8 @@ import (
 // This part of a provider makes deliveries like the vendor's, for `bridge send`, the demo and
 // tests.
 
-// NewBody returns the body of an event of that name. If data is nil it makes some up, in which id
-// is unique.
+// NewBody returns the body of an event of that name. If data is nil, NewBody makes some up that
+// contains id.
 func (p *Provider) NewBody(event string, data []byte, id string) ([]byte, error) {
 	var text stringify.Text
 	if data != nil {
@@ -54,7 +54,7 @@ type Signing struct {
 	Scheme string // "" or Auto: the first
 	Key    secret.Secret
 	Event  string
-	ID     string // unique; for vendors that send one in a header
+	ID     string // unique; for vendors that send an id in a header
 	Body   []byte
 	Time   time.Time
 }
@@ -77,7 +77,7 @@ func (p *Provider) Sign(d Signing) (http.Header, error) {
 	if parts == nil {
 		return nil, fmt.Errorf("signing delivery: the body has no %s that %s could sign", strings.Join(s.Members, " and "), p.Title)
 	}
-	return p.Resign(nil, d.Key, parts), nil
+	return p.SignHeaders(nil, d.Key, parts), nil
 }
 
 // Tamper returns the body with its data changed, so that no signature over it is valid.
@@ -99,8 +99,8 @@ func checkObject(text []byte) error {
 	return nil
 }
 
-// Set returns a JSON object with the value at a path such as data.id. It makes the objects on the
-// way; a new member goes to the end.
+// Set returns a JSON object with the value at a path such as data.id. It creates missing objects on the
+// way. New members go to the end.
 func Set(object stringify.Text, path string, value []byte) []byte {
 	name, rest, isDeeper := strings.Cut(path, ".")
 	var members [][]byte

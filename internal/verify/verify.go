@@ -55,7 +55,7 @@ type Provider struct {
 
 	// Its time.
 	Tolerance  time.Duration // the default of …_TOLERANCE
-	Ahead      time.Duration // how far its time may lie in the future; 0: as far as in the past
+	Ahead      time.Duration // how far its time may lie in the future; 0: as far as the tolerance
 	SignedTime string        // a member with a signed time, if the time itself isn't signed; "": none
 	Freshness  []string      // the values of …_FRESHNESS, the default first; nil if there is no choice
 	Unit       Unit          // of its times
@@ -74,24 +74,25 @@ type Provider struct {
 	Settings  Settings
 	Configure func(endpoint string, s Settings) (*Provider, map[string]error)
 
-	// The rest is for providers with Settings.
+	// These are only for providers with Settings.
 	Source     string                                  // the page about its signatures
-	OtherNames [][2]string                             // names of headers in Settings, the signature's first, with the vendor's other names for them
+	OtherNames [][2]string                             // headers in Settings, the signature's first, with the vendor's other names
 	Forms      bool                                    // the body may be a form whose member payload has the JSON
-	Headers    []string                                // all that it reads, with Header, by their names in Settings
+	Headers    []string                                // all that it reads, including Header, by their names in Settings
 	AsSent     bool                                    // the envelope has the body as it came, without white space between tokens
 	Timeless   bool                                    // its deliveries have no time
 	Unused     []string                                // headers in Settings that are ignored, because they aren't signed
 	SignedText func(Request) ([][]byte, error)         // returns the signed text, in parts; nil: one of the Schemes has it
 	SignSent   func(Signing) http.Header               // returns the headers of a delivery; nil: only the signature
-	Explain    func(Request) (parts, missing []string) // describes the parts of the signed text, and lists those that are missing
+	Explain    func(Request) (parts, missing []string) // describes the parts of the signed text, and lists missing ones
 
+	// These are for all providers.
 	Paths *Paths // of the values that Read needs
 	// Read adds the claims of an authentic delivery: m has the values in the canonical body, and sent
 	// those in the body for the envelope. The error is Unreadable or a Contradiction; Verify checks
 	// the time.
 	Read func(r Request, c Claims, m, sent []stringify.Text) (Claims, error)
-	// Compose returns the body of an event. If data is nil it makes some up, in which id is unique.
+	// Compose returns the body of an event. If data is nil, Compose makes some up that contains id.
 	Compose func(event, id string, data stringify.Text) []byte
 }
 
@@ -99,15 +100,15 @@ type Provider struct {
 type Scheme struct {
 	Name string
 	// Members are the members of the body whose texts are signed, one after the other; none: the
-	// whole body. The last must be an object and no other may be, so the text can't be split in
-	// another way, and a text of several members never begins like a body.
+	// whole body. Only the last is an object. So the text can't be split in another way, and a text of
+	// several members never begins like a body.
 	Members []string
 }
 
 // Attributes describes the sources of the envelope's attributes, in words.
 type Attributes struct{ Entity, EntityID, UserID, Time string }
 
-// AheadOf returns how far in the future a delivery's time may be with that tolerance.
+// AheadOf returns how far in the future a delivery's time may lie with that tolerance.
 func (p *Provider) AheadOf(tolerance time.Duration) time.Duration {
 	if p.Ahead > 0 {
 		return p.Ahead
@@ -136,10 +137,10 @@ func (p *Provider) Keys(secrets []secret.Secret) (keys []secret.Secret, err erro
 	return keys, nil
 }
 
-// JSON returns the JSON of a body: the body itself, or the member payload of a form. The Content-Type
-// isn't signed, so it can't make a form of a body that is JSON, into which a user could have written
-// &payload=…. A body with a byte that a form escapes is JSON: every object and array has one, and every
-// text of several words (https://url.spec.whatwg.org/#application-x-www-form-urlencoded-percent-encode-set).
+// JSON returns the JSON of a body: the body itself or, if it is a form, the form's member payload. The
+// Content-Type isn't signed, so it alone must not turn JSON into a form: a user could have written
+// &payload=… into the JSON. Every JSON object has bytes that a form escapes
+// (https://url.spec.whatwg.org/#application-x-www-form-urlencoded-percent-encode-set).
 func (p *Provider) JSON(h http.Header, body []byte) ([]byte, error) {
 	if !p.Forms || bytes.ContainsAny(body, "{[\"<> \t\r\n") {
 		return body, nil
@@ -150,7 +151,7 @@ func (p *Provider) JSON(h http.Header, body []byte) ([]byte, error) {
 	}
 	members, err := url.ParseQuery(string(body))
 	if err != nil || len(members["payload"]) != 1 {
-		return nil, fmt.Errorf("%w: a form needs one member payload, which has JSON", stringify.ErrSyntax)
+		return nil, fmt.Errorf("%w: a form needs one member payload, with JSON", stringify.ErrSyntax)
 	}
 	return []byte(members.Get("payload")), nil
 }
@@ -185,7 +186,7 @@ func (p *Provider) SchemeNames() (names []string) {
 	return names
 }
 
-// Scheme returns the scheme of that name; it has no name if there is none.
+// Scheme returns the scheme of that name; the zero Scheme if there is none.
 func (p *Provider) Scheme(name string) Scheme {
 	for _, s := range p.Schemes {
 		if s.Name == name {
@@ -201,7 +202,7 @@ func (p *Provider) Variable(name string) string {
 	return strings.ToUpper(strings.ReplaceAll(p.Name, "-", "_")) + "_" + name
 }
 
-// Request is a delivery as it was received, with all that is needed to verify it.
+// Request is a received delivery, with all that is needed to verify it.
 type Request struct {
 	Header    http.Header
 	Raw       []byte          // the body as it came
@@ -211,19 +212,19 @@ type Request struct {
 	Freshness string          // one of the provider's Freshness
 	Tolerance time.Duration   // how much the delivery's time may differ from Now
 	Now       time.Time
-	// Sealed is for deliveries from quarantine, whose signature is the bridge's own seal; nil for others. It
-	// returns the text that was sealed after the signed one was verified.
+	// Sealed is set for deliveries from quarantine, whose signature is the bridge's own seal. It returns
+	// the text that the seal covers.
 	Sealed  func(scheme string, signed [][]byte) [][]byte
 	Untimed bool // don't check the time: for deliveries from quarantine
 
-	Stamp  string           // the time in the signature header; MACs sets it
+	Stamp  string           // the time in the signature header; [Provider.MACs] sets it
 	values []stringify.Text // of Body, at the provider's Paths; nil: not read yet
 }
 
 // Claims are the contents of an authentic delivery. Texts are as the vendor sent them; "": unknown.
 type Claims struct {
-	Scheme string // name of the scheme that verified it
-	Secret int    // position of the secret that verified it
+	Scheme string // the name of the scheme that verified it
+	Secret int    // the index of the secret that verified it
 
 	// Body is the body for the envelope: the canonical one; or with AsSent the one that came,
 	// without white space between tokens, because only that was signed.
@@ -234,8 +235,7 @@ type Claims struct {
 	SignedText [][]byte
 	// IDText is the signed text for the event's id, in parts.
 	IDText [][]byte
-	// IDName is the event's name in canonical spelling, if the id must depend on it and IDText
-	// doesn't contain it; else nil.
+	// IDName is the event's name in canonical spelling if IDText doesn't say what happened; else nil.
 	IDName []byte
 
 	Name     string // of the event

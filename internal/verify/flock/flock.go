@@ -39,7 +39,8 @@ var Provider = verify.Provider{
 	Name:  "flock",
 	Title: "Flock",
 	Site:  "https://withflock.com",
-	About: "referral campaigns. According to the text of its page it signs the timestamp and the data; according to the code there, the whole body. " +
+	About: "referral campaigns. " +
+		"According to the text of its page it signs the timestamp and the data; according to the code there, the whole body. " +
 		"It sends each event only once. Only `invitee.accepted` has a documented payload.",
 	Register:   "app.withflock.com, *Webhooks*",
 	SecretAt:   "on the *Secrets* page",
@@ -47,12 +48,10 @@ var Provider = verify.Provider{
 	Header:     "X-Flock-Signature",
 	Format:     verify.Format{Encodings: []verify.Encoding{verify.Hex}},
 	Schemes:    []verify.Scheme{{Name: Payload}, {Name: TimestampData, Members: []string{"timestamp", "data"}}},
-	// Trying both schemes is safe: the signed text of one begins with { and that of the other never
-	// does.
-	Auto:      true,
-	Tolerance: 5 * time.Minute,
-	Unit:      verify.Seconds,
-	Times:     []string{"timestamp"},
+	Auto:       true, // the signed text of one scheme begins with {, and that of the other never does
+	Tolerance:  5 * time.Minute,
+	Unit:       verify.Seconds,
+	Times:      []string{"timestamp"},
 	Events: []string{
 		"invitee.accepted", "invitee.reward_claimed", "invitee.rewarded", "invitee.visited",
 		"referrer.reward_claimed", "referrer.rewarded", "referrer.visited", "campaign.ended", "campaign.launched",
@@ -70,7 +69,7 @@ var Provider = verify.Provider{
 
 const (
 	anID     = verify.String | verify.Number
-	anObject = verify.Composite | verify.Optional
+	anObject = verify.Object | verify.Optional
 )
 
 // The members of a body, as Flock's page documents them for invitee.accepted.
@@ -80,7 +79,7 @@ var (
 	entity     = paths.Add("entity", verify.String)
 	entityID   = paths.Add("entityId", anID)
 	timestamp  = paths.Add("timestamp", verify.Number)
-	data       = paths.Add("data", verify.Composite)
+	data       = paths.Add("data", verify.Object)
 	_          = paths.Add("data.campaignId", anID)
 	invitee    = paths.Add("data.invitee", anObject)
 	inviteeID  = paths.Add("data.invitee.id", anID)
@@ -92,8 +91,8 @@ var (
 	_          = paths.Add("data.referrerReward.id", anID)
 )
 
-// people are the entities that are persons, and the places of the person and its id. In every event
-// data has the person that entity names.
+// people maps the entities that are persons to the paths of the person and its id. In every event, data
+// has the person that entity names.
 var people = map[string]struct{ person, id int }{"invitee": {invitee, inviteeID}, "referrer": {referrer, referrerID}}
 
 func read(r verify.Request, c verify.Claims, m, sent []stringify.Text) (verify.Claims, error) {
@@ -122,15 +121,15 @@ func read(r verify.Request, c verify.Claims, m, sent []stringify.Text) (verify.C
 	case !isNamed:
 		return c, fmt.Errorf("%w: it has no name", verify.Unreadable)
 	case !isTimed:
-		return c, fmt.Errorf("%w: its timestamp is no number of seconds", verify.Unreadable)
+		return c, fmt.Errorf("%w: its timestamp is not a number of seconds", verify.Unreadable)
 	}
 	return c, nil
 }
 
-// agree compares the members that timestamp-data doesn't sign with those that it does: entityId
-// must be the id in data's member for the entity, if there is one, and the name must begin with the
-// entity. Canonical texts are equal if and only if the values are. In a body that was signed as it
-// was sent, two ids that are numbers must also be equal as text, because both may become one double.
+// agree compares the members that timestamp-data doesn't sign with those that it does: entityId must be
+// the id in data's member for the entity, if there is one, and the name must begin with the entity.
+// Canonical texts are equal if and only if the values are. But two different numbers may become one
+// double: in a body that was signed as it was sent, ids that are numbers must also be equal as sent.
 func agree(body stringify.Text, m, sent []stringify.Text) error {
 	if err := verify.CheckNames(body, "timestamp", "data", "name", "entity", "entityId"); err != nil {
 		return err

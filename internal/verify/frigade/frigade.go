@@ -63,7 +63,8 @@ var Provider = verify.Provider{
 	Times:      []string{"time", signedTime},
 	Events: []string{
 		"flowResponse.completedStep", "flowResponse.completedFlow", "flowResponse.startedFlow", "flowResponse.startedStep",
-		"flowResponse.skippedFlow", "flowResponse.skippedStep", "flowResponse.notStartedFlow", "flowResponse.notStartedStep", "flowResponse.abortedFlow",
+		"flowResponse.skippedFlow", "flowResponse.skippedStep", "flowResponse.notStartedFlow", "flowResponse.notStartedStep",
+		"flowResponse.abortedFlow",
 	},
 	Attributes: verify.Attributes{
 		Entity: "the first token of `type`", EntityID: "`data.id`",
@@ -84,7 +85,7 @@ const (
 const (
 	aText    = verify.String | verify.Optional
 	aBoolean = verify.Boolean | verify.Optional
-	anObject = verify.Composite | verify.Optional
+	anObject = verify.Object | verify.Optional
 )
 
 // The members of a body, as Frigade's pages document them, in the older or the newer form; those of
@@ -93,7 +94,7 @@ var (
 	paths         verify.Paths
 	kind          = paths.Add("type", verify.String)
 	sentTime      = paths.Add("time", verify.String)
-	_             = paths.Add("data", verify.Composite)
+	_             = paths.Add("data", verify.Object)
 	_             = paths.Add("signature", aText)
 	_             = paths.Add("timeout", verify.Number|verify.Optional)
 	_             = paths.Add("user", anObject)
@@ -107,7 +108,7 @@ var (
 	id            = paths.Add("data.id", aText)
 	_             = paths.Add("data.flowId", aText)
 	_             = paths.Add("data.userSlug", aText)
-	_             = paths.Add("data.data", verify.Composite|aText)
+	_             = paths.Add("data.data", verify.Object|aText)
 	_             = paths.Add("data.blocked", aBoolean)
 	_             = paths.Add("data.hidden", aBoolean)
 )
@@ -132,15 +133,15 @@ func read(r verify.Request, c verify.Claims, m, sent []stringify.Text) (verify.C
 	c.UserID = cmp.Or(verify.TextOf(sent[foreignUserID]), verify.TextOf(sent[userID]))
 	c.Entity, _, _ = strings.Cut(c.Name, ".")
 	hasType := m[kind].IsString() && c.Name != ""
-	hasCreated := true
+	isCreatedReadable := true
 	if c.Scheme == Data {
 		if !m[action].IsString() {
 			c.IDName = m[kind].Inside()
 		}
-		// The holder of a captured delivery can renew time, but not createdAt. That comes from a
-		// browser's clock, so it may lie in the future.
+		// The holder of a captured delivery can renew time, but not createdAt, which comes from a
+		// browser's clock and may lie in the future.
 		if created := m[createdAt]; r.Freshness == verify.FreshnessSigned && created != nil && string(created) != "null" {
-			c.Created, _, hasCreated = verify.DateTime.Parse(created.Inside())
+			c.Created, _, isCreatedReadable = verify.DateTime.Parse(created.Inside())
 		}
 		if hasType {
 			if err := agree(r.Body, m[kind], m[action]); err != nil {
@@ -157,7 +158,7 @@ func read(r verify.Request, c verify.Claims, m, sent []stringify.Text) (verify.C
 		return c, fmt.Errorf("%w: it has no type", verify.Unreadable)
 	case !hasTime:
 		return c, fmt.Errorf("%w: its time is not RFC 3339", verify.Unreadable)
-	case !hasCreated:
+	case !isCreatedReadable:
 		return c, fmt.Errorf("%w: its %s is not RFC 3339", verify.Unreadable, signedTime)
 	}
 	return c, nil
@@ -202,8 +203,8 @@ func compose(event, id string, data stringify.Text) []byte {
 			upperSnake := strings.ToUpper(capital.ReplaceAllString(action, "_$0")) // COMPLETED_STEP
 			member = fmt.Sprintf(`"actionType":%s,`, verify.Quoted(upperSnake))
 		}
-		data = fmt.Appendf(nil, `{"id":%s,"flowSlug":"flow_12345","stepId":"welcome",%s"data":"{}","createdAt":"","foreignUserId":"user_12345"}`,
-			verify.Quoted("flowResponse_"+id), member)
+		const template = `{"id":%s,"flowSlug":"flow_12345","stepId":"welcome",%s"data":"{}","createdAt":"","foreignUserId":"user_12345"}`
+		data = fmt.Appendf(nil, template, verify.Quoted("flowResponse_"+id), member)
 	}
 	return fmt.Appendf(nil, `{"timeout":1000,"type":%s,"data":%s,"time":""}`, verify.Quoted(event), []byte(data))
 }

@@ -57,24 +57,24 @@ func (s *scheme) signedText(r verify.Request) ([][]byte, error) {
 	return text, nil
 }
 
-// isAmbiguous reports whether a signed text could be split in another way: because a value contains
-// the text behind it; or because a header has a time behind it, whose form alone tells where the
-// header ends, and that time is invalid.
+// isAmbiguous reports whether a signed text could be split in another way. That is so if a value
+// contains the text behind it, or if an invalid time follows a header directly: only the form of a valid
+// one tells where the header ends.
 func (s *scheme) isAmbiguous(text [][]byte) bool {
-	for i := range text[:len(text)-1] {
-		switch p := s.signed[i+1]; {
-		case s.signed[i].kind != timestamp && s.signed[i].kind != header:
-		case s.signed[i].kind == timestamp && s.isDateTime(text[i]): // its form tells where it ends
-		case p.kind == literal && strings.Index(string(text[i])+p.text, p.text) < len(text[i]):
+	for i, value := range text[:len(text)-1] {
+		is, next := s.signed[i].kind, s.signed[i+1]
+		switch {
+		case is == literal, is == body, is == timestamp && s.isDateTime(value): // they can end at one place only
+		case next.kind == literal && strings.Index(string(value)+next.text, next.text) < len(value):
 			return true
-		case p.kind == timestamp && !s.isDateTime(text[i+1]):
+		case next.kind == timestamp && !s.isDateTime(text[i+1]):
 			return true
 		}
 	}
 	return false
 }
 
-// isDateTime reports whether the text is a time in RFC 3339, and the settings want one.
+// isDateTime reports whether the settings want a time in RFC 3339, and the text is one.
 func (s *scheme) isDateTime(text []byte) bool {
 	_, _, ok := s.Unit.Parse(text)
 	return ok && s.Unit == verify.DateTime
@@ -83,7 +83,8 @@ func (s *scheme) isDateTime(text []byte) bool {
 // read reads the claims of an authentic delivery.
 func (s *scheme) read(r verify.Request, c verify.Claims, _, _ []stringify.Text) (verify.Claims, error) {
 	if s.isAmbiguous(c.SignedText) {
-		return c, fmt.Errorf("%w: the signed text could be split in two ways, because a value in SIGNED contains the text behind it, or the time is invalid", verify.Contradiction)
+		return c, fmt.Errorf("%w: the signed text could be split in two ways: "+
+			"a value in SIGNED contains the text behind it, or the time is invalid", verify.Contradiction)
 	}
 	c.IDText = s.idText(&r, c.SignedText)
 	c.UserID, c.Name = s.first(&r, s.users), s.first(&r, s.events)
@@ -93,7 +94,7 @@ func (s *scheme) read(r verify.Request, c verify.Claims, _, _ []stringify.Text) 
 	}
 	switch {
 	case c.Name == "":
-		return c, fmt.Errorf("%w: it has no event name at the places in EVENT, or a header there twice", verify.Unreadable)
+		return c, fmt.Errorf("%w: it has no event name at the places in EVENT, or the header twice", verify.Unreadable)
 	case !isTimed:
 		return c, fmt.Errorf("%w: its time is not in the unit of TIMESTAMP_UNIT", verify.Unreadable)
 	}
@@ -114,8 +115,8 @@ func (s *scheme) idText(r *verify.Request, signed [][]byte) (text [][]byte) {
 	return text
 }
 
-// first returns the value at the first place that the delivery has. A header that occurs more than
-// once has none, and no later place counts instead.
+// first returns the value at the first place that the delivery has; "" if that is a header which occurs
+// more than once.
 func (s *scheme) first(r *verify.Request, places []part) string {
 	for _, p := range places {
 		if text := s.value(r, p); text != "" || p.kind == header && len(r.Header[p.text]) > 1 {
@@ -125,10 +126,10 @@ func (s *scheme) first(r *verify.Request, places []part) string {
 	return ""
 }
 
-// explain lists the parts of the signed text with their lengths, and those that are missing or occur
-// more than once. It never shows a part itself.
+// explain lists the parts of the signed text with their lengths, and the parts that are missing or
+// occur more than once. It never shows a part itself.
 func (s *scheme) explain(r verify.Request) (parts, missing []string) {
-	_, _ = s.MACs(&r, nil) // sets the time in the signature's header
+	_, _ = s.MACs(&r, nil) // sets r.Stamp
 	for _, p := range s.signed {
 		if p.kind == literal {
 			continue

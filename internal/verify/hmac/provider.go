@@ -9,29 +9,14 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// Providers lists the presets, and last the provider without one.
-var Providers = providers()
-
-func providers() []*verify.Provider {
-	for _, p := range presets {
-		p.Tolerance, p.AsSent = 5*time.Minute, true
-		p.Colour = struct{ Light, Dark string }{"#5b5b66", "#b9b9c6"}
-		p.Configure = func(endpoint string, set verify.Settings) (*verify.Provider, map[string]error) {
-			return configure(*p, endpoint, set)
-		}
-	}
-	return presets
-}
-
 // takesForms matches a SIGNED with which the body may be a form. Unlike a JSON object, a form may
-// begin or end with another form. So it must be the last part, and every value before it must have
-// text behind it.
+// begin or end with another form. So the body must be the last part, and every value before it must
+// have text behind it.
 var takesForms = regexp.MustCompile(`^[^{}]*(\{[^{}]*\}[^{}]+)*\{body\}$`)
 
 // configure returns the provider of one endpoint.
@@ -67,10 +52,10 @@ func override(base, set verify.Settings) verify.Settings {
 type scheme struct {
 	*verify.Provider
 	signed []part
-	time   part   // the place of the time; zero: it is the signature header's, or there is none
+	time   part   // the place of the time; zero: the signature header has it, or there is none
 	events []part // the event's name
 	ids    []part // the event's id; only signed ones
-	users  []part
+	users  []part // the person's id
 }
 
 // Body is the envelope's "signed" for a signature that covers the body, and no time.
@@ -78,7 +63,7 @@ const Body = "body"
 
 var typePrefix = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9-]*\.)+$`)
 
-// compile parses the provider's settings. It returns their mistakes by variable.
+// compile parses the provider's settings. It returns the mistakes in them by variable.
 func compile(p *verify.Provider) (*scheme, map[string]error) {
 	s, set, problems := &scheme{Provider: p}, p.Settings, map[string]error{}
 	s.Header, problems["SIGNATURE_HEADER"] = headerName(set.SignatureHeader)
@@ -97,15 +82,15 @@ func compile(p *verify.Provider) (*scheme, map[string]error) {
 	case set.Event == "":
 		problems["EVENT"] = errors.New("it is not set")
 	case slices.ContainsFunc(s.events, s.isSignature):
-		problems["EVENT"] = errors.New("a signature is no name of an event")
+		problems["EVENT"] = errors.New("the signature can't be the event's name")
 	}
 	problems["EVENT_ID"] = s.readIDs(set.EventID)
 	s.users, problems["USER"] = parsePlaces(set.User, s.Paths)
 	if slices.ContainsFunc(s.users, func(u part) bool { return u.kind == header }) {
-		problems["USER"] = errors.New("a person's id isn't taken from a header")
+		problems["USER"] = errors.New("a person's id can't be in a header")
 	}
 	if len(set.TypePrefix) > 128 || !typePrefix.MatchString(set.TypePrefix) {
-		problems["TYPE_PREFIX"] = errors.New("it is no such name, or longer than 128 characters")
+		problems["TYPE_PREFIX"] = errors.New("it is not such a name, or longer than 128 characters")
 	}
 	maps.DeleteFunc(problems, func(_ string, err error) bool { return err == nil })
 	if len(problems) > 0 {
@@ -130,12 +115,12 @@ func (s *scheme) readTime(set verify.Settings) (err error) {
 	s.Timeless = set.Timestamp == ""
 	inSignature := set.Timestamp == "signature"
 	switch hasTime := s.TimePrefix != ""; {
-	case inSignature && !hasTime && s.Encodings != nil: // without encodings, the format is wrong itself
+	case inSignature && !hasTime && s.Encodings != nil: // without encodings, the format itself is wrong
 		return errors.New("SIGNATURE_FORMAT has no {timestamp}")
 	case hasTime && !inSignature:
-		return errors.New("SIGNATURE_FORMAT has {timestamp}, so it must be signature")
+		return errors.New("SIGNATURE_FORMAT has {timestamp}: set signature")
 	case s.Timeless && strings.Contains(set.Signed, "{timestamp}"):
-		return errors.New("SIGNED has {timestamp}, so TIMESTAMP must be set")
+		return errors.New("SIGNED has {timestamp}: say where it comes from")
 	case inSignature, s.Timeless:
 		return nil
 	}
@@ -145,8 +130,8 @@ func (s *scheme) readTime(set verify.Settings) (err error) {
 	return err
 }
 
-// readIDs parses the places of the event's id. It ignores those that aren't signed: with them one
-// captured delivery could become any number of events.
+// readIDs parses the places of the event's id. It ignores unsigned ones, with which a captured delivery
+// could become any number of events.
 func (s *scheme) readIDs(list string) error {
 	all, err := parsePlaces(list, s.Paths)
 	for _, id := range all {
@@ -192,7 +177,7 @@ func (s *scheme) sign(d verify.Signing) http.Header {
 	}
 	parsed, _ := s.Parse(nil, d.Body) // nil: it isn't JSON
 	text, err := s.signedText(verify.Request{Header: h, Raw: d.Body, Body: parsed, Stamp: stamp})
-	if err != nil { // a value is empty: no vendor could sign it
+	if err != nil { // a value is empty, which no vendor can sign
 		text = nil
 	}
 	h.Set(s.Header, s.Format.Write(verify.Sum(d.Key, text...), stamp))

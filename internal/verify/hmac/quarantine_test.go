@@ -69,7 +69,7 @@ func TestQuarantined(t *testing.T) {
 						refused(h.Name + " as " + name)
 					}
 				}
-				replayed.Header = p.Resign(kept.Headers, r.Secrets[c.Secret], c.SignedText)
+				replayed.Header = p.SignHeaders(kept.Headers, r.Secrets[c.Secret], c.SignedText)
 				if _, err := p.Verify(replayed); err != nil {
 					t.Errorf("signed anew: %v", err)
 				}

@@ -27,7 +27,7 @@ const (
 // part is one part of a template, or the place of a value: a header or a member.
 type part struct {
 	kind     kind
-	text     string // a literal, a header's name in canonical case, a member's path, hex or base64; the body's name
+	text     string // a literal, a header's name in canonical case, a member's path, hex, base64, or "the body"
 	path     int    // number of a member's path
 	position int    // of its first character, from 1
 }
@@ -44,7 +44,7 @@ func split(template string) (parts []part, err error) {
 		p := part{kind: literal, text: text}
 		switch {
 		case text == "{" || text == "}":
-			err = errors.New("a brace has no partner")
+			err = errors.New("a brace is not closed, or not opened")
 		case text[0] == '{':
 			p, err = placeholder(text[1 : len(text)-1])
 		}
@@ -85,12 +85,12 @@ func parsePlace(text string, paths *verify.Paths) (part, error) {
 	case !ok:
 		return part{}, fmt.Errorf("%q is neither header:Name nor body:path", text)
 	case slices.Contains(strings.Split(path, "."), ""):
-		return part{}, errors.New("a name of the path is missing")
+		return part{}, errors.New("a name in the path is missing")
 	}
 	return part{kind: member, text: path, path: paths.Add(path, verify.Any)}, nil
 }
 
-// parsePlaces reads a list of places. The first that a delivery has counts.
+// parsePlaces reads a list of places; the first one that a delivery has will count.
 func parsePlaces(list string, paths *verify.Paths) (all []part, err error) {
 	if list == "" {
 		return nil, nil
@@ -107,15 +107,15 @@ func parsePlaces(list string, paths *verify.Paths) (all []part, err error) {
 	return all, nil
 }
 
-// atCharacter returns an error at a place in a setting, counted from 1.
-func atCharacter(position int, what any) error {
-	return fmt.Errorf("at character %d: %v", position, what)
+// atCharacter adds the place in a setting to an error, counted from 1.
+func atCharacter(position int, err error) error {
+	return fmt.Errorf("at character %d: %w", position, err)
 }
 
 // ambiguous matches the kinds of parts whose text can be split in two ways.
 var ambiguous = regexp.MustCompile("hh|t[ht]|h[tb].*h")
 
-// parse reads SIGNED. The text that it describes can be split in one way only:
+// parse reads SIGNED. It refuses a template unless the signed text can be split in one way only:
 //   - the body is there, whole and once. One JSON object is never the beginning or the end of
 //     another one, so nothing can be moved between it and what stands next to it;
 //   - two values have text between them, and a value that contains the text behind it is refused
@@ -138,9 +138,9 @@ func (s *scheme) parse(template string) ([]part, error) {
 		isSame := func(before part) bool { return p.kind != literal && before.kind == p.kind && before.text == p.text }
 		switch {
 		case p.kind == mac, s.isSignature(*p):
-			return nil, atCharacter(p.position, "a signature doesn't sign itself")
+			return nil, atCharacter(p.position, errors.New("a signature can't sign itself"))
 		case slices.ContainsFunc(parts[:i], isSame):
-			return nil, atCharacter(p.position, "this is given twice")
+			return nil, atCharacter(p.position, errors.New("this is given twice"))
 		}
 		kinds = append(kinds, byte(p.kind))
 	}
@@ -150,9 +150,10 @@ func (s *scheme) parse(template string) ([]part, error) {
 	}
 	switch {
 	case at != nil:
-		return nil, atCharacter(parts[at[0]+1].position, "text is needed before this, or the signed text could be split in two ways")
+		err := errors.New("text is needed before this, or the signed text could be split in two ways")
+		return nil, atCharacter(parts[at[0]+1].position, err)
 	case !bytes.Contains(kinds, []byte{byte(body)}):
-		return nil, errors.New("{body} is missing: a body that isn't signed proves nothing")
+		return nil, errors.New("{body} is missing: an unsigned body proves nothing")
 	}
 	return parts, nil
 }
@@ -168,7 +169,7 @@ var reserved = []string{
 // token has the characters of a header's name (RFC 9110, section 5.6.2).
 const token = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^`|~_"
 
-// headerName returns a header's name in canonical case.
+// headerName returns a header's name in canonical case, or an error if it can't be used.
 func headerName(name string) (string, error) {
 	if rest := strings.TrimLeft(name, token); rest != "" {
 		return "", fmt.Errorf("a header's name can't contain %q", rest[0])
@@ -183,7 +184,7 @@ func headerName(name string) (string, error) {
 	return name, nil
 }
 
-// listed matches a member of a list.
+// listed matches a member of a list, such as v1={hex}.
 var listed = regexp.MustCompile(`^\s*[^={}, ;]+=\{[^{}]*\}\s*$`)
 
 // parseFormat reads SIGNATURE_FORMAT. There are two kinds:
@@ -206,7 +207,7 @@ func parseFormat(template string) (f verify.Format, err error) {
 		case timestamp:
 			times++
 		default:
-			return verify.Format{}, atCharacter(p.position, "only {hex}, {base64} and {timestamp} are allowed here")
+			return verify.Format{}, atCharacter(p.position, errors.New("only {hex}, {base64} and {timestamp} are allowed here"))
 		}
 	}
 	f.Separator = ","
