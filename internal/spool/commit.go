@@ -148,10 +148,12 @@ func (s *Spool) added(w *waiting) {
 // queue. s.mu must be held.
 func (s *Spool) count(w *waiting) {
 	switch {
-	case s.dropped[w.oldSeq], w.from == nil && !s.ids.add(w.id):
+	case s.dropped[w.oldSeq], w.from == nil && s.ids.has(w.id):
 		s.dropped[w.seq] = true
 		return
-	case w.from != nil:
+	case w.from == nil:
+		s.ids.add(w.id)
+	default:
 		s.dropped[w.oldSeq] = true
 		w.from.queued.Add(-1)
 		s.bytes[w.kind].Add(-w.oldSize)

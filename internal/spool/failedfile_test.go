@@ -320,7 +320,19 @@ func TestUnsyncedRecordSetAside(t *testing.T) {
 	f.holds("b")
 	f.keeps("c") // makes durable which files are removed
 	f.close()
-	if f = open(t, "spool", on(m.afterPowerLoss(nil))); !f.Holds(publish.Event, "b") {
+	f = open(t, "spool", on(m.afterPowerLoss(nil)))
+	if !f.Holds(publish.Event, "b") {
 		t.Error("b was acknowledged and is lost")
+	}
+	f.close()
+	f = open(t, "spool", on(m))
+	f.settle(f.all(), nil)
+	expect.Equal(t, 2, f.Stats().SetAside, "records set aside")
+	for range 2 {
+		if !f.Holds(publish.Event, "b") {
+			t.Error("the b that is set aside isn't held")
+		}
+		f.close()
+		f = open(t, "spool", on(m))
 	}
 }

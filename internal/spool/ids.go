@@ -17,8 +17,8 @@ func idOf(kind publish.Kind, messageID string) id {
 	return id(sum[:16])
 }
 
-// ids is a set of ids, in short lists by their first bits. Each id of a large set takes 20 bytes. In
-// a map it may take 41, even after it is removed.
+// ids has the id of each record, in short lists by their first bits. An id takes 20 bytes. In a map it
+// may take 41, even after it is removed.
 type ids [][]id
 
 // idLists is the number of lists. They take 400 KB, so the set has none until it is used.
@@ -28,22 +28,19 @@ func listOf(x id) uint16 { return binary.BigEndian.Uint16(x[:]) >> 2 }
 
 func (s ids) has(x id) bool { return s != nil && slices.Contains(s[listOf(x)], x) }
 
-// add adds x and reports whether it is new.
-func (s *ids) add(x id) bool {
+// add adds x, even if it is there already.
+func (s *ids) add(x id) {
 	if *s == nil {
 		*s = make(ids, idLists)
 	}
 	list := (*s)[listOf(x)]
-	if slices.Contains(list, x) {
-		return false
-	}
 	if n := len(list); n == cap(list) { // append would double it
 		list = append(make([]id, 0, n+n/8+1), list...)
 	}
 	(*s)[listOf(x)] = append(list, x)
-	return true
 }
 
+// remove removes x once.
 func (s ids) remove(x id) {
 	if s == nil {
 		return

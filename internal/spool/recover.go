@@ -23,6 +23,7 @@ const oldName = "spool.db"
 type recovery struct {
 	ids        ids
 	dropped    map[uint64]bool // copies of other records
+	unsure     map[id]bool     // set aside and perhaps not durable: the same in the queue isn't a copy
 	queued     [journals]int64
 	bytes      [publish.Kinds]int64
 	damage     []error
@@ -137,7 +138,7 @@ func (s *Spool) recover() {
 	s.bytesRead.Store(0)
 	s.bytesToRead.Store(total)
 	s.recovery.Go(func() {
-		found := &recovery{dropped: make(map[uint64]bool)}
+		found := &recovery{dropped: make(map[uint64]bool), unsure: make(map[id]bool)}
 		err := found.scan(segments, delivered, func(r *Record) error {
 			s.bytesRead.Add(r.size)
 			s.mu.Lock()
@@ -200,10 +201,12 @@ func (f *recovery) scanSegment(c *cursor, in *segment, i int, visit func(r *Reco
 			lastWrite, from = lastWrite[:0], c.durable
 		}
 		id := idOf(r.Kind, r.ID)
-		if !f.ids.add(id) {
+		if f.ids.has(id) && !f.unsure[id] {
 			f.dropped[r.Seq] = true
 			continue
 		}
+		f.ids.add(id)
+		delete(f.unsure, id)
 		if i == setAside {
 			lastWrite = append(lastWrite, id)
 		}
@@ -226,8 +229,8 @@ func (f *recovery) scanSegment(c *cursor, in *segment, i int, visit func(r *Reco
 	}
 	if in.mayBeUnsynced && in.makeDurable(c.durable) != nil {
 		f.isUnsynced = true
-		for _, id := range lastWrite { // a record in the queue isn't dropped as a copy of what may be lost
-			f.ids.remove(id)
+		for _, id := range lastWrite {
+			f.unsure[id] = true
 		}
 	}
 	return nil
