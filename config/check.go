@@ -66,7 +66,8 @@ func (l *loader) checkRules(c *Config) {
 		{"NATS_TLS_FIRST", !c.NATSTLSFirst || !embedded, "true only with NATS_URL: the embedded server has no TLS"},
 		{
 			"EMBEDDED_NATS_ADDR", !embedded || IsLoopback(c.EmbeddedNATSAddr) || secured,
-			"a loopback address such as 127.0.0.1:4222, unless NATS_TOKEN or NATS_USER and NATS_PASSWORD are set: others could read and write all events",
+			"a loopback address such as 127.0.0.1:4222, unless NATS_TOKEN or NATS_USER and NATS_PASSWORD are set: " +
+				"others could read and write all events",
 		},
 		{"STREAM_REPLICAS", c.StreamReplicas >= 1 && c.StreamReplicas <= 5 && (c.StreamReplicas == 1 || !embedded), ""},
 		{"STREAM_MAX_AGE", c.StreamMaxAge >= 0, ""},
@@ -86,7 +87,8 @@ func (l *loader) checkRules(c *Config) {
 		{"QUARANTINE_MAX_BYTES", c.QuarantineMaxBytes >= 1, "a size above 0, such as 64MiB"},
 		{
 			"QUARANTINE_MAX_BYTES", !c.Quarantine || c.MaxBodyBytes < 1 || c.MaxBodyBytes > maxBody || c.QuarantineMaxBytes >= c.LargestRecord(),
-			fmt.Sprintf("at least %s, so that a delivery of MAX_BODY_BYTES, %s, fits in it; or set QUARANTINE=false", c.LargestRecord(), c.MaxBodyBytes),
+			fmt.Sprintf("at least %s, so that a delivery of MAX_BODY_BYTES, %s, fits in it; or set QUARANTINE=false",
+				c.LargestRecord(), c.MaxBodyBytes),
 		},
 	} {
 		if !rule.holds {
@@ -126,13 +128,16 @@ func (l *loader) loadPair(variable, certFile, keyFile, takes string) *tls.Certif
 func (l *loader) addWarnings(c *Config) {
 	l.warnOfNames(c)
 	if c.MaxInFlightBytes > 0 && c.MaxInFlightBytes < 2*c.MaxBodyBytes {
-		l.warn("MAX_IN_FLIGHT_BYTES is %s: a body of MAX_BODY_BYTES, %s, and its envelope don't fit in it, so it is always answered 503", c.MaxInFlightBytes, c.MaxBodyBytes)
+		l.warn("MAX_IN_FLIGHT_BYTES is %s: a body of MAX_BODY_BYTES, %s, and its envelope don't fit in it, so it is always answered 503",
+			c.MaxInFlightBytes, c.MaxBodyBytes)
 	}
 	if c.SpoolMaxBytes > 0 && c.SpoolMaxBytes < c.LargestRecord() {
-		l.warn("SPOOL_MAX_BYTES is %s: a body of MAX_BODY_BYTES, %s, and its envelope don't fit in it, so it is answered 503 while NATS is away", c.SpoolMaxBytes, c.MaxBodyBytes)
+		l.warn("SPOOL_MAX_BYTES is %s: a body of MAX_BODY_BYTES, %s, and its envelope don't fit in it, so it is answered 503 "+
+			"while NATS is away", c.SpoolMaxBytes, c.MaxBodyBytes)
 	}
 	if c.PublishTimeout > 600*time.Millisecond { // the answer takes up to 400 ms more
-		l.warn("PUBLISH_TIMEOUT is %s: while NATS doesn't answer, a delivery may be answered after more than a second, when its sender has given up", FormatDuration(c.PublishTimeout))
+		l.warn("PUBLISH_TIMEOUT is %s: while NATS doesn't answer, a delivery may be answered after more than a second, "+
+			"when its sender has given up", FormatDuration(c.PublishTimeout))
 	}
 	for _, variable := range []string{"NATS_CREDS", "NATS_NKEY", "NATS_CA", "NATS_CERT", "NATS_KEY", "NATS_JS_DOMAIN"} {
 		if c.set[variable] && !c.set["NATS_URL"] {
@@ -150,7 +155,8 @@ func (l *loader) warnOfVendors(c *Config) {
 			continue
 		}
 		if e.Signature != verify.Payload {
-			l.warn("endpoint %s: no time is signed, so only the stream's duplicate window stops a replay (STREAM_DUPLICATES=%s)", e.Name, FormatDuration(c.StreamDuplicates))
+			l.warn("endpoint %s: no time is signed, so only the stream's duplicate window stops a replay (STREAM_DUPLICATES=%s)",
+				e.Name, FormatDuration(c.StreamDuplicates))
 		}
 		for _, header := range e.Vendor.Unused {
 			l.warn("%sEVENT_ID: the header %s isn't in %[1]sSIGNED, so the id is a hash of the signed text", e.prefix, header)
@@ -211,7 +217,8 @@ func (l *loader) checkShared(c *Config) {
 		case s.IsAllowed():
 			l.warn("%s: a delivery to one can also be sent to the other; give each endpoint its own", s)
 		case s.A.Vendor != nil && s.B.Vendor != nil:
-			l.wrong(s.B.SecretsVariable(), fmt.Sprintf("secrets of its own: %s, and differ in provider or scheme: a delivery that is signed for one could be sent to the other", s))
+			l.wrong(s.B.SecretsVariable(), fmt.Sprintf("secrets of its own: %s, and differ in provider or scheme: "+
+				"a delivery that is signed for one could be sent to the other", s))
 		}
 	}
 }

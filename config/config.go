@@ -103,8 +103,8 @@ type Endpoint struct {
 	prefix string // of the names of its variables
 }
 
-// isOwn reports whether it is the default endpoint of its provider.
-func (e *Endpoint) isOwn() bool { return !strings.HasPrefix(e.prefix, "ENDPOINTS_") }
+// isDefault reports whether it is the default endpoint of its provider.
+func (e *Endpoint) isDefault() bool { return !strings.HasPrefix(e.prefix, "ENDPOINTS_") }
 
 // IsSet reports whether the variable is set and not empty.
 func (c *Config) IsSet(variable string) bool { return c.set[variable] }

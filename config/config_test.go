@@ -79,7 +79,7 @@ func TestProblems(t *testing.T) {
 		{"ENDPOINTS_0_NAME=flock ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x", `ENDPOINTS_0_NAME: got "flock"; takes a name that no other endpoint has`},
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=acme ENDPOINTS_0_SECRETS=x", `ENDPOINTS_0_PROVIDER: got "acme"; takes one of ` + strings.Join(providers.Names(), ", ")},
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_SECRETS=x", `ENDPOINTS_0_PROVIDER: takes one of ` + strings.Join(providers.Names(), ", ")},
-		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock", `ENDPOINTS_0_SECRETS: takes secrets with commas between, none of them empty, or ENDPOINTS_0_SECRETS_FILE`},
+		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock", `ENDPOINTS_0_SECRETS: takes secrets with commas between, none of them empty; or set ENDPOINTS_0_SECRETS_FILE`},
 		{"ENDPOINTS_1_NAME=eu ENDPOINTS_1_PROVIDER=flock ENDPOINTS_1_SECRETS=x", `ENDPOINTS_0_…: takes an endpoint, since there is ENDPOINTS_1_…: the numbers begin with 0 and have no gap or leading zero`},
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x ENDPOINTS_0_SIGNATURE=x", `ENDPOINTS_0_SIGNATURE: got "x"; takes one of auto, payload, timestamp-data`},
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x ENDPOINTS_0_TOLERANCE=x", `ENDPOINTS_0_TOLERANCE: got "x"; takes a duration above 0, such as 5m, 24h or 7d, at most 3650d`},
@@ -89,7 +89,7 @@ func TestProblems(t *testing.T) {
 		{"ENDPOINTS_00_NAME=eu ENDPOINTS_00_PROVIDER=flock ENDPOINTS_00_SECRETS=x", `ENDPOINTS_0_…: takes an endpoint, since there is ENDPOINTS_00_…: the numbers begin with 0 and have no gap or leading zero`},
 		{"ENDPOINTS_99999999999999999999_NAME=Eu ENDPOINTS_99999999999999999999_PROVIDER=flock", `ENDPOINTS_0_…: takes an endpoint, since there is ENDPOINTS_99999999999999999999_…: the numbers begin with 0 and have no gap or leading zero` + "\n" +
 			`ENDPOINTS_99999999999999999999_NAME: got "Eu"; takes 1 to 32 of a-z, 0-9 and -, not beginning with -; no other endpoint's name` + "\n" +
-			`ENDPOINTS_99999999999999999999_SECRETS: takes secrets with commas between, none of them empty, or ENDPOINTS_99999999999999999999_SECRETS_FILE`},
+			`ENDPOINTS_99999999999999999999_SECRETS: takes secrets with commas between, none of them empty; or set ENDPOINTS_99999999999999999999_SECRETS_FILE`},
 
 		{"NATS_URL=http://nats:4222", `NATS_URL: got "http://nats:4222"; takes nats://host:port or tls://host:port, several with commas between`},
 		{"NATS_URL=http://nats:4222 NATS_TLS_FIRST=true STREAM_REPLICAS=3 EMBEDDED_NATS_ADDR=:4222", `NATS_URL: got "http://nats:4222"; takes nats://host:port or tls://host:port, several with commas between`},

@@ -24,14 +24,14 @@ type kind struct {
 // kinds has the kinds of text by the name in the tag of a field.
 var kinds = map[string]kind{
 	"address":     {"host:port or :port", checkAddress},
-	"authorities": {canBeRead, holds("certificate in PEM", func(content []byte) bool { return x509.NewCertPool().AppendCertsFromPEM(content) })},
+	"authorities": {canBeRead, holds("certificate in PEM", hasCertificate)},
 	"provider":    oneOf(providers.Names()),
 	"endpoint":    {"1 to 32 of a-z, 0-9 and -, not beginning with -; no other endpoint's name", matches(`^[a-z0-9][a-z0-9-]*$`, 32)},
 	"file":        {canBeRead, checkFile},
 	"seed":        {canBeRead, holds("seed of a user", regexp.MustCompile(`(?m)^\s*SU[A-Z2-7]{56}`).Match)},
 	"servers":     {"nats://host:port or tls://host:port, several with commas between", checkServers},
 	"stream":      {"1 to 200 of A-Z, a-z, 0-9, _ and -", matches(`^[A-Za-z0-9_-]+$`, 200)},
-	"subject":     {"tokens of A-Z, a-z, 0-9, _ and -, with dots between, at most 100 characters", matches(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`, 100)},
+	"subject":     {"tokens of A-Z, a-z, 0-9, _ and -, with dots between, at most 100 characters", matches(`^[\w-]+(\.[\w-]+)*$`, 100)},
 	"URL":         {"a URL such as http://collector:4318", checkURL},
 }
 
@@ -101,6 +101,8 @@ func checkFile(path string) error {
 	}
 	return nil
 }
+
+func hasCertificate(content []byte) bool { return x509.NewCertPool().AppendCertsFromPEM(content) }
 
 // holds returns a check of whether a file holds something.
 func holds(what string, isHeld func(content []byte) bool) func(path string) error {

@@ -31,7 +31,7 @@ func Load(environ []string) (c *Config, warnings []string, err error) {
 	}
 	l.parse(c, "")
 	for _, p := range providers.All {
-		// The prefix gives its own endpoint's name and provider: these two have no effect.
+		// The prefix gives the default endpoint's name and provider: these two variables have no effect.
 		delete(l.vars, p.Variable("NAME"))
 		delete(l.vars, p.Variable("PROVIDER"))
 		if e, isConfigured := l.endpoint(p.Variable(""), p.Name); isConfigured {
@@ -261,7 +261,7 @@ func (l *loader) choose(value *string, words []string, variable string) {
 	}
 }
 
-// secrets reads an endpoint's secrets, which one of two variables holds, and reports whether it is
+// secrets reads an endpoint's secrets from one of two variables, and reports whether one of them is
 // there.
 func (l *loader) secrets(e *Endpoint) bool {
 	list, file := e.Variable("SECRETS"), e.Variable("SECRETS_FILE")
@@ -300,7 +300,8 @@ func (l *loader) furtherEndpoints(c *Config) {
 		l.furtherEndpoint(c, fmt.Sprintf("ENDPOINTS_%d_", next))
 	}
 	for _, number := range slices.Sorted(maps.Keys(numbers)) {
-		l.wrong(fmt.Sprintf("ENDPOINTS_%d_…", next), "an endpoint, since there is ENDPOINTS_"+number+"_…: the numbers begin with 0 and have no gap or leading zero")
+		l.wrong(fmt.Sprintf("ENDPOINTS_%d_…", next), "an endpoint, since there is ENDPOINTS_"+number+"_…: "+
+			"the numbers begin with 0 and have no gap or leading zero")
 		l.furtherEndpoint(c, "ENDPOINTS_"+number+"_") // its other mistakes are reported, too
 	}
 }
@@ -308,7 +309,7 @@ func (l *loader) furtherEndpoints(c *Config) {
 func (l *loader) furtherEndpoint(c *Config, prefix string) {
 	e, isConfigured := l.endpoint(prefix, "")
 	if !isConfigured {
-		l.wrong(prefix+"SECRETS", l.takes[prefix+"SECRETS"]+", or "+prefix+"SECRETS_FILE")
+		l.wrong(prefix+"SECRETS", l.takes[prefix+"SECRETS"]+"; or set "+prefix+"SECRETS_FILE")
 	}
 	if slices.ContainsFunc(c.Endpoints, func(other Endpoint) bool { return other.Name == e.Name }) {
 		l.wrong(prefix+"NAME", "a name that no other endpoint has")

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
@@ -15,7 +14,9 @@ var number = regexp.MustCompile(`_[0-9]+_`)
 func documentedName(variable string) string { return number.ReplaceAllString(variable, "_<i>_") }
 
 // ourPrefixes are prefixes of variables that no other program is likely to use.
-var ourPrefixes = []string{"ENDPOINTS_", "STREAM_", "SPOOL_", "QUARANTINE_", "EMBEDDED_NATS_", "PUBLISH_", "SHUTDOWN_", "MAX_BODY_", "MAX_IN_FLIGHT_", "SUBJECT_PREFIX"}
+var ourPrefixes = []string{
+	"ENDPOINTS_", "STREAM_", "SPOOL_", "QUARANTINE_", "EMBEDDED_NATS_", "PUBLISH_", "SHUTDOWN_", "MAX_BODY_", "MAX_IN_FLIGHT_", "SUBJECT_PREFIX",
+}
 
 // clusterLink matches the variables that Kubernetes and Docker set for a service with such a name.
 var clusterLink = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT.*|PORT|PORT_[0-9]+_(TCP|UDP).*)$`)
@@ -25,8 +26,11 @@ func looksLikeOurs(variable string, known []string) bool {
 	if clusterLink.MatchString(variable) {
 		return false
 	}
-	hasPrefix := func(prefix string) bool { return strings.HasPrefix(variable, prefix) }
-	if slices.ContainsFunc(ourPrefixes, hasPrefix) || slices.ContainsFunc(providers.All, func(p *verify.Provider) bool { return hasPrefix(p.Variable("")) }) {
+	prefixes := slices.Clone(ourPrefixes)
+	for _, p := range providers.All {
+		prefixes = append(prefixes, p.Variable(""))
+	}
+	if slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(variable, prefix) }) {
 		return true
 	}
 	return len(variable) >= 7 && Similar(documentedName(variable), known) != ""

@@ -22,8 +22,8 @@ type Variable struct {
 	Origin  string // the preset that the value comes from; "": none
 }
 
-// Variables lists every variable with its value in force, in the order of the documentation. Each
-// variable of a further endpoint stands once, as ENDPOINTS_<i>_…, unless further endpoints are set.
+// Variables lists every variable with its value in use, in the order of the documentation. Without
+// further endpoints, it lists their variables once, as ENDPOINTS_<i>_….
 func (c *Config) Variables() []Variable {
 	var list []Variable
 	for field, value := range fields(c) {
@@ -35,7 +35,7 @@ func (c *Config) Variables() []Variable {
 	return list
 }
 
-// endpointVariables lists the variables of the providers' own endpoints, configured or not, and
+// endpointVariables lists the variables of the providers' default endpoints, configured or not, and
 // then those of the further endpoints.
 func (c *Config) endpointVariables() (list []Variable) {
 	for _, p := range providers.All {
@@ -46,19 +46,19 @@ func (c *Config) endpointVariables() (list []Variable) {
 		e.Vendor = p
 		list = append(list, c.variablesOf(e)...)
 	}
-	own := len(list)
+	defaults := len(list)
 	for _, e := range c.Endpoints {
-		if !e.isOwn() {
+		if !e.isDefault() {
 			list = append(list, c.variablesOf(e)...)
 		}
 	}
-	if len(list) == own {
+	if len(list) == defaults {
 		list = append(list, c.variablesOf(Endpoint{prefix: "ENDPOINTS_<i>_"})...)
 	}
 	return list
 }
 
-// variablesOf lists the variables of an endpoint that its provider takes; all, if that is unknown.
+// variablesOf lists the variables that an endpoint's provider takes; all, if the provider is unknown.
 // A setting that its provider has filled in has that provider as its origin.
 func (c *Config) variablesOf(e Endpoint) (list []Variable) {
 	for field, value := range fields(&e) {
@@ -71,7 +71,7 @@ func (c *Config) variablesOf(e Endpoint) (list []Variable) {
 		}
 		switch p := e.Vendor; {
 		case field.Name == "Name" || field.Name == "Provider":
-			isTaken = !e.isOwn() // its prefix gives both
+			isTaken = !e.isDefault() // its prefix gives both
 		case isSetting && p != nil && p.Configure == nil:
 			isTaken = false
 		case isSetting || p == nil && slices.Contains([]string{"Signature", "Freshness", "Tolerance"}, field.Name):
@@ -122,7 +122,10 @@ func fields(target any) iter.Seq2[reflect.StructField, reflect.Value] {
 // variable returns a field's variable, whose name begins with prefix.
 func variable(field reflect.StructField, value reflect.Value, prefix string) Variable {
 	tag := field.Tag
-	return Variable{Name: prefix + tag.Get("env"), Type: takes(field), Default: tag.Get("envDefault") + tag.Get("fallback"), Doc: tag.Get("doc"), Value: show(field, value)}
+	return Variable{
+		Name: prefix + tag.Get("env"), Type: takes(field), Default: tag.Get("envDefault") + tag.Get("fallback"),
+		Doc: tag.Get("doc"), Value: show(field, value),
+	}
 }
 
 // takes describes the valid values of a field.

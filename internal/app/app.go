@@ -94,7 +94,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 		RetrySetAside: time.Minute, Observer: observer, Tracer: tracer, Log: sampled, Now: time.Now,
 	})
 	a.onClose(a.relay.Close)
-	a.handler = ingest.New(ingestConfig(c, a.reloader.keyrings, a.relay, observer, tracer))
+	a.handler = ingest.New(ingestConfig(c, a.relay, observer, tracer))
 	metrics.Add(a.gauges()...)
 	a.publicListener = a.handler.Conns.Listen(a.publicListener, a.reloader.certificate.config())
 	a.public = a.handler.Server(errorLog)
@@ -118,11 +118,12 @@ func (a *App) listen(ctx context.Context, variable, address string) (net.Listene
 // Listen returns a listener on an address. Its errors name the variable or the flag that has it.
 func Listen(ctx context.Context, variable, address string) (net.Listener, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("listening on %s: %w: stop the process that listens there (another bridge?), or set another address", variable, err)
-	case err != nil:
-		return nil, fmt.Errorf("listening on %s: %w: set an address of this machine, with a port that this user may listen on", variable, err)
+	remedy := "set an address of this machine, with a port that this user may listen on"
+	if errors.Is(err, syscall.EADDRINUSE) {
+		remedy = "stop the process that listens there (another bridge?), or set another address"
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s: %w: %s", variable, err, remedy)
 	}
 	return l, nil
 }
@@ -130,8 +131,7 @@ func Listen(ctx context.Context, variable, address string) (net.Listener, error)
 // maxAdminConnections is several times what probes, Prometheus and a person need.
 const maxAdminConnections = 64
 
-// listenAdmin binds the admin listener, and bounds its connections and what they may send as the
-// public listener's.
+// listenAdmin binds the admin listener. Its connections have the bounds of the public listener's.
 func (a *App) listenAdmin(ctx context.Context, server *http.Server) error {
 	listener, err := a.listen(ctx, "ADMIN_ADDR", a.config.AdminAddr)
 	if err != nil {
@@ -174,7 +174,7 @@ func (a *App) AdminAddr() string { return a.adminListener.Addr().String() }
 // NATSURL returns the URLs of the NATS servers, or of the embedded one.
 func (a *App) NATSURL() string { return a.natsURL }
 
-// readiness returns why no delivery should come.
+// readiness reports whether load balancers should send deliveries.
 func (a *App) readiness() telemetry.Readiness {
 	r := a.durability()
 	if a.stopping.Load() {
@@ -183,25 +183,26 @@ func (a *App) readiness() telemetry.Readiness {
 	return r
 }
 
-// durability returns why an event can't be made durable now, neither by NATS nor by the spool, in
-// which one of MAX_BODY_BYTES must still fit. Lesser problems are notes.
+// durability reports whether an event can be made durable now: NATS takes it, or one of
+// MAX_BODY_BYTES still fits into the spool.
 func (a *App) durability() (r telemetry.Readiness) {
 	if !a.serving.Load() {
 		r.Reasons = append(r.Reasons, "starting")
 	}
-	direct := a.relay.NotDirect(publish.Event)
-	room := a.spool.Room(int64(a.config.LargestRecord()))
+	noNATS := a.relay.NotDirect(publish.Event)
+	noSpool := a.spool.Room(int64(a.config.LargestRecord()))
 	switch {
-	case direct != nil && room != nil:
-		r.Reasons = append(r.Reasons, direct.Error(), "the spool takes nothing either: "+room.Error())
+	case noNATS != nil && noSpool != nil:
+		r.Reasons = append(r.Reasons, noNATS.Error(), "the spool takes nothing either: "+noSpool.Error())
 		return r
-	case direct != nil:
-		r.Notes = append(r.Notes, "events go to the spool: "+direct.Error())
-	case room != nil:
-		r.Notes = append(r.Notes, "the spool takes nothing: "+room.Error())
+	case noNATS != nil:
+		r.Notes = append(r.Notes, "events go to the spool: "+noNATS.Error())
+	case noSpool != nil:
+		r.Notes = append(r.Notes, "the spool takes nothing: "+noSpool.Error())
 	}
 	if read, all, ok := a.spool.Recovery(); ok {
-		r.Notes = append(r.Notes, fmt.Sprintf("recovering the spool: %d of %d MiB are read; its events are delivered after that", read>>20, all>>20))
+		r.Notes = append(r.Notes, fmt.Sprintf("recovering the spool: %d of %d MiB are read; its events are delivered after that",
+			read>>20, all>>20))
 	} else if n := a.spool.Len(publish.Event); n > 0 {
 		r.Notes = append(r.Notes, fmt.Sprintf("%d events wait in the spool", n))
 	}

@@ -38,10 +38,12 @@ func (a *App) gauges() []prometheus.Collector {
 		}),
 		of("bytes", "Bytes of all records, with those set aside.", func(s spool.Stats) float64 { return float64(s.Bytes) }),
 		of("max_bytes", "SPOOL_MAX_BYTES.", func(spool.Stats) float64 { return float64(a.config.SpoolMaxBytes) }),
-		of("file_bytes", "Size of the spool's files; they may still hold delivered records.", func(s spool.Stats) float64 { return float64(s.FileBytes) }),
+		of("file_bytes", "Size of the spool's files; they may still hold delivered records.",
+			func(s spool.Stats) float64 { return float64(s.FileBytes) }),
 		of("disk_free_bytes", "Bytes free on the spool's disk.", func(s spool.Stats) float64 { return float64(s.FreeBytes) }),
 		of("set_aside_events", "Records set aside because NATS refuses them.", func(s spool.Stats) float64 { return float64(s.SetAside) }),
-		of("writable", "Whether the spool's last write succeeded, and its disk isn't full.", func(s spool.Stats) float64 { return toFloat(s.IsWritable) }),
+		of("writable", "Whether the spool's last write succeeded, and its disk isn't full.",
+			func(s spool.Stats) float64 { return toFloat(s.IsWritable) }),
 	}
 	for kind := range publish.Kind(publish.Kinds) {
 		labels := prometheus.Labels{"kind": kind.String()}

@@ -35,7 +35,7 @@ type keyring struct {
 // use counts what one secret has verified.
 type use struct {
 	last    float64          // when it last verified a delivery, in Unix seconds; 0: not since the start
-	shown   prometheus.Gauge // of last
+	gauge   prometheus.Gauge // of last
 	schemes map[string]prometheus.Counter
 }
 
@@ -76,11 +76,11 @@ func (k *keyring) replace(secrets []secret.Secret) {
 			continue
 		}
 		k.metrics.Signatures.DeletePartialMatch(position)
-		uses[i] = use{shown: k.metrics.LastVerified.With(position), schemes: make(map[string]prometheus.Counter)}
+		uses[i] = use{gauge: k.metrics.LastVerified.With(position), schemes: make(map[string]prometheus.Counter)}
 		if was >= 0 {
 			uses[i].last = k.uses[was].last
 		}
-		uses[i].shown.Set(uses[i].last)
+		uses[i].gauge.Set(uses[i].last)
 	}
 	k.inForce, k.uses = secrets, uses
 }
@@ -98,7 +98,7 @@ func (k *keyring) verified(scheme string, among []secret.Secret, i int, now time
 	}
 	u := &k.uses[i]
 	u.last = float64(now.UnixMilli()) / 1e3
-	u.shown.Set(u.last)
+	u.gauge.Set(u.last)
 	if u.schemes[scheme] == nil {
 		u.schemes[scheme], first = k.metrics.Signatures.WithLabelValues(k.endpoint, scheme, strconv.Itoa(i)), true
 	}

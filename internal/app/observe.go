@@ -100,8 +100,8 @@ func severity(err error) (zapcore.Level, string) {
 	return zap.WarnLevel, "delivery refused"
 }
 
-// Observe counts a delivery and logs it in one line: a refused one with the reason; an accepted
-// one, or one to no endpoint, at debug level.
+// Observe counts a delivery and logs it in one line: with the reason if it was refused, at debug level
+// if it was accepted or its path is no endpoint's.
 func (o *observer) Observe(r *ingest.Record) {
 	at, known := o.series[r.Endpoint]
 	if !known {
@@ -119,52 +119,62 @@ func (o *observer) Observe(r *ingest.Record) {
 	observe(o.verify, r.Stages.Verify)
 	observe(o.publish, r.Stages.Publish)
 	if r.Claims.SignedText != nil {
-		if !r.Claims.Occurred.IsZero() {
-			at.age.Observe(r.Received.Sub(r.Claims.Occurred).Seconds())
-		}
-		if position, first := o.keyrings[r.Endpoint].verified(r.Claims.Scheme, r.Secrets, r.Claims.Secret, r.Received); first {
-			o.log.Info("first delivery with this scheme and secret since the start", zap.String("endpoint", r.Endpoint), zap.String("scheme", r.Claims.Scheme), zap.Int("secret", position))
-		}
+		o.observeSignature(r, at.age)
 	}
 	if r.Kept != "" {
 		o.metrics.Quarantined.WithLabelValues(r.Endpoint, r.Kept).Inc()
 	}
-	if r.Err != nil {
+	switch {
+	case r.Err != nil:
 		o.logRefusal(r)
-		return
-	}
-	if r.Kept != "" {
+	case r.Kept != "":
 		o.refused.Warn("signed delivery can't be read as an event and is in quarantine: see `bridge quarantine list`",
-			zap.String("endpoint", r.Endpoint), zap.String("id", r.ID), zap.String("remote", r.Remote), traced(r))
-		return
+			zap.String("endpoint", r.Endpoint), zap.String("id", r.ID), zap.String("remote", r.Remote), traceID(r))
+	default:
+		o.observeAccepted(r)
 	}
-	if r.Claims.Drift != "" {
+}
+
+// observeSignature counts a delivery by the secret and the scheme that verified it, and by its age.
+func (o *observer) observeSignature(r *ingest.Record, age prometheus.Observer) {
+	c := r.Claims
+	if !c.Occurred.IsZero() {
+		age.Observe(r.Received.Sub(c.Occurred).Seconds())
+	}
+	if position, first := o.keyrings[r.Endpoint].verified(c.Scheme, r.Secrets, c.Secret, r.Received); first {
+		o.log.Info("first delivery with this scheme and secret since the start",
+			zap.String("endpoint", r.Endpoint), zap.String("scheme", c.Scheme), zap.Int("secret", position))
+	}
+}
+
+func (o *observer) observeAccepted(r *ingest.Record) {
+	if member := r.Claims.Drift; member != "" {
 		o.metrics.Drift.WithLabelValues(r.Endpoint).Inc()
-		entry := sampled(o.drift, zap.InfoLevel, "a member isn't as the vendor documents it; the delivery is accepted: check whether consumers use the member",
-			r.Endpoint+r.Claims.Drift)
-		if entry != nil {
-			entry.Write(zap.String("endpoint", r.Endpoint), zap.String("member", r.Claims.Drift), zap.String("id", r.ID), traced(r))
+		const message = "a member isn't as the vendor documents it; the delivery is accepted: check whether consumers use the member"
+		if entry := checkSampled(o.drift, zap.InfoLevel, message, r.Endpoint+member); entry != nil {
+			entry.Write(zap.String("endpoint", r.Endpoint), zap.String("member", member), zap.String("id", r.ID), traceID(r))
 		}
 	}
 	o.metrics.Accepted.WithLabelValues(r.Endpoint).SetToCurrentTime()
 	if entry := o.log.Check(zap.DebugLevel, "delivery accepted"); entry != nil {
-		entry.Write(zap.String("endpoint", r.Endpoint), zap.String("outcome", r.Outcome), zap.String("id", r.ID), zap.String("type", r.Event.Type),
-			zap.String("signed", r.Claims.Scheme), zap.Int("secret", r.Claims.Secret), zap.Duration("duration", r.Duration), traced(r))
+		entry.Write(zap.String("endpoint", r.Endpoint), zap.String("outcome", r.Outcome), zap.String("id", r.ID),
+			zap.String("type", r.Event.Type), zap.String("signed", r.Claims.Scheme), zap.Int("secret", r.Claims.Secret),
+			zap.Duration("duration", r.Duration), traceID(r))
 	}
 }
 
 // logRefusal logs a refused delivery. A flood of one outcome doesn't hide another.
 func (o *observer) logRefusal(r *ingest.Record) {
 	level, message := severity(r.Err)
-	if entry := sampled(o.refused, level, message, r.Outcome); entry != nil {
+	if entry := checkSampled(o.refused, level, message, r.Outcome); entry != nil {
 		entry.Write(zap.String("endpoint", r.Endpoint), zap.String("outcome", r.Outcome), zap.Error(r.Err),
-			zap.Bool("quarantined", r.Kept != ""), zap.String("remote", r.Remote), zap.Duration("duration", r.Duration), aged(r), traced(r))
+			zap.Bool("quarantined", r.Kept != ""), zap.String("remote", r.Remote), zap.Duration("duration", r.Duration), age(r), traceID(r))
 	}
 }
 
-// sampled returns the line to write, or nil if it is dropped: then its fields needn't be made. Sampling
-// tells lines apart by level and message, so it sees the message with the key.
-func sampled(log *zap.Logger, level zapcore.Level, message, key string) *zapcore.CheckedEntry {
+// checkSampled returns the line to write, or nil if sampling drops it: then its fields needn't be made.
+// Sampling tells lines apart by level and message, so it sees the message with the key.
+func checkSampled(log *zap.Logger, level zapcore.Level, message, key string) *zapcore.CheckedEntry {
 	entry := log.Check(level, message+": "+key)
 	if entry != nil {
 		entry.Message = message
@@ -176,7 +186,8 @@ func sampled(log *zap.Logger, level zapcore.Level, message, key string) *zapcore
 // what to do about it. Each kind has its own message, so that sampling keeps them apart.
 func (o *observer) RefusedConn(c ingest.RefusedConn) {
 	o.metrics.RefusedConns.WithLabelValues(string(c.Refusal)).Inc()
-	o.refused.Warn("connection refused: "+c.Refusal.Remedy(), zap.String("kind", string(c.Refusal)), zap.String("answer", c.Answer), zap.String("remote", c.Remote))
+	o.refused.Warn("connection refused: "+c.Refusal.Remedy(),
+		zap.String("kind", string(c.Refusal)), zap.String("answer", c.Answer), zap.String("remote", c.Remote))
 }
 
 func observe(stage prometheus.Observer, took time.Duration) {
@@ -185,9 +196,9 @@ func observe(stage prometheus.Observer, took time.Duration) {
 	}
 }
 
-// aged returns a log field with the age of an authentic delivery, negative if its time is in the future.
-// For one that was too old, the older of its times counts.
-func aged(r *ingest.Record) zap.Field {
+// age returns a log field with the age of an authentic delivery, negative if its time is in the future.
+// If the delivery was too old, the older of its times counts.
+func age(r *ingest.Record) zap.Field {
 	from := r.Claims.Occurred
 	if created := r.Claims.Created; errors.Is(r.Err, verify.Stale) && !created.IsZero() && created.Before(from) {
 		from = created
@@ -198,8 +209,8 @@ func aged(r *ingest.Record) zap.Field {
 	return zap.Duration("age", r.Received.Sub(from).Round(time.Millisecond))
 }
 
-// traced returns a log field with the trace's id, if there is one.
-func traced(r *ingest.Record) zap.Field {
+// traceID returns a log field with the trace's id, if there is one.
+func traceID(r *ingest.Record) zap.Field {
 	if r.Trace == "" {
 		return zap.Skip()
 	}

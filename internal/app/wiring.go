@@ -81,14 +81,15 @@ func Reach(c *config.Config) time.Duration {
 	return longest
 }
 
-func ingestConfig(c *config.Config, keyrings map[string]*keyring, publisher ingest.Publisher, observer *observer, tracer *telemetry.Tracer) ingest.Config {
+func ingestConfig(c *config.Config, publisher ingest.Publisher, observer *observer, tracer *telemetry.Tracer) ingest.Config {
 	ic := ingest.Config{
-		SubjectPrefix: c.SubjectPrefix, MaxBodyBytes: int64(c.MaxBodyBytes), MaxInFlightBytes: int64(c.MaxInFlightBytes), Quarantine: c.Quarantine,
+		SubjectPrefix: c.SubjectPrefix, Quarantine: c.Quarantine,
+		MaxBodyBytes: int64(c.MaxBodyBytes), MaxInFlightBytes: int64(c.MaxInFlightBytes),
 		Publisher: publisher, Observer: observer, Refused: observer.RefusedConn, Tracer: tracer, Now: time.Now,
 	}
 	for _, e := range c.Endpoints {
 		at := Endpoint(e)
-		at.Secrets = keyrings[e.Name].current
+		at.Secrets = observer.keyrings[e.Name].current
 		ic.Endpoints = append(ic.Endpoints, at)
 	}
 	return ic
@@ -107,7 +108,8 @@ func Endpoint(e config.Endpoint) verify.Endpoint {
 func describeEndpoints(c *config.Config) []string {
 	var words []string
 	for _, e := range c.Endpoints {
-		words = append(words, fmt.Sprintf("/webhooks/%s: %s, signature %s, tolerance %s, secrets %d", e.Name, e.Provider, e.Signature, e.Tolerance, len(e.Secrets)))
+		words = append(words, fmt.Sprintf("/webhooks/%s: %s, signature %s, tolerance %s, secrets %d",
+			e.Name, e.Provider, e.Signature, config.FormatDuration(e.Tolerance), len(e.Secrets)))
 	}
 	return words
 }

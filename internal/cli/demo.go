@@ -70,10 +70,10 @@ func (d *demo) start(ctx context.Context, dir string) (err error) {
 		vars = append(vars, p.Variable("SECRETS")+"="+rand.Text())
 	}
 	set := env.ToMap(d.environ)
-	for _, listener := range []struct{ name, usual string }{
+	for _, listener := range []struct{ name, address string }{
 		{"HTTP_ADDR", "127.0.0.1:8080"}, {"ADMIN_ADDR", "127.0.0.1:9090"}, {"EMBEDDED_NATS_ADDR", "127.0.0.1:4222"},
 	} {
-		vars = append(vars, listener.name+"="+cmp.Or(set[listener.name], defaultOrFree(ctx, listener.usual)))
+		vars = append(vars, listener.name+"="+cmp.Or(set[listener.name], defaultOrFree(ctx, listener.address)))
 	}
 	if d.config, _, err = config.Load(vars); err != nil {
 		return err
@@ -94,9 +94,9 @@ func (d *demo) start(ctx context.Context, dir string) (err error) {
 }
 
 // defaultOrFree returns the default address, or one with a free port if it is in use.
-func defaultOrFree(ctx context.Context, usual string) string {
-	if probe, err := new(net.ListenConfig).Listen(ctx, "tcp", usual); err == nil && probe.Close() == nil {
-		return usual
+func defaultOrFree(ctx context.Context, address string) string {
+	if probe, err := new(net.ListenConfig).Listen(ctx, "tcp", address); err == nil && probe.Close() == nil {
+		return address
 	}
 	return "127.0.0.1:0"
 }
@@ -166,7 +166,8 @@ func (d *demo) printCommands(event []byte) error {
 	bridge := "NATS_URL=" + nats + " " + program
 	_, _ = fmt.Fprintf(d.out, "\nThe first one:\n%s\nThe demo stays up. In another terminal:\n", envelope(event))
 	for _, line := range []string{
-		fmt.Sprintf("%s=%s %s send %s --url http://%s", first.Variable("SECRETS"), first.Secrets[0].Key(), program, first.Name, d.bridge.PublicAddr()),
+		fmt.Sprintf("%s=%s %s send %s --url http://%s",
+			first.Variable("SECRETS"), first.Secrets[0].Key(), program, first.Name, d.bridge.PublicAddr()),
 		fmt.Sprintf("curl -i '%s' -H '%s: %s' -d '%s'", s.url, p.Header, header.Get(p.Header), body),
 		bridge + " tail --since 1h",
 		bridge + " forward --to http://localhost:3000/hook",

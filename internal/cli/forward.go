@@ -157,7 +157,7 @@ func (p *poster) forward(ctx context.Context) error {
 	return err
 }
 
-// forwardDurable posts the events of a durable consumer, which has the server remember those that
+// forwardDurable posts the events of a durable consumer, for which the server remembers which events
 // were delivered.
 func (p *poster) forwardDurable(ctx context.Context) error {
 	in, err := p.stream(ctx, p.cfg.StreamName)
@@ -172,8 +172,9 @@ func (p *poster) forwardDurable(ctx context.Context) error {
 		is := found.CachedInfo().Config
 		subjects := strings.Fields(strings.Join(append(is.FilterSubjects, is.FilterSubject), " "))
 		if !p.since.IsZero() || !slices.Equal(subjects, p.subjects) {
-			return usagef("--durable: consumer %s of stream %s exists, for %s, and continues where it was: leave out --since and give the same SUBJECT, "+
-				"or give another name, or run `nats consumer rm %s %s`", name, p.cfg.StreamName, cmp.Or(inWords(subjects, "and"), "every subject"), p.cfg.StreamName, name)
+			return usagef("--durable: consumer %[1]s of stream %[2]s exists, for %[3]s, and continues where it was: "+
+				"leave out --since and give the same SUBJECT, or give another name, or run `nats consumer rm %[2]s %[1]s`",
+				name, p.cfg.StreamName, cmp.Or(inWords(subjects, "and"), "every subject"))
 		}
 	}
 	if p.since.IsZero() {
@@ -194,7 +195,8 @@ func (p *poster) forwardDurable(ctx context.Context) error {
 		return p.deliver(ctx, m.Subject, m.Event.ID, m.Payload)
 	})
 	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
-		return fmt.Errorf("consumer %s of stream %s was deleted, and its position with it: run the command again, with --since for the events that it lacks", name, p.cfg.StreamName)
+		return fmt.Errorf("consumer %s of stream %s was deleted, and its position with it: run the command again, "+
+			"with --since for the events that it lacks", name, p.cfg.StreamName)
 	}
 	return err
 }
@@ -214,33 +216,34 @@ func (s skipping) PublishMsg(_ context.Context, m *nats.Msg, _ ...jetstream.Publ
 // deliver posts an event until it is delivered, refused for good, or tried maxAttempts times, and
 // prints each answer.
 func (p *poster) deliver(ctx context.Context, subject, id string, payload []byte) error {
-	attempt, waits := 1, false
+	attempt, waiting := 1, false
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
 		code, answer, err := p.post(ctx, payload)
 		if err != nil && ctx.Err() != nil {
 			return errInterrupted
 		}
-		waited := waits
-		waits = errors.Is(err, syscall.ECONNREFUSED) // for the service to start, which is no attempt
-		switch {
-		case waits && waited: // printed already
-		case waits:
-			p.printAnswer(subject, id, "nothing listens there; events wait until your service does")
-		case attempt > 1:
+		if errors.Is(err, syscall.ECONNREFUSED) { // the service hasn't started: this is no attempt
+			if !waiting {
+				p.printAnswer(subject, id, "nothing listens there; events wait until your service does")
+			}
+			waiting = true
+			sleep(ctx, pause)
+			continue
+		}
+		waiting = false
+		if attempt > 1 {
 			p.printAnswer(subject, id, fmt.Sprintf("attempt %d: %s", attempt, answer))
-		default:
+		} else {
 			p.printAnswer(subject, id, answer)
 		}
-		isAgain := code == 0 || code == 408 || code == 425 || code == 429 || code >= 500
+		isRetryable := code == 0 || code == 408 || code == 425 || code == 429 || code >= 500
 		switch {
 		case code/100 == 2:
 			return nil
-		case !isAgain, attempt == maxAttempts && !waits:
+		case !isRetryable, attempt == maxAttempts:
 			return errors.New(answer)
 		}
-		if !waits {
-			attempt++
-		}
+		attempt++
 		sleep(ctx, pause)
 	}
 }

@@ -112,7 +112,7 @@ type quarantineStore struct {
 }
 
 // withQuarantine is withNATS for a command that uses the quarantine.
-func (p program) withQuarantine(patterns []string, do func(ctx context.Context, s *quarantineStore, args []string) error) func(*cobra.Command, []string) error {
+func (p program) withQuarantine(patterns []string, do func(context.Context, *quarantineStore, []string) error) cobraRun {
 	return p.withNATS(patterns, func(ctx context.Context, s *session, args []string) error {
 		store, err := s.quarantine(ctx)
 		if err != nil {
@@ -202,7 +202,7 @@ func (s *quarantineStore) chosen(ctx context.Context, c quarantineSelection) ([]
 	return all, nil
 }
 
-// resolveID returns the only known id that is, or begins with, this one; "" if there is none.
+// resolveID returns the known id that this one abbreviates; "" if there is none.
 func resolveID[T any](known map[string]T, beginning string) (string, error) {
 	if _, exact := known[beginning]; exact {
 		return beginning, nil

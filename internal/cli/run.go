@@ -28,7 +28,7 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-// usagef returns a usageError with a message as of fmt.Errorf.
+// usagef formats a usageError, as fmt.Errorf does.
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 // misuse returns a usageError that refers to the command's help.
@@ -59,7 +59,8 @@ func run(ctx context.Context, args []string, prog program) int {
 		status = exitUsage
 	}
 	if problems, ok := errors.AsType[config.Problems](err); ok {
-		status, text = exitUsage, fmt.Sprintf("bridge: the configuration can't be used; `bridge config` explains every variable\n  %s\n", strings.ReplaceAll(problems.Error(), "\n", "\n  "))
+		status, text = exitUsage, fmt.Sprintf("bridge: the configuration can't be used; `bridge config` explains every variable\n  %s\n",
+			strings.ReplaceAll(problems.Error(), "\n", "\n  "))
 	}
 	if !isA[logged](err) {
 		_, _ = fmt.Fprint(prog.err, text)
@@ -67,7 +68,7 @@ func run(ctx context.Context, args []string, prog program) int {
 	return status
 }
 
-// isA reports whether an error of that type is in the chain.
+// isA reports whether the error's chain has an error of type T.
 func isA[T error](err error) bool {
 	_, ok := errors.AsType[T](err)
 	return ok
@@ -99,14 +100,15 @@ a running bridge's embedded nats-server, at EMBEDDED_NATS_ADDR.`,
 	root.SetErr(prog.err)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-			takes := invalid.Unwrap().Error()
-			if !strings.HasPrefix(takes, "takes ") { // it is the standard library's
-				takes = "takes a value such as " + invalid.GetFlag().DefValue
-				if strings.Contains(invalid.GetFlag().Value.Type(), "int") { // its default may mean no limit
-					takes = "takes a whole number"
-				}
+			flag, takes := invalid.GetFlag(), invalid.Unwrap().Error()
+			switch {
+			case strings.HasPrefix(takes, "takes "): // the flag's own error; others are the standard library's
+			case strings.Contains(flag.Value.Type(), "int"):
+				takes = "takes a whole number"
+			default:
+				takes = "takes a " + flag.Value.Type() + " such as " + flag.DefValue
 			}
-			return usagef("--%s: got %q; %s", invalid.GetFlag().Name, invalid.GetValue(), takes)
+			return usagef("--%s: got %q; %s", flag.Name, invalid.GetValue(), takes)
 		}
 		return misuse(c, "%w", err)
 	})
@@ -155,7 +157,7 @@ func finish(c *cobra.Command) {
 	}
 }
 
-// takes returns a check of the arguments: there are from least to most of them, and none is empty.
+// takes returns a check that there are from least to most arguments, and none is empty.
 func takes(least, most int, what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) < least || len(args) > most || slices.Contains(args, "") {
@@ -166,7 +168,7 @@ func takes(least, most int, what string) cobra.PositionalArgs {
 	}
 }
 
-// unknownCommand refuses the arguments of a command with subcommands: they name none.
+// unknownCommand returns an error if a command with subcommands has arguments: they name none of these.
 func unknownCommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil

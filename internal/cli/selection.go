@@ -37,7 +37,8 @@ func (s *selection) flags(c *cobra.Command) {
 		add(&s.providers, inWords(providers.Names(), "or"), func(name string) bool { return providers.ByName(name) != nil }))
 	f.Func("event", "only events of this `name`, with wildcards as in a subject: invitee.accepted, 'invitee.*'",
 		add(&s.events, "an event's name such as invitee.accepted, with * for any one token, > at the end for one or more", isEventPattern))
-	f.Func("entity", "only events about this `entity`: a kind such as invitee, or one thing such as invitee/customer_67890", add(&s.entities, "an entity", isNotEmpty))
+	f.Func("entity", "only events about this `entity`: a kind such as invitee, or one thing such as invitee/customer_67890",
+		add(&s.entities, "an entity", isNotEmpty))
 	f.Func("user", "only events about the person with this `id`", add(&s.users, "an id", isNotEmpty))
 	f.Func("id", "only the event with this `id`, or whose id begins with it", add(&s.ids, "an id", isNotEmpty))
 	c.Args = takes(0, 1, "at most one subject, in quotes so that the shell leaves > and * alone")
@@ -109,9 +110,9 @@ func (s *selection) check(args []string) error {
 	return nil
 }
 
-// untilCtrlC returns the function of a command, for which Ctrl-C is no failure if it follows the
-// stream.
-func (s *selection) untilCtrlC(run func(*cobra.Command, []string) error) func(*cobra.Command, []string) error {
+// untilCtrlC returns run as the function of a command for which Ctrl-C is no failure if it follows
+// the stream.
+func (s *selection) untilCtrlC(run cobraRun) cobraRun {
 	return func(c *cobra.Command, args []string) error {
 		err := run(c, args)
 		if s.follow && errors.Is(err, errInterrupted) {
@@ -134,8 +135,8 @@ func (s *selection) section(cfg *config.Config) stream.Section {
 	return section
 }
 
-// event returns the event of a message; nil if it doesn't match. If the message is none of the
-// bridge's events, it prints why, and returns nil.
+// event returns the event of a message, or nil if it doesn't match. It prints why a message is none
+// of the bridge's events, and returns nil.
 func (s *selection) event(prog program, m stream.Message) *event.Event {
 	e, err := event.Parse(m.Data())
 	switch {

@@ -100,7 +100,8 @@ func (s *sender) prepare(prog program, name string, concurrency int) error {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConns, transport.MaxIdleConnsPerHost, transport.MaxConnsPerHost = concurrency, concurrency, concurrency
 	if s.url == "" && cfg.Certificate != nil {
-		return usagef("--url is missing: TLS_CERT_FILE is set, so give the bridge's address with a name in the certificate, such as https://hooks.example.com")
+		return usagef("--url is missing: TLS_CERT_FILE is set, so give the bridge's address with a name in the certificate, " +
+			"such as https://hooks.example.com")
 	}
 	s.url = cmp.Or(s.url, "http://"+local(cfg.HTTPAddr))
 	if u, err := url.Parse(s.url); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -134,8 +135,8 @@ func (s *sender) sendOne(ctx context.Context, prog program) error {
 
 // remedies holds what to do about an answer, if the answer doesn't say enough.
 var remedies = map[int]string{
-	http.StatusUnauthorized:       "; the bridge there has another secret or scheme, or its clock differs: use its environment, and see its log",
-	http.StatusNotFound:           "; the bridge there has no such endpoint, or --url is not its address: its log line \"listening\" lists the endpoints",
+	http.StatusUnauthorized:       "; the bridge there has another secret, scheme or time: use its environment, and see its log",
+	http.StatusNotFound:           "; the bridge there has no such endpoint, or --url is not its address: its log line `listening` lists them",
 	http.StatusMethodNotAllowed:   "; perhaps a redirect made it a GET: give the redirect's target as --url, such as https://…",
 	http.StatusServiceUnavailable: "; it can't be stored now: `bridge health` there prints why",
 	http.StatusBadGateway:         "; a proxy answered that, which can't reach the bridge",
@@ -194,9 +195,10 @@ func printSummary(w io.Writer, answers map[string]int, times []time.Duration, to
 		return
 	}
 	slices.Sort(times)
-	short := func(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond) }
-	_, _ = fmt.Fprintf(w, "%d answers in %s, %.0f/s; p50 %s, p90 %s, p99 %s, slowest %s\n", len(times), took.Round(time.Millisecond),
-		float64(len(times))/took.Seconds(), short(percentile(times, 50)), short(percentile(times, 90)), short(percentile(times, 99)), short(times[len(times)-1]))
+	at := func(p int) time.Duration { return percentile(times, p).Round(10 * time.Microsecond) }
+	_, _ = fmt.Fprintf(w, "%d answers in %s, %.0f/s; p50 %s, p90 %s, p99 %s, slowest %s\n",
+		len(times), took.Round(time.Millisecond), float64(len(times))/took.Seconds(),
+		at(50), at(90), at(99), at(100))
 }
 
 // percentile returns the smallest of the sorted times that p percent of them don't exceed.

@@ -85,7 +85,8 @@ func limitMemory(log *zap.Logger, c *config.Config, container memlimit.Provider)
 	default:
 		ample := baseMemory + int64(c.MaxInFlightBytes)
 		debug.SetMemoryLimit(ample)
-		log.Info("memory limit from MAX_IN_FLIGHT_BYTES: there is no container, or it has no limit", zap.Int64("gomemlimit_bytes", ample), setGC(gcWithLimit))
+		log.Info("memory limit from MAX_IN_FLIGHT_BYTES: there is no container, or it has no limit",
+			zap.Int64("gomemlimit_bytes", ample), setGC(gcWithLimit))
 	}
 }
 

@@ -30,9 +30,12 @@ type session struct {
 	js  jetstream.JetStream
 }
 
-// withNATS returns a function for cobra that loads the variables that match the patterns, connects
-// to NATS and calls do. Its error is errInterrupted if Ctrl-C ended do before its end.
-func (p program) withNATS(patterns []string, do func(ctx context.Context, s *session, args []string) error) func(*cobra.Command, []string) error {
+// cobraRun is the function of a cobra command.
+type cobraRun = func(*cobra.Command, []string) error
+
+// withNATS returns a function that loads the variables that match the patterns, connects to NATS and
+// calls do. Its error is errInterrupted if Ctrl-C ended do.
+func (p program) withNATS(patterns []string, do func(context.Context, *session, []string) error) cobraRun {
 	return func(c *cobra.Command, args []string) error {
 		cfg, err := p.load(patterns...)
 		if err != nil {
@@ -138,8 +141,9 @@ func (s *session) stream(ctx context.Context, name string) (jetstream.Stream, er
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return nil, fmt.Errorf("stream %s does not exist: check STREAM_NAME and QUARANTINE, or start a bridge, which creates the stream", name)
-	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
-		return nil, fmt.Errorf("reading stream %s: %w; JetStream must be enabled there and for this account, and NATS_JS_DOMAIN must be its domain", name, err)
+	case stream.IsUnavailable(err):
+		return nil, fmt.Errorf("reading stream %s: %w; JetStream must be enabled there and for this account, "+
+			"and NATS_JS_DOMAIN must be its domain", name, err)
 	case err != nil:
 		return nil, fmt.Errorf("reading stream %s: %w", name, err)
 	}

@@ -31,7 +31,7 @@ beginning of an id. The stream is searched first, then the quarantine.`,
 	}
 }
 
-// show prints the event whose id is, or begins with, this one.
+// show prints the event with this id, which may be abbreviated.
 func (s *session) show(ctx context.Context, id string) error {
 	name := s.cfg.StreamName
 	found, err := s.stream(ctx, name)
@@ -55,8 +55,8 @@ func (s *session) show(ctx context.Context, id string) error {
 	return nil
 }
 
-// sequenceOf returns the sequence number of the first message with the only id that begins so; 0 if
-// there is none.
+// sequenceOf returns the sequence number of the first message with this id, which may be abbreviated,
+// or 0 if there is none.
 func (s *session) sequenceOf(ctx context.Context, beginning string) (uint64, error) {
 	found, created := make(map[string]uint64), time.Time{}
 	all := stream.Section{Stream: s.cfg.StreamName, Since: stream.Beginning, HeadersOnly: true, Stop: true}
@@ -81,7 +81,7 @@ func (s *session) sequenceOf(ctx context.Context, beginning string) (uint64, err
 	return found[id], nil
 }
 
-// showQuarantined prints the delivery whose id begins so.
+// showQuarantined prints the delivery with this id, which may be abbreviated.
 func (s *session) showQuarantined(ctx context.Context, id string) error {
 	store, err := s.quarantine(ctx)
 	if err == nil {

@@ -21,7 +21,8 @@ func guard(next http.Handler) http.Handler {
 		}
 		switch {
 		case !telemetry.IsAddress(r.Host):
-			http.Error(w, "This is the page of `bridge inspect`. It answers to localhost and to addresses such as 127.0.0.1, and to no other name.", http.StatusMisdirectedRequest)
+			http.Error(w, "This is the page of `bridge inspect`. It answers only to localhost and to addresses such as 127.0.0.1.",
+				http.StatusMisdirectedRequest)
 		case !isOwn(r):
 			http.Error(w, "This is the page of `bridge inspect`. Other sites may not read it.", http.StatusForbidden)
 		default:

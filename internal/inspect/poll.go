@@ -93,9 +93,9 @@ func (s *Server) consumers(ctx context.Context, events jetstream.Stream) (all []
 	return all[:len(all)-more], more, lister.Err()
 }
 
-// explain returns in words why a request to these APIs of NATS failed, "" if err is nil. began is
-// when the request was made.
-func (s *Server) explain(err error, began time.Time, stream string, apis ...string) string {
+// explain returns in words why a request about a stream failed, or "" if err is nil. began is when the
+// request was made, and apis are the APIs of NATS that it needs.
+func (s *Server) explain(err error, began time.Time, name string, apis ...string) string {
 	if err == nil {
 		return ""
 	}
@@ -106,16 +106,16 @@ func (s *Server) explain(err error, began time.Time, stream string, apis ...stri
 		return "Our account has no right to " + what + ". Grant it, or use credentials that have it."
 	}
 	switch {
-	case errors.Is(err, jetstream.ErrStreamNotFound) && stream == s.config.Stream:
-		return fmt.Sprintf("Stream %s does not exist. Start a bridge, which creates it, or set STREAM_NAME.", stream)
+	case errors.Is(err, jetstream.ErrStreamNotFound) && name == s.config.Stream:
+		return fmt.Sprintf("Stream %s does not exist. Start a bridge, which creates it, or set STREAM_NAME.", name)
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return fmt.Sprintf("Stream %s does not exist. Start a bridge with QUARANTINE=true, which creates it.", stream)
-	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
+		return fmt.Sprintf("Stream %s does not exist. Start a bridge with QUARANTINE=true, which creates it.", name)
+	case stream.IsUnavailable(err):
 		return "JetStream is not available: enable it on the server and for this account, or set NATS_JS_DOMAIN to its domain."
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout), errors.Is(err, jetstream.ErrNoHeartbeat):
-		return fmt.Sprintf("JetStream doesn't answer for stream %s: check that the stream has a leader.", stream)
+		return fmt.Sprintf("JetStream doesn't answer for stream %s: check that the stream has a leader.", name)
 	}
-	return fmt.Sprintf("Stream %s: %v.", stream, err)
+	return fmt.Sprintf("Stream %s: %v.", name, err)
 }
 
 // disconnected returns a sentence that NATS is away, and why.

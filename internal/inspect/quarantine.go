@@ -41,7 +41,8 @@ func (s *Server) pollQuarantine(ctx context.Context, v *state, last state) {
 
 // isSame reports whether a stream holds the same messages as before.
 func isSame(before, now *jetstream.StreamInfo) bool {
-	return before != nil && before.Created.Equal(now.Created) && before.State.LastSeq == now.State.LastSeq && before.State.Msgs == now.State.Msgs
+	return before != nil && before.Created.Equal(now.Created) &&
+		before.State.LastSeq == now.State.LastSeq && before.State.Msgs == now.State.Msgs
 }
 
 // explainQuarantine returns in words why a request for the quarantine's stream failed.

@@ -10,8 +10,9 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
 // Stream is a stream as the configuration wants it.
@@ -119,7 +120,7 @@ func (s Stream) explain(err error) error {
 		return fmt.Errorf("stream %s can't be created, because another stream has subjects of %s.>: remove them from that stream, or set STREAM_NAME to it, or change SUBJECT_PREFIX: %w", s.Name, s.Prefix, err)
 	case errors.As(err, &api) && codes[api.ErrorCode] == NoStorage:
 		return fmt.Errorf("stream %s: JetStream has no room for it: raise the account's or the server's limits, or lower STREAM_MAX_BYTES or QUARANTINE_MAX_BYTES: %w", s.Name, err)
-	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
+	case stream.IsUnavailable(err):
 		return fmt.Errorf("stream %s: JetStream is not available: enable it on the server and for our account; at a leaf node, set NATS_JS_DOMAIN and see whether the leaf is connected to its hub: %w", s.Name, err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("stream %s: JetStream does not answer; it may have no leader: %w", s.Name, err)

@@ -101,7 +101,8 @@ func (s Secret) Doubt() string {
 	case strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsPrint(r) }):
 		return "has characters in it that aren't ASCII, or are invisible: copy it again"
 	case len(text) < shortest:
-		return "has fewer than 16 characters: if a shell has eaten the part from a $ or ! on, quote it with '; a short secret can be guessed from a signature"
+		return "has fewer than 16 characters: if a shell has eaten the part from a $ or ! on, quote it with '; " +
+			"a short secret can be guessed from a signature"
 	}
 	return ""
 }

@@ -47,6 +47,12 @@ type Message struct {
 	Pending       uint64    // about how many messages of the section follow
 }
 
+// IsUnavailable reports whether the error means that there is no JetStream, or none for this account.
+func IsUnavailable(err error) bool {
+	return errors.Is(err, nats.ErrNoResponders) ||
+		errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount)
+}
+
 // Reader reads a section.
 type Reader struct {
 	JetStream jetstream.JetStream

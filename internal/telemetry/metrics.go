@@ -35,37 +35,42 @@ type Metrics struct {
 	CertificateExpiry                  *prometheus.GaugeVec
 }
 
+// prefix begins the name of each metric of the bridge.
+const prefix = "webhook_bridge_"
+
 // latencies are the buckets for what should take less than a second.
 var latencies = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, .75, 1, 2.5, 5}
 
 // NewMetrics returns the metrics in a registry of their own.
 func NewMetrics(version string) *Metrics {
 	m := &Metrics{Registry: prometheus.NewRegistry()}
-	m.Deliveries = m.counter("webhook_bridge_deliveries_total", "Requests; endpoint is empty if the path is no endpoint's.", "endpoint", "outcome")
-	m.Duration = m.histogram("webhook_bridge_delivery_duration_seconds", "Time from a request's headers to its answer.", latencies, "endpoint")
-	m.Stages = m.histogram("webhook_bridge_stage_duration_seconds",
+	m.Deliveries = m.counter("deliveries_total", "Requests; endpoint is empty if the path is no endpoint's.", "endpoint", "outcome")
+	m.Duration = m.histogram("delivery_duration_seconds", "Time from a request's headers to its answer.", latencies, "endpoint")
+	m.Stages = m.histogram("stage_duration_seconds",
 		"Time for each stage: read, until the body is complete; verify; publish, until the event is durable.", latencies, "stage")
-	m.Age = m.histogram("webhook_bridge_delivery_age_seconds",
+	m.Age = m.histogram("delivery_age_seconds",
 		"Time of arrival minus the vendor's time, for correctly signed deliveries. Below 0 a clock is wrong.",
 		[]float64{-300, -60, -10, -1, 0, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 24 * 3600}, "endpoint")
-	m.Accepted = m.gauge("webhook_bridge_last_accepted_timestamp_seconds", "When the last delivery was accepted.", "endpoint")
-	m.RefusedConns = m.counter("webhook_bridge_refused_connections_total", "Connections refused before their request was complete.", "kind")
-	m.LogDropped = m.counter("webhook_bridge_log_dropped_total", "Log lines that were left out because there were too many alike.").WithLabelValues()
-	m.Published = m.counter("webhook_bridge_publishes_total", "Attempts to publish to JetStream.", "kind", "way", "outcome")
-	m.Possible = m.counter("webhook_bridge_possible_duplicates_total", "Messages from the spool that could not be looked up: the stream may have them already.", "kind")
-	m.Quarantined = m.counter("webhook_bridge_quarantined_total", "Correctly signed deliveries kept in quarantine.", "endpoint", "reason")
-	m.Drift = m.counter("webhook_bridge_payload_drift_total", "Published deliveries in which a documented member is missing or of another kind.", "endpoint")
-	m.Signatures = m.counter("webhook_bridge_signatures_verified_total",
-		"Correct signatures by scheme and position of the secret; 0 is the current one. Another secret there starts the count anew.", "endpoint", "scheme", "secret")
-	m.LastVerified = m.gauge("webhook_bridge_secret_last_verified_timestamp_seconds",
+	m.Accepted = m.gauge("last_accepted_timestamp_seconds", "When the last delivery was accepted.", "endpoint")
+	m.RefusedConns = m.counter("refused_connections_total", "Connections refused before their request was complete.", "kind")
+	m.LogDropped = m.counter("log_dropped_total", "Log lines that were left out because there were too many alike.").WithLabelValues()
+	m.Published = m.counter("publishes_total", "Attempts to publish to JetStream.", "kind", "way", "outcome")
+	m.Possible = m.counter("possible_duplicates_total",
+		"Messages from the spool that could not be looked up: the stream may have them already.", "kind")
+	m.Quarantined = m.counter("quarantined_total", "Correctly signed deliveries kept in quarantine.", "endpoint", "reason")
+	m.Drift = m.counter("payload_drift_total", "Published deliveries in which a documented member is missing or of another kind.", "endpoint")
+	m.Signatures = m.counter("signatures_verified_total",
+		"Correct signatures by scheme and position of the secret; 0 is the current one. Another secret there starts the count anew.",
+		"endpoint", "scheme", "secret")
+	m.LastVerified = m.gauge("secret_last_verified_timestamp_seconds",
 		"When the secret last verified a signature; 0 if not since the start.", "endpoint", "secret")
-	m.SecretsReloaded = m.gauge("webhook_bridge_secrets_last_reload_successful", "Whether the last reload of the secrets file succeeded.", "endpoint")
-	m.SecretsReloadTime = m.gauge("webhook_bridge_secrets_last_reload_success_timestamp_seconds", "When the secrets file was last reloaded successfully.", "endpoint")
-	m.TLSReloaded = m.gauge("webhook_bridge_tls_last_reload_successful", "Whether the last reload of certificate and key succeeded.")
-	m.TLSReloadTime = m.gauge("webhook_bridge_tls_last_reload_success_timestamp_seconds", "When certificate and key were last reloaded successfully.")
-	m.CertificateExpiry = m.gauge("webhook_bridge_tls_certificate_expiry_timestamp_seconds", "When the certificate in use expires.")
+	m.SecretsReloaded = m.gauge("secrets_last_reload_successful", "Whether the last reload of the secrets file succeeded.", "endpoint")
+	m.SecretsReloadTime = m.gauge("secrets_last_reload_success_timestamp_seconds", "When the secrets file was last reloaded successfully.", "endpoint")
+	m.TLSReloaded = m.gauge("tls_last_reload_successful", "Whether the last reload of certificate and key succeeded.")
+	m.TLSReloadTime = m.gauge("tls_last_reload_success_timestamp_seconds", "When certificate and key were last reloaded successfully.")
+	m.CertificateExpiry = m.gauge("tls_certificate_expiry_timestamp_seconds", "When the certificate in use expires.")
 	m.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "webhook_bridge_build_info", Help: "The version; always 1.",
+		Name: prefix + "build_info", Help: "The version; always 1.",
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
 	}, func() float64 { return 1 }))
 	m.Registry.MustRegister(
@@ -85,19 +90,19 @@ func (m *Metrics) Add(ours ...prometheus.Collector) {
 func (m *Metrics) Ours() []prometheus.Collector { return m.ours }
 
 func (m *Metrics) counter(name, help string, labels ...string) *prometheus.CounterVec {
-	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + name, Help: help}, labels)
 	m.Add(c)
 	return c
 }
 
 func (m *Metrics) gauge(name, help string, labels ...string) *prometheus.GaugeVec {
-	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
+	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: prefix + name, Help: help}, labels)
 	m.Add(g)
 	return g
 }
 
 func (m *Metrics) histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
-	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
+	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: prefix + name, Help: help, Buckets: buckets}, labels)
 	m.Add(h)
 	return h
 }
