@@ -77,7 +77,7 @@ func TestProblems(t *testing.T) {
 
 		{"ENDPOINTS_0_NAME=Eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x", `ENDPOINTS_0_NAME: got "Eu"; takes 1 to 32 of a-z, 0-9 and -, not beginning with -; no other endpoint's name`},
 		{"ENDPOINTS_0_NAME=flock ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x", `ENDPOINTS_0_NAME: got "flock"; takes a name that no other endpoint has`},
-		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=acme ENDPOINTS_0_SECRETS=x", `ENDPOINTS_0_PROVIDER: got "acme"; takes one of ` + strings.Join(providers.Names(), ", ")},
+		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=nobody ENDPOINTS_0_SECRETS=x", `ENDPOINTS_0_PROVIDER: got "nobody"; takes one of ` + strings.Join(providers.Names(), ", ")},
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_SECRETS=x", `ENDPOINTS_0_PROVIDER: takes one of ` + strings.Join(providers.Names(), ", ")},
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock", `ENDPOINTS_0_SECRETS: takes secrets with commas between, none of them empty; or set ENDPOINTS_0_SECRETS_FILE`},
 		{"ENDPOINTS_1_NAME=eu ENDPOINTS_1_PROVIDER=flock ENDPOINTS_1_SECRETS=x", `ENDPOINTS_0_…: takes an endpoint, since there is ENDPOINTS_1_…: the numbers begin with 0 and have no gap or leading zero`},

@@ -13,7 +13,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-//go:generate go test -run TestConfigurationDocument . -update-documents
+//go:generate go test -run "TestConfigurationDocument|TestChartSchema" . -update-documents
 
 func configCommand(prog program) *cobra.Command {
 	var check, presets bool

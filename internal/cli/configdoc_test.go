@@ -1,11 +1,14 @@
 package cli
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/markdown"
 )
 
@@ -13,6 +16,33 @@ import (
 func TestConfigurationDocument(t *testing.T) {
 	markdown.Generated(t, "../../docs/configuration.md", func(text string) string {
 		return markdown.Part(t, text, "configuration", markdownList(new(config.Config).Variables()))
+	})
+}
+
+// The chart's schema takes each of the variables, and no others.
+func TestChartSchema(t *testing.T) {
+	var vendors, settings, further []string
+	for _, p := range providers.All {
+		vendors = append(vendors, `          "`+p.Name+`"`)
+	}
+	for _, v := range new(config.Config).Variables() {
+		if name, ok := strings.CutPrefix(v.Name, "ENDPOINTS_<i>_"); ok {
+			further = append(further, name)
+		} else {
+			settings = append(settings, `        "`+v.Name+`": {"$ref": "#/$defs/setting"}`)
+		}
+	}
+	markdown.Generated(t, "../../deploy/helm/values.schema.json", func(text string) string {
+		for pattern, made := range map[string]string{
+			`(          "[a-z0-9-]+",?\n)+`:                 strings.Join(vendors, ",\n") + "\n",
+			`(        "[A-Z_]+": \{.*defs/setting"\},?\n)+`: strings.Join(settings, ",\n") + "\n",
+			`\(NAME\|[A-Z_|]+\)`:                            "(" + strings.Join(further, "|") + ")",
+		} {
+			re := regexp.MustCompile(pattern)
+			expect.Equal(t, 1, len(re.FindAllString(text, -1)), "places for %s", pattern)
+			text = re.ReplaceAllLiteralString(text, made)
+		}
+		return text
 	})
 }
 

@@ -37,7 +37,7 @@ func (d *diagnoser) explain(refusal error) {
 	case errors.Is(refusal, verify.MalformedSignature):
 		d.cause(proven("the signature isn't in the form that the vendor documents, and no part of it is right", "compare it with the vendor's log: a proxy may have changed or cut it. The shorter signatures in the vendor's documentation are made up"))
 	case errors.Is(refusal, verify.UnsignableDataShape):
-		d.cause(proven("data is missing or empty, and nothing else is signed: such a delivery, usually a dashboard's test, can't be verified under scheme "+d.endpoint.Scheme, "cause a real event at the vendor and capture that"))
+		d.cause(proven(strings.Join(d.endpoint.Provider.Scheme(d.endpoint.Scheme).Members, "")+" is missing or empty, and nothing else is signed: such a delivery, usually a dashboard's test, can't be verified under scheme "+d.endpoint.Scheme, "cause a real event at the vendor and capture that"))
 	default:
 		d.wrongSignature()
 	}

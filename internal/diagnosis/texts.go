@@ -73,8 +73,14 @@ func (d *diagnoser) texts(b body) (all []signedText) {
 			}
 		}
 	}
+	others := []part{{"the body", b.text}}
+	for _, s := range d.endpoint.Provider.Schemes {
+		if n := len(s.Members); n > 0 {
+			others = append(others, part{"the " + s.Members[n-1], b.text.Member(s.Members[n-1])})
+		}
+	}
 	for _, time := range timesOf(b.text) {
-		for _, other := range []part{{"the data", b.text.Member("data")}, {"the body", b.text}} {
+		for _, other := range others {
 			for _, separator := range []string{".", "", ":", "\n", "|", ",", " ", "-", "_", ";", "&"} {
 				if other.text != nil {
 					all = append(all, joined(time, separator, other), joined(other, separator, time))

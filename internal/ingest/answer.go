@@ -77,7 +77,7 @@ var Refusals = []Refusal{
 	{errNotObject, http.StatusBadRequest, "not_json", "The body is not one JSON object", "not_json"},
 	{stringify.ErrDuplicate, http.StatusBadRequest, "duplicate_member", "A member of the body is given twice", "duplicate_member"},
 	{stringify.ErrDepth, http.StatusBadRequest, "too_deep", "The body is nested too deep", "too_deep"},
-	{verify.UnsignableDataShape, http.StatusBadRequest, "data_shape", "The body's data is not an object with members", "data_shape"},
+	{verify.UnsignableDataShape, http.StatusBadRequest, "data_shape", "The signed member of the body is not an object with members", "data_shape"},
 
 	{publish.ErrTooLarge, http.StatusRequestEntityTooLarge, "message_too_large", "The event is too large to store", "message_too_large"},
 	{publish.ErrUnavailable, http.StatusServiceUnavailable, "unavailable", "The event can't be stored now, try again", "unavailable"},

@@ -77,7 +77,9 @@ func (p *Provider) MACs(r *Request, macs []MAC) (all []MAC, err error) {
 		if data := stringify.Text(values[0]); !data.IsObject() || len(data) == len("{}") {
 			return nil, UnsignableDataShape
 		}
-		member = TextOf(values[1])
+		if p.Member != "" {
+			member = TextOf(values[1])
+		}
 	}
 	value := ""
 	for i, v := range r.Header[p.Header] {

@@ -13,7 +13,7 @@ const (
 	MalformedSignature  Refusal = "signature undecodable"
 	WrongSignature      Refusal = "signature wrong"
 	OtherScheme         Refusal = "signature correct, but by a scheme that the endpoint does not accept"
-	UnsignableDataShape Refusal = "data is not an object or is empty"
+	UnsignableDataShape Refusal = "the signed member is not an object or is empty"
 )
 
 // The refusals of authentic deliveries: the signature is correct.

@@ -91,7 +91,8 @@ func seal(t *testing.T, p *verify.Provider, scheme string) {
 			t.Errorf("%s: got %v, want WrongSignature", name, err)
 		}
 	}
-	request.Header = http.Header{p.Header: {sealed}}
+	mac, _ := verify.Decode(sealed, []verify.Encoding{verify.Hex})
+	request.Header = http.Header{p.Header: {p.Format.Write(mac[:], "")}}
 	expect.ErrorIs(t, verify.WrongSignature, expect.Err(p.Verify(request)), "as a signature")
 }
 

@@ -65,10 +65,7 @@ func (p *Provider) Sign(d Signing) (http.Header, error) {
 	if p.SignSent != nil {
 		return p.SignSent(d), nil
 	}
-	s := p.Scheme(d.Scheme)
-	if s.Name == "" {
-		s = p.Schemes[0]
-	}
+	s := p.schemeOrFirst(d.Scheme)
 	text, err := stringify.Parse(d.Body)
 	if err != nil {
 		return nil, fmt.Errorf("signing delivery: %w", err)
@@ -80,12 +77,24 @@ func (p *Provider) Sign(d Signing) (http.Header, error) {
 	return p.SignHeaders(nil, d.Key, parts), nil
 }
 
-// Tamper returns the body with its data changed, so that no signature over it is valid.
-func Tamper(body []byte) ([]byte, error) {
+// Tamper returns the body with a change in what Sign signs by the scheme.
+func (p *Provider) Tamper(body []byte, scheme string) ([]byte, error) {
 	if err := checkObject(body); err != nil {
 		return nil, fmt.Errorf("tampering with delivery: %w", err)
 	}
-	return Set(body, "data.tampered", []byte("true")), nil
+	path := "tampered"
+	if members := p.schemeOrFirst(scheme).Members; members != nil {
+		path = members[len(members)-1] + ".tampered"
+	}
+	return Set(body, path, []byte("true")), nil
+}
+
+// schemeOrFirst returns the scheme of that name, or else the first one.
+func (p *Provider) schemeOrFirst(name string) Scheme {
+	if s := p.Scheme(name); s.Name != "" {
+		return s
+	}
+	return p.Schemes[0]
 }
 
 // checkObject returns an error if the text isn't one JSON object.

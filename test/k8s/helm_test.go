@@ -2,15 +2,10 @@ package k8s
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -129,39 +124,4 @@ func alike(value any) any {
 		}
 	}
 	return value
-}
-
-// The values' schema knows the bridge's variables, each of them and no other.
-func TestChartKnowsTheVariables(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(root, "deploy/helm/values.schema.json"))
-	noError(t, err)
-	var schema struct {
-		Properties struct {
-			Settings struct{ Properties, PatternProperties map[string]any }
-		}
-	}
-	noError(t, json.Unmarshal(text, &schema))
-	command := exec.Command(binary(t), "config")
-	command.Env = []string{"FLOCK_SECRETS=of-no-vendor"}
-	out, err := command.Output()
-	noError(t, err)
-	names := regexp.MustCompile(`(?m)^([A-Z][A-Z_]*(?:<i>)?[A-Z_]*)=`).FindAllSubmatch(out, -1)
-	if len(names) < 50 {
-		t.Fatalf("bridge config prints %d variables", len(names))
-	}
-	known := maps.Clone(schema.Properties.Settings.Properties)
-	for _, n := range names {
-		name := strings.ReplaceAll(string(n[1]), "<i>", "0")
-		matches := known[name] != nil
-		delete(known, name)
-		for pattern := range schema.Properties.Settings.PatternProperties {
-			matches = matches || regexp.MustCompile(pattern).MatchString(name)
-		}
-		if !matches {
-			t.Errorf("values.schema.json doesn't take settings.%s", name)
-		}
-	}
-	if len(known) > 0 {
-		t.Errorf("values.schema.json takes settings that the bridge doesn't know: %v", slices.Sorted(maps.Keys(known)))
-	}
 }

@@ -5,7 +5,7 @@
 {{- if not .Values.secretName -}}
   {{- $wrong = append $wrong (print
     "secretName is not set: name the Secret with the vendors' secrets. To make one:\n"
-    "      kubectl create secret generic webhook-bridge --from-file=flock --from-file=frigade") -}}
+    "      kubectl create secret generic webhook-bridge --from-file=" (join " --from-file=" .Values.vendors)) -}}
 {{- end -}}
 
 {{- $values := dict
@@ -20,9 +20,7 @@
   "SPOOL_MAX_BYTES" "spool.gib"
   "SHUTDOWN_DELAY" "shutdown.delay"
   "SHUTDOWN_TIMEOUT" "shutdown.timeout"
-  "SPOOL_DRAIN_TIMEOUT" "shutdown.drain"
-  "FLOCK_SECRETS_FILE" "vendors"
-  "FRIGADE_SECRETS_FILE" "vendors" -}}
+  "SPOOL_DRAIN_TIMEOUT" "shutdown.drain" -}}
 {{- $endpoint := not (empty .Values.vendors) -}}
 {{- range $name, $_ := .Values.settings -}}
   {{- if eq $name "NATS_TOKEN" -}}
@@ -39,6 +37,8 @@
       "settings.%s: a secret doesn't belong in values; put it into the Secret (secretName)" $name) -}}
   {{- else if hasPrefix "ENDPOINTS_" $name -}}
     {{- $endpoint = true -}}
+  {{- else if hasSuffix "_SECRETS_FILE" $name -}}
+    {{- $wrong = append $wrong (printf "settings.%s: the chart sets this variable; use vendors" $name) -}}
   {{- end -}}
 {{- end -}}
 {{- if not $endpoint -}}

@@ -36,7 +36,7 @@ labels:
 {{- define "environment" -}}
 DATA_DIR: /data
 {{- range .Values.vendors }}
-{{ upper . }}_SECRETS_FILE: /etc/webhook-bridge/secrets/{{ . }}
+{{ upper . | replace "-" "_" }}_SECRETS_FILE: /etc/webhook-bridge/secrets/{{ . }}
 {{- end }}
 NATS_URL: {{ .Values.nats.url | quote }}
 {{- with .Values.nats.user }}

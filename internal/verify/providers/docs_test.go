@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/hmac"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
@@ -95,7 +96,7 @@ func all() string {
 		}
 		item("**signature**: HMAC-SHA256 in %s, in %s", strings.Join(encodings, " or "), where)
 		item("**`%s`**, by default `%s`: %s", p.Variable("SIGNATURE"), p.Signatures()[0], strings.Join(schemes, "; "))
-		item("**`%s`**, by default `%s`: how old a delivery may be; its time may be up to `%s` ahead", p.Variable("TOLERANCE"), short(p.Tolerance), short(p.AheadOf(p.Tolerance)))
+		item("**`%s`**, by default `%s`: how old a delivery may be; its time may be up to `%s` ahead", p.Variable("TOLERANCE"), config.FormatDuration(p.Tolerance), config.FormatDuration(p.AheadOf(p.Tolerance)))
 		if p.SignedTime != "" {
 			item("**`%s`**, by default `%s`: `%s` must be recent too", p.Variable("FRESHNESS"), p.Freshness[0], p.SignedTime)
 		}
@@ -104,11 +105,6 @@ func all() string {
 		item("**known events**: `%s`", strings.Join(p.Events, "`, `"))
 	}
 	return out.String()
-}
-
-// short writes a duration without its zeros.
-func short(d fmt.Stringer) string {
-	return strings.TrimSuffix(strings.TrimSuffix(d.String(), "0s"), "0m")
 }
 
 // schema returns the event's schema with the parts that depend on the vendors.

@@ -45,10 +45,11 @@ func TestEmptySecretVerifiesNothing(t *testing.T) {
 	for _, p := range providers.All {
 		v := read(t, p)[0]
 		r := requestOf(t, v)
-		r.Header = http.Header{p.Header: {p.Encodings[0].Encode(verify.Sum(empty, r.Body))}}
 		r.Secrets = []secret.Secret{empty}
-		r.Scheme = verify.Payload
-		expect.ErrorIs(t, verify.WrongSignature, expect.Err(p.Verify(r)), "%s", p.Name)
+		for _, s := range p.Schemes {
+			r.Header, r.Scheme = p.SignHeaders(nil, empty, s.Signed(r.Body)), s.Name
+			expect.ErrorIs(t, verify.WrongSignature, expect.Err(p.Verify(r)), "%s by %s", p.Name, s.Name)
+		}
 	}
 }
 
@@ -59,8 +60,8 @@ func TestProviders(t *testing.T) {
 			t.Errorf("%s: the header %s is not in canonical case", p.Name, p.Header)
 		}
 		for what, isThere := range map[string]bool{
-			"title": p.Title != "", "about": p.About != "", "type prefix": p.TypePrefix != "", "encodings": len(p.Encodings) > 0, "schemes": len(p.Schemes) > 0,
-			"tolerance": p.Tolerance > 0, "events": len(p.Events) > 0, "colours": p.Colour.Light != "" && p.Colour.Dark != "",
+			"title": p.Title != "", "site": p.Site != "", "about": p.About != "", "place to register": p.Register != "", "place of the secret": p.SecretAt != "", "type prefix": p.TypePrefix != "", "encodings": len(p.Encodings) > 0, "schemes": len(p.Schemes) > 0,
+			"tolerance": p.Tolerance > 0, "events": len(p.Events) > 0, "samples": len(p.Samples) > 0, "colours": p.Colour.Light != "" && p.Colour.Dark != "",
 		} {
 			if !isThere {
 				t.Errorf("%s has no %s", p.Name, what)
@@ -96,11 +97,43 @@ func TestSignedIsVerified(t *testing.T) {
 				if c, err := p.Verify(r); err != nil || c.Scheme != s {
 					t.Errorf("%s by %s: %v: %s", p.Name, s, err, body)
 				}
-				tampered, err := verify.Tamper(body)
+				tampered, err := p.Tamper(body, s)
 				expect.NoError(t, err)
 				r.Raw, r.Body = tampered, parse(t, string(tampered))
 				expect.ErrorIs(t, verify.WrongSignature, expect.Err(p.Verify(r)), "%s by %s, tampered with", p.Name, s)
 			}
+		}
+	}
+}
+
+// A vendor may sign a member that isn't called data, and have no signature in the body.
+func TestOtherMember(t *testing.T) {
+	key := secret.New("right")
+	p := verify.Provider{
+		Header: "X-Sig", Format: verify.Format{Encodings: []verify.Encoding{verify.Hex}, Prefix: "v1="},
+		Schemes: []verify.Scheme{{Name: "record", Members: []string{"record"}}}, Paths: new(verify.Paths),
+		Read: func(_ verify.Request, c verify.Claims, _, _ []stringify.Text) (verify.Claims, error) { return c, nil },
+	}
+	const body = `{"record":{"id":1}}`
+	header, err := p.Sign(verify.Signing{Key: key, Body: []byte(body)})
+	expect.NoError(t, err)
+	tampered, err := p.Tamper([]byte(body), "record")
+	expect.NoError(t, err)
+	signature := verify.Hex.Encode(verify.Sum(key, []byte(`{"id":1}`)))
+	for _, test := range []struct {
+		header http.Header
+		body   string
+		want   error
+	}{
+		{header, body, nil},
+		{header, string(tampered), verify.WrongSignature},
+		{nil, `{"":"` + signature + `","record":{"id":1}}`, verify.NoSignature},
+	} {
+		_, err := p.Verify(verify.Request{
+			Header: test.header, Raw: []byte(test.body), Body: parse(t, test.body), Secrets: []secret.Secret{key}, Scheme: "record", Untimed: true,
+		})
+		if !errors.Is(err, test.want) {
+			t.Errorf("%s: got the error %v, want %v", test.body, err, test.want)
 		}
 	}
 }

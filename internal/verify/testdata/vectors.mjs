@@ -32,7 +32,7 @@ export const escaped = (string) => JSON.stringify(string).slice(1, -1)
 export const wrong = 'signature wrong', malformed = 'signature undecodable', missing = 'signature missing', many = 'more than one signature header'
 export const other = 'signature correct, but by a scheme that the endpoint does not accept'
 export const unreadable = 'not readable as an event', contradiction = 'an unsigned field contradicts a signed one', stale = 'too old', future = 'too far in the future'
-export const noData = 'data is not an object or is empty'
+export const noData = 'the signed member is not an object or is empty'
 
 // samples lists the realistic bodies of a vendor's folder; here is the URL of its vectors.mjs.
 export const samples = (here) =>
