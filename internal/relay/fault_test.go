@@ -85,6 +85,7 @@ func TestSilenceIsNoFault(t *testing.T) {
 	s.Pause()
 	for _, id := range []string{"first", "acknowledged"} {
 		expect.NoError(t, f.Spool.Append(t.Context(), arrived(message(id), 0), time.Now()))
+		poll.Until(t, "the first one is being delivered", func() bool { return f.logged(sayBegan) > 0 })
 	}
 	other := newForwarder(f.Relay, publish.Event)
 	records, err := f.Spool.Next(publish.Event, 0, 2, maxBytes)

@@ -33,11 +33,14 @@ func storeAndForget(t *testing.T, js jetstream.JetStream, ids ...string) {
 			t.Fatalf("%s was stored before", id)
 		}
 	}
+	probes := 0 // one that is stored for the second time, later than the ids, shows that they are forgotten
 	poll.Until(t, "forgotten", func() bool {
-		ack, err := js.Publish(t.Context(), "webhooks.flock.probe", nil, jetstream.WithMsgID(fmt.Sprint(time.Now().UnixNano()/int64(time.Hour))))
-		return err == nil && !ack.Duplicate
+		ack, err := js.Publish(t.Context(), "webhooks.flock.probe", nil, jetstream.WithMsgID("probe after "+ids[0]))
+		if err == nil && !ack.Duplicate {
+			probes++
+		}
+		return probes == 2
 	})
-	time.Sleep(200 * time.Millisecond) // twice the window, on the server's clock
 }
 
 // count returns how often each id is stored, without the probes.

@@ -36,12 +36,15 @@ func IDs(t testing.TB, js jetstream.JetStream) (ids []string) {
 		t.Fatal(err)
 	}
 	for sequence := range stream.CachedInfo().State.LastSeq {
-		m, err := stream.GetMsg(t.Context(), sequence+1)
-		switch {
-		case err == nil:
-			ids = append(ids, m.Header.Get(jetstream.MsgIDHeader))
-		case !errors.Is(err, jetstream.ErrMsgNotFound):
+		var m *jetstream.RawStreamMsg
+		if !poll.Holds(func() bool {
+			m, err = stream.GetMsg(t.Context(), sequence+1)
+			return err == nil || errors.Is(err, jetstream.ErrMsgNotFound)
+		}) {
 			t.Fatal(err)
+		}
+		if err == nil {
+			ids = append(ids, m.Header.Get(jetstream.MsgIDHeader))
 		}
 	}
 	return ids
