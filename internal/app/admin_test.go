@@ -149,7 +149,5 @@ func TestRefusedConnections(t *testing.T) {
 	}
 	b.awaitMetric(`webhook_bridge_refused_connections_total{kind="proxy_protocol"} 1`)
 	expect.Equal(t, "0", b.metric(`webhook_bridge_refused_connections_total{kind="malformed"}`), "connections counted as malformed")
-	if !strings.Contains(b.log.String(), `switch it off there`) {
-		t.Error("the log doesn't say what to do")
-	}
+	b.await("in the log: what to do", func() bool { return strings.Contains(b.log.String(), `switch it off there`) })
 }

@@ -42,6 +42,7 @@ type App struct {
 	serving        atomic.Bool
 	stopping       atomic.Bool
 	minClosing     time.Duration                 // tests give it more
+	lastAnswer     time.Duration                 // lastAnswerWait; tests give it more
 	closers        []func(context.Context) error // each ends something that has begun
 }
 
@@ -50,7 +51,7 @@ type App struct {
 func New(ctx context.Context, c *config.Config, version string, logger *telemetry.Logger) (_ *App, err error) {
 	log, metrics := logger.Logger, telemetry.NewMetrics(version)
 	sampled := telemetry.Sampled(log, 10*time.Second, 10, 100, metrics.LogDropped.Inc)
-	a := &App{config: c, log: log, version: version, minClosing: minClosing}
+	a := &App{config: c, log: log, version: version, minClosing: minClosing, lastAnswer: lastAnswerWait}
 	defer func() {
 		if err != nil {
 			_ = a.close(context.Background())

@@ -98,9 +98,18 @@ func (b *bridge) stored() uint64 { return b.messages("WEBHOOKS") }
 // messages is how many a stream has.
 func (b *bridge) messages(name string) uint64 {
 	b.t.Helper()
-	stream, err := b.js.Stream(b.t.Context(), name)
-	expect.NoError(b.t, err)
-	return stream.CachedInfo().State.Msgs
+	return b.stream(name).CachedInfo().State.Msgs
+}
+
+// stream returns a stream. A new one acknowledges messages before the server lists it (2.15.3).
+func (b *bridge) stream(name string) (stream jetstream.Stream) {
+	b.t.Helper()
+	b.await("listed: "+name, func() bool {
+		var err error
+		stream, err = b.js.Stream(b.t.Context(), name)
+		return err == nil
+	})
+	return stream
 }
 
 // answer is a response.

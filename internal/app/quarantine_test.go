@@ -13,12 +13,11 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
-// kept returns how many messages are in quarantine, by subject.
+// kept returns how many messages are in quarantine, by subject, once none waits in the spool.
 func (b *bridge) kept() map[string]uint64 {
 	b.t.Helper()
-	stream, err := b.js.Stream(b.t.Context(), "WEBHOOKS_QUARANTINE")
-	expect.NoError(b.t, err)
-	info, err := stream.Info(b.t.Context(), jetstream.WithSubjectFilter(">"))
+	b.await("delivered", func() bool { return b.spool.Stats().Bytes == 0 })
+	info, err := b.stream("WEBHOOKS_QUARANTINE").Info(b.t.Context(), jetstream.WithSubjectFilter(">"))
 	expect.NoError(b.t, err)
 	return info.State.Subjects
 }
@@ -45,7 +44,6 @@ func TestVariantsAreKeptOnce(t *testing.T) {
 			if s != nil {
 				s.Start()
 				b.js = natsdtest.Connect(t, s.URL())
-				b.await("delivered", func() bool { return b.spool.Stats().Bytes == 0 })
 			}
 			if kept := b.kept(); len(kept) != 1 || kept["webhooks-quarantine.frigade.stale"] != 1 {
 				t.Errorf("in quarantine: %v", kept)
@@ -68,7 +66,6 @@ func TestRefusedPushNothingOut(t *testing.T) {
 			t.Fatalf("answered %s %s", a.Status, a.body)
 		}
 	}
-	b.await("delivered", func() bool { return b.spool.Stats().Bytes == 0 })
 	kept := b.kept()
 	stale := kept["webhooks-quarantine.flock.stale"]
 	if kept["webhooks-quarantine.flock.unreadable"] != 1 || stale < 5 || stale > 12 {
@@ -96,9 +93,7 @@ func TestQuarantineCannotBeReplayed(t *testing.T) {
 	if a := b.post("frigade", body); a.code != "signature" || b.kept()["webhooks-quarantine.frigade.contradiction"] != 1 {
 		t.Fatalf("answered %s %s, kept %v", a.Status, a.body, b.kept())
 	}
-	stream, err := b.js.Stream(t.Context(), "WEBHOOKS_QUARANTINE")
-	expect.NoError(t, err)
-	m, err := stream.GetMsg(t.Context(), 1)
+	m, err := b.stream("WEBHOOKS_QUARANTINE").GetMsg(t.Context(), 1)
 	expect.NoError(t, err)
 	if want := strings.Replace(body, signature, strings.Repeat("*", len(signature)), 1); string(m.Data) != want {
 		t.Errorf("kept as %s", m.Data)

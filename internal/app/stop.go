@@ -60,7 +60,7 @@ const lastAnswerWait = time.Second
 // at least minClosing.
 func (a *App) stopPublic(ctx context.Context) error {
 	_ = a.publicListener.Close()
-	waiting, over := context.WithTimeout(ctx, lastAnswerWait)
+	waiting, over := context.WithTimeout(ctx, a.lastAnswer)
 	defer over()
 	for waiting.Err() == nil {
 		if open, _ := a.handler.Conns.Connections(); open == 0 {
