@@ -107,10 +107,10 @@ func serveIn(t *testing.T, dir string) []string {
 	listening := regexp.MustCompile(`"message":"listening","public":"([^"]+)"`)
 	connected := regexp.MustCompile(`"message":"connected to NATS","server":"(?:nats://)?([^"]+)"`)
 	var public, nats []string
-	poll.Until(t, "the bridge listens", func() bool {
+	poll.Until(t, "the bridge listens, and its two streams are ready", func() bool {
 		log := bridge.Output()
 		public, nats = listening.FindStringSubmatch(log), connected.FindStringSubmatch(log)
-		return public != nil && nats != nil
+		return public != nil && nats != nil && strings.Count(log, `"message":"stream is ready"`) == 2
 	})
 	return []string{"HTTP_ADDR=" + public[1], "EMBEDDED_NATS_ADDR=" + nats[1]}
 }

@@ -65,7 +65,7 @@ func work() error {
 	}
 	count, _ := strconv.Atoi(os.Getenv(envCount))
 	k := &killer{point: os.Getenv(envPoint), count: count}
-	o := options(consumer.Options{MaxAttempts: 1000, Observer: k.observe, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+	o := options(consumer.Options{AckWait: time.Second, MaxAttempts: 1000, Observer: k.observe, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	marks := consumer.Store{DB: db}
 	return consumer.Run(ctx, js, o, func(ctx context.Context, m *consumer.Message) error {
 		k.at("receipt")
@@ -276,7 +276,7 @@ func TestKiller(t *testing.T) {
 		c := n.worker(store(t), envPoint+"=receipt", envCount+"=1")
 		_ = c.Wait()
 	}
-	r := run(t, n.js, consumer.Options{MaxAttempts: attempts}, func(context.Context, *consumer.Message) error {
+	r := run(t, n.js, consumer.Options{AckWait: time.Second, MaxAttempts: attempts}, func(context.Context, *consumer.Message) error {
 		t.Error("it was handled once more")
 		return nil
 	})

@@ -19,14 +19,15 @@ func TestSlowerThanTheAckWait(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "")
 	n.publish(1, 2)
+	const ackWait = 3 * time.Second
 	var calls tally
 	handler := func(_ context.Context, m *consumer.Message) error {
 		calls.add(m.Event.ID)
-		time.Sleep(3 * time.Second)
+		time.Sleep(2 * ackWait)
 		return nil
 	}
-	r := run(t, n.js, consumer.Options{Concurrency: 2}, handler)
-	other := run(t, n.connect(""), consumer.Options{}, handler) // would have them
+	r := run(t, n.js, consumer.Options{AckWait: ackWait, Concurrency: 2}, handler)
+	other := run(t, n.connect(""), consumer.Options{AckWait: ackWait}, handler) // would have them
 	eventually(t, "all are handled", func() bool { return n.settled("rewards") })
 	if events, calls := calls.all(); events != 2 || calls != 2 {
 		t.Errorf("%d events, %d calls", events, calls)
@@ -67,14 +68,14 @@ func TestStuck(t *testing.T) {
 			n.stream("WEBHOOKS_DEAD", "webhooks-dead.>")
 			n.publish(1, 1)
 			free, log := make(chan struct{}), &words{}
-			stuck := run(t, n.js, consumer.Options{Timeout: 100 * time.Millisecond, Logger: log.logger()}, func(context.Context, *consumer.Message) error {
+			stuck := run(t, n.js, consumer.Options{AckWait: 3 * time.Second, Timeout: 100 * time.Millisecond, Logger: log.logger()}, func(context.Context, *consumer.Message) error {
 				<-free
 				return late
 			})
 			eventually(t, "the log says that it is stuck", func() bool { return strings.Contains(log.String(), "takes longer than its time-out") })
 			var calls tally
 			done := make(chan struct{})
-			other := run(t, n.connect(""), consumer.Options{Concurrency: 2}, func(_ context.Context, m *consumer.Message) error {
+			other := run(t, n.connect(""), consumer.Options{AckWait: 3 * time.Second, Concurrency: 2}, func(_ context.Context, m *consumer.Message) error {
 				calls.add(fmt.Sprint(m.Attempt))
 				<-done
 				return nil
@@ -105,7 +106,7 @@ func TestLateAfterAnOutage(t *testing.T) {
 	n.publish(1, 1)
 	began, free, log := make(chan struct{}), make(chan struct{}), &words{}
 	var calls tally
-	r := run(t, n.js, consumer.Options{Concurrency: 2, Logger: log.logger()}, func(context.Context, *consumer.Message) error {
+	r := run(t, n.js, consumer.Options{AckWait: time.Second, Concurrency: 2, Logger: log.logger()}, func(context.Context, *consumer.Message) error {
 		if calls.add("") > 1 {
 			return nil
 		}
@@ -117,7 +118,7 @@ func TestLateAfterAnOutage(t *testing.T) {
 	n.stop()
 	time.Sleep(2 * time.Second)
 	n.start()
-	eventually(t, "another attempt is made", func() bool { _, calls := calls.all(); return calls == 2 })
+	eventually(t, "another attempt is made", func() bool { _, calls := calls.all(); return calls > 1 })
 	close(free)
 	eventually(t, "it has failed", func() bool { return strings.Contains(log.String(), "too late to count") || len(n.dead()) > 0 })
 	r.stopped()
@@ -201,7 +202,7 @@ func TestNATSRestarts(t *testing.T) {
 	n := serve(t, "")
 	total := n.publish(1, 10)
 	var calls tally
-	r := run(t, n.connect(""), consumer.Options{Concurrency: 2}, func(_ context.Context, m *consumer.Message) error {
+	r := run(t, n.connect(""), consumer.Options{AckWait: time.Second, Concurrency: 2}, func(_ context.Context, m *consumer.Message) error {
 		calls.add(m.Event.ID)
 		time.Sleep(20 * time.Millisecond)
 		return nil

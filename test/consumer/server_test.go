@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,14 +39,28 @@ func serve(t *testing.T, conf string) *natsd {
 	noError(t, os.WriteFile(file, []byte(conf), 0o600))
 	o, err := server.ProcessConfigFile(file)
 	noError(t, err)
-	o.Host, o.Port, o.JetStream, o.StoreDir, o.NoLog, o.NoSigs = "127.0.0.1", server.RANDOM_PORT, true, t.TempDir(), true, true
+	o.Host, o.Port, o.JetStream, o.StoreDir, o.NoLog, o.NoSigs = "127.0.0.1", freePort(), true, t.TempDir(), true, true
 	n := &natsd{t: t, options: o}
 	n.start()
-	o.Port = n.server.Addr().(*net.TCPAddr).Port // it keeps it when it is started again
 	t.Cleanup(n.stop)
 	n.js = n.connect("")
 	n.stream("WEBHOOKS", "webhooks.>")
 	return n
+}
+
+var given atomic.Int64 // the number of ports that were given
+
+// freePort returns a port on which nothing listens. No outgoing connection is given it, not even one to
+// this very port while its server is stopped, so that the server finds it free again.
+func freePort() int {
+	for {
+		port := 10_000 + (os.Getpid()*100+int(given.Add(1)))%20_000
+		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			return port
+		}
+		_ = c.Close()
+	}
 }
 
 func (n *natsd) start() {
@@ -128,11 +143,11 @@ type running struct {
 	err  chan error
 }
 
-// options are short, for tests.
+// options are short, for tests, but for the ack wait: on a machine that stalls events would come again.
 func options(o consumer.Options) consumer.Options {
 	o.Durable = "rewards"
 	if o.AckWait == 0 {
-		o.AckWait = time.Second
+		o.AckWait = time.Minute
 	}
 	if o.Backoff == 0 {
 		o.Backoff = 10 * time.Millisecond

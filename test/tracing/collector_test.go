@@ -24,7 +24,7 @@ type collector struct {
 // newCollector starts one; more are settings of its HTTP server, by turns a name and a value.
 func newCollector(t *testing.T, more ...any) *collector {
 	t.Helper()
-	c := &collector{addr: "127.0.0.1:" + freePort(t), sink: new(consumertest.TracesSink)}
+	c := &collector{addr: "127.0.0.1:" + freePort(), sink: new(consumertest.TracesSink)}
 	factory := otlpreceiver.NewFactory()
 	config := factory.CreateDefaultConfig()
 	server := map[string]any{"endpoint": c.addr}

@@ -109,7 +109,7 @@ func TestStored(t *testing.T) {
 // An event's wait in the spool is a span in the same trace.
 func TestSpooled(t *testing.T) {
 	c := newCollector(t)
-	port := freePort(t)
+	port := freePort()
 	b := start(t, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://"+c.addr+"/v1/traces", "NATS_URL=nats://127.0.0.1:"+port)
 	if status := b.deliver(t, nil); status != "spooled" {
 		t.Fatalf("answered %q", status)
@@ -187,7 +187,7 @@ func TestWithoutCollector(t *testing.T) {
 	if m := b.message(t, b.nats); m.Headers().Get("traceparent") != "" || strings.Contains(string(m.Data()), "traceparent") {
 		t.Errorf("tracing is off: %v %s", m.Headers(), m.Data())
 	}
-	b = start(t, "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:"+freePort(t))
+	b = start(t, "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:"+freePort())
 	if status := b.deliver(t, nil); status != "stored" {
 		t.Errorf("answered %q", status)
 	}

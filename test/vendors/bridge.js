@@ -26,7 +26,7 @@ export const secrets = {
 }
 
 const file = join(directory, 'secrets')
-const environment = { NATS_URL: '', DATA_DIR: join(directory, 'data'), HTTP_ADDR: '127.0.0.1:0', ADMIN_ADDR: '127.0.0.1:0', EMBEDDED_NATS_ADDR: '127.0.0.1:0' }
+const environment = { NATS_URL: '', DATA_DIR: join(directory, 'data'), HTTP_ADDR: '127.0.0.1:0', ADMIN_ADDR: '127.0.0.1:0', EMBEDDED_NATS_ADDR: '127.0.0.1:0', PUBLISH_TIMEOUT: '30s' } // on a busy machine nothing is spooled
 Object.keys(secrets).forEach((name, i) => {
   environment[`ENDPOINTS_${i}_NAME`] = name
   environment[`ENDPOINTS_${i}_PROVIDER`] = name === 'billing' ? 'stripe' : name
