@@ -68,28 +68,27 @@ func (l *lookup) ask(ctx context.Context, records []spool.Record) (answer, error
 		return answer{}, nil
 	}
 	if !isCovered {
-		if err := l.scan(ctx, old, now); err != nil {
+		if err := l.scan(ctx, records, now); err != nil {
 			return answer{}, &publish.Error{Cause: publish.LookupFailed, Err: err}
 		}
 	}
 	a := answer{stored: make(map[string]bool), unsure: make(map[string]bool)}
-	for _, r := range old {
-		switch {
-		case l.unreadable:
+	if l.unreadable {
+		for _, r := range old {
 			a.unsure[r.ID] = true
-		case l.found.IDs[r.ID]:
-			a.stored[r.ID] = true
 		}
+		return a, nil
 	}
-	if !l.unreadable { // the result is about the stream that was read
-		info, err := l.Publisher.Info(ctx, l.kind)
-		if err == nil && !l.found.IsOf(info) {
-			err = fmt.Errorf("looking up: %w", errOtherStream)
-		}
-		if err != nil {
-			l.scanned = time.Time{}
-			return answer{}, &publish.Error{Cause: publish.LookupFailed, Err: err}
-		}
+	for _, r := range records { // the others too: a scan may take minutes, in which the stream forgets copies
+		a.stored[r.ID] = l.found.IDs[r.ID]
+	}
+	info, err := l.Publisher.Info(ctx, l.kind)
+	if err == nil && !l.found.IsOf(info) { // the result is about the stream that was read
+		err = fmt.Errorf("looking up: %w", errOtherStream)
+	}
+	if err != nil {
+		l.scanned = time.Time{}
+		return answer{}, &publish.Error{Cause: publish.LookupFailed, Err: err}
 	}
 	return a, nil
 }
@@ -113,9 +112,9 @@ func firstCopy(arrived, now time.Time, reach time.Duration) time.Time {
 }
 
 // scan reads the messages that the stream has stored since the first copy of the oldest record.
-func (l *lookup) scan(ctx context.Context, old []*spool.Record, now time.Time) error {
+func (l *lookup) scan(ctx context.Context, records []spool.Record, now time.Time) error {
 	since := now
-	for _, r := range old {
+	for _, r := range records {
 		if first := firstCopy(r.Arrived, now, l.Reach); first.Before(since) {
 			since = first
 		}

@@ -173,3 +173,22 @@ func TestFoundForOthers(t *testing.T) {
 		}
 	}
 }
+
+// A scan may take minutes, in which the stream forgets copies that it knew when the scan began. So all
+// records of a batch are looked up.
+func TestLooksUpTheWholeBatch(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	makeStream(t, natsdtest.Connect(t, s.URL()), nil)
+	f := start(t, s.URL(), unmanaged).ready()
+	expect.NoError(t, f.Relay.Close(t.Context()))
+	expect.NoError(t, expect.Err(f.Publisher.Publish(t.Context(), message("b"))))
+	f.waits(2*time.Hour, "a")
+	f.waits(0, "b")
+	records, err := f.Spool.Next(publish.Event, 0, 2, maxBytes)
+	expect.NoError(t, err)
+	l := &lookup{Relay: f.Relay, kind: publish.Event}
+	if known, err := l.ask(t.Context(), records); err != nil || !known.stored["b"] || known.stored["a"] {
+		t.Errorf("got %v, %v, want b found", known, err)
+	}
+}
