@@ -186,10 +186,11 @@ func (e *Endpoint) SecretsVariable() string {
 // Shared is a pair of endpoints that share a secret.
 type Shared struct{ A, B *Endpoint }
 
-// IsAllowed reports whether both endpoints have the same provider and scheme. Otherwise a delivery
-// that was signed for one could be sent to the other and mean something else there.
+// IsAllowed reports whether both endpoints have the same provider and scheme, SIGNED included.
+// Otherwise a delivery that was signed for one could be sent to the other and mean something else
+// there.
 func (s Shared) IsAllowed() bool {
-	return s.A.Provider == s.B.Provider && s.A.Signature == s.B.Signature
+	return s.A.Provider == s.B.Provider && s.A.Signature == s.B.Signature && s.A.Signed == s.B.Signed
 }
 
 func (s Shared) String() string {
