@@ -4,6 +4,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,6 +23,20 @@ func TestFreeAddrs(t *testing.T) {
 				t.Errorf("%s is given twice", addr)
 			}
 			seen[addr] = true
+		}
+	}
+}
+
+// What another program has been given isn't given, even if nothing listens there.
+func TestAddrsOfAnotherProgram(t *testing.T) {
+	theirs, err := FreeAddrs(200)
+	expect.NoError(t, err)
+	given.Add(-200) // as in a program that begins at the same port
+	ours, err := FreeAddrs(200)
+	expect.NoError(t, err)
+	for _, addr := range ours {
+		if slices.Contains(theirs, addr) {
+			t.Errorf("%s is given by both", addr)
 		}
 	}
 }
