@@ -118,8 +118,7 @@ func TestDataIsFreeOnceStored(t *testing.T) {
 	stream, err := natsdtest.Connect(t, s.URL()).Stream(t.Context(), "WEBHOOKS")
 	expect.NoError(t, err)
 	for sequence := range uint64(publishers * each) {
-		m, err := stream.GetMsg(t.Context(), sequence+1)
-		expect.NoError(t, err)
+		m := natsdtest.Message(t, stream, sequence+1)
 		if id := m.Header.Get(jetstream.MsgIDHeader); string(m.Data) != id {
 			t.Errorf("%s has the data of %s", id, m.Data)
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/ade15e70/webhook-bridge/test/expect"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 	"github.com/ade15e70/webhook-bridge/test/process"
 )
 
@@ -134,6 +135,7 @@ func options(file, addr string) (*server.Options, error) {
 	}
 	o.JetStream = !strings.Contains(string(text), "jetstream: disabled")
 	o.NoLog, o.NoSigs = true, true
+	o.AuthTimeout = poll.Bound.Seconds() // a busy machine's client may be slow
 	if o.LameDuckDuration == 0 {
 		o.LameDuckDuration, o.LameDuckGracePeriod = 20*time.Millisecond, 10*time.Millisecond
 	}

@@ -36,16 +36,22 @@ func IDs(t testing.TB, js jetstream.JetStream) (ids []string) {
 		t.Fatal(err)
 	}
 	for sequence := range stream.CachedInfo().State.LastSeq {
-		var m *jetstream.RawStreamMsg
-		if !poll.Holds(func() bool {
-			m, err = stream.GetMsg(t.Context(), sequence+1)
-			return err == nil || errors.Is(err, jetstream.ErrMsgNotFound)
-		}) {
-			t.Fatal(err)
-		}
-		if err == nil {
+		if m := Message(t, stream, sequence+1); m != nil {
 			ids = append(ids, m.Header.Get(jetstream.MsgIDHeader))
 		}
 	}
 	return ids
+}
+
+// Message returns a message of the stream; nil if it has none of that number.
+func Message(t testing.TB, stream jetstream.Stream, sequence uint64) (m *jetstream.RawStreamMsg) {
+	t.Helper()
+	var err error
+	if !poll.Holds(func() bool {
+		m, err = stream.GetMsg(t.Context(), sequence)
+		return err == nil || errors.Is(err, jetstream.ErrMsgNotFound)
+	}) {
+		t.Fatal(err)
+	}
+	return m
 }
