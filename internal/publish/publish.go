@@ -243,7 +243,7 @@ func (p *Publisher) Close(ctx context.Context) error {
 	p.cancel()
 	var err error
 	waitWhile(ctx, func() bool { return p.acks.waiting() > 0 })
-	if n := p.acks.waiting(); n > 0 {
+	if n := p.acks.waiting(); n > 0 && ctx.Err() != nil { // one that has begun since the wait is refused
 		err = fmt.Errorf("closing: %d messages are not acknowledged yet", n)
 	}
 	p.acks.fail(jetstream.ErrJetStreamPublisherClosed)
