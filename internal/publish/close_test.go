@@ -79,7 +79,7 @@ func TestCloseIsBounded(t *testing.T) {
 	if got := <-published; !errors.Is(got.err, ErrUnavailable) || !errors.Is(got.err, jetstream.ErrJetStreamPublisherClosed) {
 		t.Errorf("Publish: %v", got)
 	}
-	expect.Within(t, 5*time.Second, start, "all of it")
+	expect.Within(t, poll.Bound, start, "all of it")
 }
 
 // A publish during Close ends with a result or an error.

@@ -40,7 +40,7 @@ func TestLeafAcknowledges(t *testing.T) {
 	}
 	hub.Stop()
 	answered := 0
-	for i := range 10 {
+	for i := 0; i < 10 || answered == 0 && i < 100; i++ { // a busy machine's answer may take longer than the time-out
 		status, err := f.publish(fmt.Sprint("leaf alone ", i))
 		if !errors.Is(err, ErrUnavailable) {
 			t.Errorf("without the hub: got %q, %v, want ErrUnavailable", status, err)

@@ -28,7 +28,7 @@ func TestMakesStream(t *testing.T) {
 		MaxMsgs: -1, MaxMsgSize: -1, MaxConsumers: -1, MaxMsgsPerSubject: -1, Metadata: got.Metadata,
 	}
 	expect.Equal(t, want, got, "stream")
-	expect.Equal(t, []string{sayConnected, sayMade, sayReady}, f.messages(), "logged")
+	f.says(sayConnected, sayMade, sayReady)
 }
 
 // A stream that somebody else has made is used as it is, except for explicitly set variables; its
@@ -54,7 +54,7 @@ func TestReconcilesExistingStream(t *testing.T) {
 	want.MaxBytes, want.Discard, want.Duplicates = 1<<21, jetstream.DiscardNew, 30*time.Minute
 	expect.Equal(t, want, info.Config, "stream")
 	expect.Equal(t, []string{"old", "new"}, natsdtest.IDs(t, js), "stored")
-	expect.Equal(t, []string{sayConnected, sayForgot, sayChanged, sayDiffers, sayReady}, f.messages(), "logged")
+	f.says(sayConnected, sayForgot, sayChanged, sayDiffers, sayReady)
 	wantChanges := []any{"STREAM_MAX_BYTES from 1048576 bytes to 2097152 bytes", "STREAM_DUPLICATES from 1m0s to 30m0s", "discard policy from DiscardOld to DiscardNew"}
 	expect.Equal[any](t, wantChanges, f.logs.FilterMessage(sayChanged).All()[0].ContextMap()["changes"], "changes")
 	wantDifferences := []any{"STREAM_MAX_AGE is 1h0m0s, not 168h0m0s"}
