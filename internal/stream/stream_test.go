@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
 
 	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
@@ -52,8 +53,9 @@ func (w *world) make() {
 func (w *world) publish(subject string, payloads ...string) {
 	w.t.Helper()
 	for _, payload := range payloads {
+		id := nuid.Next() // it may be stored, though its acknowledgement is lost
 		poll.Until(w.t, "publish", func() bool {
-			_, err := w.js.Publish(w.t.Context(), subject, []byte(payload))
+			_, err := w.js.Publish(w.t.Context(), subject, []byte(payload), jetstream.WithMsgID(id))
 			return err == nil
 		})
 	}
@@ -165,11 +167,20 @@ func TestHandleFails(t *testing.T) {
 	w.publish("s.a", "1", "2")
 	r, full := w.reader(Section{Since: time.Unix(1, 0)}), errors.New("full")
 	r.Handle = func(Message) error { return full }
+	start := time.Now()
 	expect.ErrorIs(t, full, r.Run(t.Context()), "how it ended")
-	stream, err := w.js.Stream(t.Context(), "S")
-	if err != nil || stream.CachedInfo().State.Consumers > 0 {
-		t.Errorf("it left a consumer, %v", err)
-	}
+	w.noConsumers(start)
+}
+
+// noConsumers waits until the stream has no consumer. The server removes one that is left, too, but
+// later.
+func (w *world) noConsumers(start time.Time) {
+	w.t.Helper()
+	poll.Until(w.t, "no consumer is left", func() bool {
+		stream, err := w.js.Stream(w.t.Context(), "S")
+		return err == nil && stream.CachedInfo().State.Consumers == 0
+	})
+	expect.Within(w.t, inactive/2, start, "removing the consumers")
 }
 
 // Over a restart of the server no message is lost and none comes twice.
