@@ -24,6 +24,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // envDir makes the test binary a server with this store.
@@ -188,7 +189,7 @@ func TestStartFails(t *testing.T) {
 		if !strings.HasPrefix(err.Error(), "starting embedded nats-server: ") || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v; want %s", test.name, err, test.want)
 		}
-		expect.Within(t, 5*time.Second, began, "%s", test.name)
+		expect.Within(t, readyTimeout, began, "%s", test.name)
 	}
 }
 
@@ -251,7 +252,7 @@ func TestCredentials(t *testing.T) {
 		s := embed(t, t.TempDir(), test.change, func(c *Config) { c.Log = zap.New(core) })
 		natsdtest.Connect(t, s.URL(), test.right...)
 		for _, options := range [][]nats.Option{nil, test.wrong} {
-			nc, err := nats.Connect(s.URL(), options...)
+			nc, err := nats.Connect(s.URL(), append(options, nats.Timeout(poll.Bound))...)
 			if err == nil {
 				nc.Close()
 			}
@@ -291,9 +292,9 @@ func TestMaxPayload(t *testing.T) {
 		t.Errorf("max_payload is %d, want %d", got, want)
 	}
 	makeStream(t, js)
-	if _, err := js.Publish(t.Context(), "s.x", make([]byte, 8<<20)); err != nil {
-		t.Error(err)
-	}
+	ctx, cancel := context.WithTimeout(t.Context(), poll.Bound) // the client's own is 5 s
+	defer cancel()
+	expect.NoError(t, expect.Err(js.Publish(ctx, "s.x", make([]byte, 8<<20))))
 }
 
 // The server's notices are logged at level debug, its warnings at warn, and its fatal errors are
