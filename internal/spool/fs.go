@@ -37,12 +37,14 @@ func (osDisk) lock(dir string) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The directory may be new, so its own name must be made durable too. A process that may not
-	// read the parent can't have created it.
-	err = osDisk{}.syncDir(filepath.Dir(filepath.Clean(dir)))
-	if err != nil && !errors.Is(err, os.ErrPermission) {
-		_ = lock.Close()
-		return nil, err
+	// The directory and its parent, DATA_DIR, may be new, so their names must be made durable too. A
+	// process that may not read a directory can't have created one in it.
+	parent := filepath.Dir(filepath.Clean(dir))
+	for _, in := range []string{parent, filepath.Dir(parent)} {
+		if err := fileio.SyncDir(in); err != nil && !errors.Is(err, os.ErrPermission) {
+			_ = lock.Close()
+			return nil, err
+		}
 	}
 	return lock, nil
 }

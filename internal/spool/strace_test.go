@@ -189,7 +189,7 @@ func TestNextStartFails(t *testing.T) {
 			isWritten := false
 			for n := 1; n <= 6; n++ {
 				dir := filepath.Join(t.TempDir(), "spool")
-				first := trace(t, dir, []string{"SPOOL_DELIVER=no"}, "fsync:signal=SIGKILL:when=5") // without a mark
+				first := trace(t, dir, []string{"SPOOL_DELIVER=no"}, "fsync:signal=SIGKILL:when=6") // without a mark
 				second := trace(t, dir, []string{"SPOOL_FIRST=2000", "SPOOL_WAIT=yes"}, fmt.Sprintf(fault, n))
 				second.printed = first.printed + second.printed
 				second.check(t, w)
@@ -253,5 +253,17 @@ func TestSyncs(t *testing.T) {
 				t.Errorf("%.3f a record, at most %.1f", each, test.most)
 			}
 		})
+	}
+}
+
+// A record is durable only if the names of all directories that were made for it are.
+func TestNewDirectories(t *testing.T) {
+	parent := t.TempDir()
+	dir := filepath.Join(parent, "data", "spool")
+	r := trace(t, dir, []string{"SPOOL_DELIVER=no"})
+	for _, made := range []string{parent, filepath.Dir(dir), dir} {
+		if synced := regexp.MustCompile(`fsync\(\d+<` + regexp.QuoteMeta(made) + `>\) += 0`); !synced.MatchString(r.trace) {
+			t.Errorf("%s isn't synced", made)
+		}
 	}
 }
