@@ -136,10 +136,9 @@ func TestDamageWhileOpen(t *testing.T) {
 	after := uint64(0)
 	poll.Until(t, "all but one is delivered", func() bool {
 		records, err := f.Next(publish.Event, after, 2, maxBytes)
-		if err == nil && len(records) > 0 {
+		if err == nil && len(records) > 0 && f.Settle(publish.Event, records) == nil { // else they come again
 			got = append(got, idsOf(records)...)
 			after = records[len(records)-1].Seq
-			f.settle(records, nil)
 		}
 		return f.Len(publish.Event) == 0
 	})

@@ -12,7 +12,6 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/test/expect"
-	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // failOnce makes the next sync and the next removal of a file fail, and returns which have.
@@ -315,8 +314,7 @@ func TestUnsyncedRecordSetAside(t *testing.T) {
 	}
 	f = open(t, "spool", on(m))
 	f.holds("b")
-	f.recoverAgain()
-	poll.Until(t, "it is read again", func() bool { return !f.mustRecover.Load() && !f.recovering.Load() })
+	f.readAgain()
 	f.holds("b")
 	f.keeps("c") // makes durable which files are removed
 	f.close()

@@ -131,10 +131,6 @@ func TestReadAgainWhileMoving(t *testing.T) {
 // were listed before must not be settled then: with a later copy the one that counts would go.
 func TestReadAgainSinceListed(t *testing.T) {
 	f := open(t, "spool", on(newMemory()))
-	readAgain := func() {
-		f.recoverAgain()
-		poll.Until(t, "read again", func() bool { return !f.mustRecover.Load() && !f.recovering.Load() })
-	}
 	setAsides := func() []Record {
 		records, err := f.SetAside(0, 10)
 		expect.NoError(t, err)
@@ -146,10 +142,10 @@ func TestReadAgainSinceListed(t *testing.T) {
 	f.settle(records, map[uint64]string{records[0].Seq: "refused", records[1].Seq: "refused"})
 	records = setAsides()
 	expect.NoError(t, f.move(aside, records[:1]))
-	readAgain() // the second copy of a doesn't count
+	f.readAgain() // the second copy of a doesn't count
 	expect.NoError(t, f.Discard([]uint64{records[1].Seq}))
 	records = setAsides() // the third one
-	readAgain()           // now the second one counts
+	f.readAgain()         // now the second one counts
 	expect.ErrorIs(t, errRecovering, f.Spool.settle(aside, records), "settling what was listed before")
 	expect.Equal(t, []string{"a"}, idsOf(setAsides()), "set aside")
 }

@@ -107,6 +107,19 @@ func (f *fixture) all() []Record {
 	return records
 }
 
+// readAgain has the spool read its files again, and waits until it has.
+func (f *fixture) readAgain() {
+	f.t.Helper()
+	recoveries := func() int {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.recoveries
+	}
+	before := recoveries()
+	f.recoverAgain()
+	poll.Until(f.t, "read again", func() bool { return recoveries() > before && !f.recovering.Load() })
+}
+
 // settle settles records of one kind.
 func (f *fixture) settle(records []Record, reasons map[uint64]string) {
 	f.t.Helper()
