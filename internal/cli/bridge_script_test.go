@@ -47,12 +47,16 @@ func bridgeUp(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	awaitListening(ts, args[0], server == "")
+	if server == "" && !slices.Contains(args, "QUARANTINE=false") {
+		awaitMatch(ts, args[0]+".err", quarantineStands)
+	}
 }
 
 var (
-	listens   = regexp.MustCompile(`(?m)^\{.*"message":"listening","public":"([^"]+)","admin":"([^"]+)"`)
-	stands    = regexp.MustCompile(`"message":"stream is ready","stream":"WEBHOOKS"`)
-	connected = regexp.MustCompile(`"message":"connected to NATS","server":"(?:nats://)?([^"]+)"`)
+	listens          = regexp.MustCompile(`(?m)^\{.*"message":"listening","public":"([^"]+)","admin":"([^"]+)"`)
+	stands           = regexp.MustCompile(`"message":"stream is ready","stream":"WEBHOOKS"`)
+	quarantineStands = regexp.MustCompile(`"message":"stream is ready","stream":"WEBHOOKS_QUARANTINE"`)
+	connected        = regexp.MustCompile(`"message":"connected to NATS","server":"(?:nats://)?([^"]+)"`)
 )
 
 // listening waits until a bridge in the background listens that was started in another way.

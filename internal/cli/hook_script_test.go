@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,7 +13,21 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/ade15e70/webhook-bridge/event"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
+
+// settled waits until a durable consumer has had all events and acknowledged them.
+func settled(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, !neg && len(args) == 1, "settled CONSUMER")
+	js, closeNATS := jetStream(ts)
+	defer closeNATS()
+	if !poll.Holds(func() bool {
+		c, err := js.Consumer(context.Background(), "WEBHOOKS", args[0])
+		return err == nil && c.CachedInfo().NumPending == 0 && c.CachedInfo().NumAckPending == 0
+	}) {
+		ts.Fatalf("consumer %s has not acknowledged all", args[0])
+	}
+}
 
 // hook serves $HOOK: /fine accepts events and writes their ids to a file, /flaky refuses each once
 // with 503, /moved redirects to /fine, /wrong answers 400, /hang never answers. Every status line

@@ -23,12 +23,16 @@ func TestHints(t *testing.T) {
 	unknown := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
 		return nil, &net.DNSError{Err: "no such host"}
 	}}
-	client := http.Client{Timeout: 200 * time.Millisecond, Transport: &http.Transport{DialContext: (&net.Dialer{Resolver: unknown}).DialContext}}
+	client := http.Client{Transport: &http.Transport{DialContext: (&net.Dialer{Resolver: unknown}).DialContext}}
 	for url, want := range map[string]string{
 		strings.Replace(plain.URL, "http:", "https:", 1): "; there is no TLS: give --url http://…",
 		"http://" + silent.Addr().String():               "; does --url name the bridge, and does a firewall let it through?",
 		"http://bridge.invalid":                          "; the name in --url can't be resolved",
 	} {
+		client.Timeout = bound
+		if strings.HasSuffix(url, silent.Addr().String()) {
+			client.Timeout = 200 * time.Millisecond
+		}
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, http.NoBody)
 		if err != nil {
 			t.Fatal(err)

@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"bridge": func() {
 			// A process that should have ended fails its script, and is killed with it.
-			time.AfterFunc(3*bound, func() { panic("bridge is still running; the test's time is up") })
+			time.AfterFunc(10*bound, func() { panic("bridge is still running; the test's time is up") })
 			os.Exit(Main())
 		},
 		"environ": environ,
@@ -67,6 +67,7 @@ func TestScripts(t *testing.T) {
 			"leftover":    leftover,
 			"occupy":      occupy,
 			"stored":      stored,
+			"settled":     settled,
 			"unmake":      unmake,
 			"logs":        logs,
 			"certificate": certificate,

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/test/expect"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // sequence is a list of an attacker's steps on a few connections. Its bytes are read in pairs: the
@@ -148,14 +149,11 @@ func FuzzConnections(f *testing.F) {
 		p.serveGood(t, p.dialFor(t))
 		expect.Within(t, 5*time.Second, began, "a good delivery")
 		s.close()
-		for deadline := time.Now().Add(8 * time.Second); ; time.Sleep(time.Millisecond) {
-			n, held := runtime.NumGoroutine(), p.InFlightBytes()
-			if p.open() == 0 && held == 0 && n <= goroutines+2 && openFiles() <= files+2 {
-				break
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("left: %d connections, %d bytes, %d goroutines of %d, %d files of %d", p.open(), held, n, goroutines, openFiles(), files)
-			}
+		if !poll.Holds(func() bool {
+			return p.open() == 0 && p.InFlightBytes() == 0 && runtime.NumGoroutine() <= goroutines+2 && openFiles() <= files+2
+		}) {
+			t.Fatalf("left: %d connections, %d bytes, %d goroutines of %d, %d files of %d",
+				p.open(), p.InFlightBytes(), runtime.NumGoroutine(), goroutines, openFiles(), files)
 		}
 		if n := heapInUse(); n > heap+160<<20 { // the fuzzer itself takes 100 MB
 			t.Errorf("the heap has %d MB more than at the beginning", (n-heap)>>20)

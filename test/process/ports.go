@@ -27,7 +27,7 @@ func FreeAddrs(n int) (addrs []string, err error) {
 		}
 		// To listen there would take the port for longer than until it is closed: a process that is
 		// started meanwhile has a copy of the socket until it runs its program.
-		c, err := net.DialTimeout("tcp", addr, 100*time.Millisecond) //nolint:noctx // it has a bound
+		c, err := net.DialTimeout("tcp", addr, time.Second) //nolint:noctx // it has a bound
 		if err != nil {
 			addrs = append(addrs, addr)
 			marks.Store(addr, mark)
