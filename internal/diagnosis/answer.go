@@ -45,8 +45,7 @@ func (d *diagnoser) address() string {
 	return strings.Join(all, " or ")
 }
 
-// examineAnswer adds the step about the bridge's answer, and its cause if that is not the
-// signature.
+// examineAnswer adds the step about the bridge's answer, and the cause unless it is the signature.
 func (d *diagnoser) examineAnswer(received time.Time) {
 	r := d.request()
 	a := d.ask(r, received)
@@ -54,7 +53,8 @@ func (d *diagnoser) examineAnswer(received time.Time) {
 	d.report.Accepted = a.outcome == string(publish.Stored)
 	switch {
 	case a.refused != nil:
-		d.step("answer", "%s, before the request is complete; webhook_bridge_refused_connections_total counts it as %s", a.refused.Answer, a.outcome)
+		d.step("answer", "%s, before the request is complete; webhook_bridge_refused_connections_total counts it as %s",
+			a.refused.Answer, a.outcome)
 		d.cause(proven("it is refused before the request is complete: "+a.refused.Answer, a.refused.Refusal.Remedy()))
 		return
 	case d.report.Accepted:
@@ -66,17 +66,27 @@ func (d *diagnoser) examineAnswer(received time.Time) {
 	default:
 		d.step("answer", "%d %s; the log and the metrics call it %s", a.status, a.code, a.outcome)
 	}
+	says, do := "", ""
 	switch {
 	case a.status == http.StatusNotFound:
-		d.cause(proven("the request is for "+d.path()+", but the endpoint's path is "+d.address(), "at the vendor, register the address that ends in "+d.address()+", or have the proxy pass the path on unchanged"))
+		says = "the request is for " + d.path() + ", but the endpoint's path is " + d.address()
+		do = "at the vendor, register the address that ends in " + d.address() + ", or have the proxy pass the path on unchanged"
 	case a.status == http.StatusMethodNotAllowed:
-		d.cause(proven("the method is "+r.Method+", and an endpoint takes POST only", "a redirect, usually from http to https, may have changed the method: register the address that it leads to"))
+		says = "the method is " + r.Method + ", and an endpoint takes POST only"
+		do = "a redirect, usually from http to https, may have changed the method: register the address that it leads to"
 	case a.status == http.StatusRequestEntityTooLarge:
-		d.cause(proven(fmt.Sprintf("the body has %d bytes, and MAX_BODY_BYTES is %d", len(r.Body), d.MaxBodyBytes), "raise MAX_BODY_BYTES, and MAX_IN_FLIGHT_BYTES with it, if the vendor's deliveries are so large"))
+		says = fmt.Sprintf("the body has %d bytes, and MAX_BODY_BYTES is %d", len(r.Body), d.MaxBodyBytes)
+		do = "raise MAX_BODY_BYTES, and MAX_IN_FLIGHT_BYTES with it, if the vendor's deliveries are so large"
 	case a.status == http.StatusUnsupportedMediaType:
-		d.cause(proven("the body isn't JSON, and its Content-Encoding is "+strings.Join(r.Values("Content-Encoding"), ", "), "if that is a compression, have the proxy pass the body on uncompressed; else capture the body as it was sent, byte for byte"))
+		says = "the body isn't JSON, and its Content-Encoding is " + strings.Join(r.Values("Content-Encoding"), ", ")
+		do = "if that is a compression, have the proxy pass the body on uncompressed; " +
+			"else capture the body as it was sent, byte for byte"
 	case r.Version == "1.0" && len(r.Values("Transfer-Encoding")) > 0 && len(r.Body) > 0:
-		d.cause(proven("the body is chunked, which HTTP/1.0 doesn't have: it counts as empty", "have the proxy in front speak HTTP/1.1 to the bridge (nginx: proxy_http_version 1.1)"))
+		says = "the body is chunked, which HTTP/1.0 doesn't have: it counts as empty"
+		do = "have the proxy in front speak HTTP/1.1 to the bridge (nginx: proxy_http_version 1.1)"
+	}
+	if says != "" {
+		d.cause(proven(says, do))
 	}
 }
 

@@ -34,7 +34,8 @@ func (d *diagnoser) examineBody() {
 	case bytes.Equal(bytes.TrimSpace(raw), text):
 		d.step("body", "one JSON object in its canonical form, which is signed: %d bytes without white space around it", len(text))
 	default:
-		d.step("body", "one JSON object; its canonical form, which is signed, has %d bytes and %s. By itself that is harmless", len(text), difference(raw, text))
+		d.step("body", "one JSON object; its canonical form, which is signed, has %d bytes and %s. By itself that is harmless",
+			len(text), difference(raw, text))
 	}
 	d.body = body{raw: raw, text: text, err: err}
 }
@@ -49,10 +50,18 @@ func difference(raw, text []byte) string {
 	return fmt.Sprintf("differs first at byte %d: %s… instead of %s…", i, excerpt(raw), excerpt(text))
 }
 
-// bodyReadings undo what a capture or something on the way has made of a body.
+// bodyReadings undo what a capture, or something on the way, may have done to a body.
 var bodyReadings = []reading{
-	{"without what is around its JSON", "nothing is wrong with the delivery if only the capture has it, as a file's last line break or a byte order mark; else find what adds it on the way", jsonAlone},
-	{"once its escapes are undone, as a log writes them", "nothing is wrong with the delivery if a log shows it so; else something on the way passes JSON on inside a string: have it pass the body on unchanged", unescape},
+	{
+		"without what is around its JSON",
+		"nothing is wrong with the delivery if only the capture has it, as a file's last line break or a byte order mark; " +
+			"else find what adds it on the way", jsonAlone,
+	},
+	{
+		"once its escapes are undone, as a log writes them",
+		"nothing is wrong with the delivery if a log shows it so; " +
+			"else something on the way passes JSON on inside a string: have it pass the body on unchanged", unescape,
+	},
 	{"in JSON.stringify's form", "something on the way rewrites the JSON: have it pass the body on unchanged", canonical},
 }
 

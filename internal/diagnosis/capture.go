@@ -57,7 +57,8 @@ func (d *Delivery) note(format string, args ...any) {
 }
 
 // ErrNoDelivery means that a text is not a captured delivery.
-var ErrNoDelivery = errors.New("neither an HTTP request nor a JSON body: a request begins with a line such as POST /webhooks/… HTTP/1.1, with the headers and the body below")
+var ErrNoDelivery = errors.New("neither an HTTP request nor a JSON body: " +
+	"a request begins with a line such as POST /webhooks/… HTTP/1.1, with the headers and the body below")
 
 // Parse reads a capture. A text that begins with a brace is a body.
 func Parse(src []byte) (Delivery, error) {

@@ -11,7 +11,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// toVerify returns the delivery for the provider, which is to verify it whatever its time.
+// toVerify returns the request to verify, except its time.
 func (d *diagnoser) toVerify() verify.Request {
 	now := d.Received
 	if now.IsZero() {
@@ -22,8 +22,8 @@ func (d *diagnoser) toVerify() verify.Request {
 	return r
 }
 
-// verify has the provider verify the delivery. It also returns when the delivery was received. If
-// that isn't known, an old delivery counts as received at the last moment at which it was accepted.
+// verify verifies the delivery. It also returns when the delivery was received: if that isn't known,
+// an old one counts as received at the last moment at which it would have been accepted.
 func (d *diagnoser) verify() (c verify.Claims, received time.Time, refusal error) {
 	r := d.toVerify()
 	if d.body.text == nil {
@@ -68,7 +68,8 @@ func (d *diagnoser) examineClaims(c verify.Claims, received time.Time, refusal e
 		d.examineTime(c, received, refusal)
 	}
 	if errors.Is(refusal, verify.Unreadable) {
-		d.cause(proven(refusal.Error(), "nothing is wrong with the secret. If a setting is named, compare it with the vendor's page; else the vendor has changed something, or this is its dashboard's test"))
+		d.cause(proven(refusal.Error(), "nothing is wrong with the secret. If a setting is named, compare it with the vendor's page; "+
+			"else the vendor has changed something, or this is its dashboard's test"))
 	}
 }
 
@@ -76,7 +77,8 @@ func (d *diagnoser) examineClaims(c verify.Claims, received time.Time, refusal e
 func (d *diagnoser) examineTime(c verify.Claims, received time.Time, refusal error) {
 	w, occurred := d.window(c), c.Occurred
 	if w.IsEmpty() {
-		d.step("time", "it says %s, and its signed %s says %s: it is never accepted", rfc3339(occurred), d.endpoint.Provider.SignedTime, rfc3339(c.Created))
+		d.step("time", "it says %s, and its signed %s says %s: it is never accepted",
+			rfc3339(occurred), d.endpoint.Provider.SignedTime, rfc3339(c.Created))
 		d.cause(d.createdCause("its time", occurred.Sub(c.Created)))
 		return
 	}
@@ -84,7 +86,8 @@ func (d *diagnoser) examineTime(c verify.Claims, received time.Time, refusal err
 	if d.Received.IsZero() {
 		seen, hint = "now is "+offset(d.Now, occurred), "; give --at to say when it was received"
 	}
-	d.step("time", "it says %s, and %s; it is accepted if it is received from %s to %s%s", rfc3339(occurred), seen, rfc3339(w.From), rfc3339(w.To), hint)
+	d.step("time", "it says %s, and %s; it is accepted if it is received from %s to %s%s",
+		rfc3339(occurred), seen, rfc3339(w.From), rfc3339(w.To), hint)
 	switch {
 	case w.Holds(received):
 	case received.After(w.To) && !received.After(occurred.Add(d.endpoint.Tolerance)):
@@ -100,7 +103,8 @@ func (d *diagnoser) createdCause(than string, by time.Duration) Cause {
 	prefix := d.endpoint.Prefix
 	return proven(
 		"its "+d.endpoint.Provider.SignedTime+" is older than "+than+" by "+duration(by)+", more than "+prefix+"TOLERANCE",
-		"a browser's clock is behind, or somebody has renewed the time of a captured delivery. If many are like that, "+prefix+"FRESHNESS=time judges the unsigned time alone: see docs/adr/0002-what-the-vendors-sign.md for the price",
+		"a browser's clock is behind, or somebody has renewed the time of a captured delivery. If many are like that, "+
+			prefix+"FRESHNESS=time judges the unsigned time alone: see docs/adr/0002-what-the-vendors-sign.md for the price",
 	)
 }
 
@@ -115,7 +119,8 @@ func (d *diagnoser) timeCause(received, occurred time.Time, refusal error) Cause
 	case d.isInSeconds(occurred):
 		return proven("its time is in seconds, and was read as milliseconds", set+"s")
 	}
-	do := "check this machine's clock first (`date -u`), then look for something that delays deliveries; an old delivery that somebody sends again is refused rightly"
+	do := "check this machine's clock first (`date -u`), then look for something that delays deliveries; " +
+		"an old delivery that somebody sends again is refused rightly"
 	if refusal == nil {
 		do += ". Unless QUARANTINE=false, such a delivery is in quarantine: `bridge quarantine release` publishes it"
 	}

@@ -162,14 +162,15 @@ func (d *diagnoser) describeRequest() {
 }
 
 func (d *diagnoser) describeEndpoint() {
-	settings := ""
+	e, settings := d.endpoint, ""
 	if !d.isDescribed() {
-		settings = fmt.Sprintf(", with %sSIGNATURE=%s, %sTOLERANCE=%s", d.endpoint.Prefix, d.endpoint.Scheme, d.endpoint.Prefix, config.FormatDuration(d.endpoint.Tolerance))
+		settings = fmt.Sprintf(", with %sSIGNATURE=%s, %[1]sTOLERANCE=%[3]s", e.Prefix, e.Scheme, config.FormatDuration(e.Tolerance))
 	}
-	if d.endpoint.Freshness != "" {
-		settings += fmt.Sprintf(", %sFRESHNESS=%s", d.endpoint.Prefix, d.endpoint.Freshness)
+	if e.Freshness != "" {
+		settings += fmt.Sprintf(", %sFRESHNESS=%s", e.Prefix, e.Freshness)
 	}
-	d.step("endpoint", "%s, of provider %s%s; %s in %s", d.endpoint.Name, d.endpoint.Provider.Name, settings, count(len(d.endpoint.Secrets()), "secret"), d.endpoint.SecretsFrom)
+	d.step("endpoint", "%s, of provider %s%s; %s in %s",
+		e.Name, e.Provider.Name, settings, count(len(e.Secrets()), "secret"), e.SecretsFrom)
 }
 
 func count(n int, noun string) string {

@@ -15,31 +15,38 @@ func (d *diagnoser) explain(refusal error) {
 		d.cause(f.causes...)
 		d.nextCause(f)
 	}
-	header, prefix := d.endpoint.Provider.Header, d.endpoint.Prefix
+	says, do := "", ""
 	switch {
 	case len(d.body.raw) == 0:
-		d.cause(proven("there is no body", "curl -v shows none: put it below curl's output, or give it with --body"))
+		says, do = "there is no body", "curl -v shows none: put it below curl's output, or give it with --body"
 	case len(d.report.Causes) > 0:
 	case d.body.text == nil:
-		d.cause(proven("the body can't be read: "+d.body.err.Error(), "capture it as it was sent, byte for byte. If it comes like this, something on the way has cut or changed it: compare its length with Content-Length"))
+		says = "the body can't be read: " + d.body.err.Error()
+		do = "capture it as it was sent, byte for byte. If it comes like this, something on the way has cut or changed it: " +
+			"compare its length with Content-Length"
 	case len(d.missing) > 0 && d.hasHeader:
-		d.cause(proven(
-			"of the parts in "+prefix+"SIGNED, these are missing or there more than once: "+strings.Join(d.missing, ", "),
-			"if the capture is complete, a proxy drops or repeats it: have it pass on the vendor's header, once",
-		))
+		says = "of the parts in " + d.endpoint.Prefix + "SIGNED, these are missing or there more than once: " + strings.Join(d.missing, ", ")
+		do = "if the capture is complete, a proxy drops or repeats it: have it pass on the vendor's header, once"
 	case errors.Is(refusal, verify.NoSignature):
-		d.cause(proven(
-			"there is no "+header,
-			"if the capture is whole, a proxy drops it, or the sender isn't the vendor: a few such requests are normal on the internet. If only the body was captured, give the header with -H",
-		))
+		says = "there is no " + d.endpoint.Provider.Header
+		do = "if the capture is whole, a proxy drops it, or the sender isn't the vendor: a few such requests are normal on the internet. " +
+			"If only the body was captured, give the header with -H"
 	case errors.Is(refusal, verify.ManySignatures):
-		d.cause(proven(refusal.Error(), "find what adds the other, and have it pass on the vendor's alone"))
+		says, do = refusal.Error(), "find what adds the other, and have it pass on the vendor's alone"
 	case errors.Is(refusal, verify.MalformedSignature):
-		d.cause(proven("the signature isn't in the form that the vendor documents, and no part of it is right", "compare it with the vendor's log: a proxy may have changed or cut it. The shorter signatures in the vendor's documentation are made up"))
+		says = "the signature isn't in the form that the vendor documents, and no part of it is right"
+		do = "compare it with the vendor's log: a proxy may have changed or cut it. " +
+			"The shorter signatures in the vendor's documentation are made up"
 	case errors.Is(refusal, verify.UnsignableDataShape):
-		d.cause(proven(strings.Join(d.endpoint.Provider.Scheme(d.endpoint.Scheme).Members, "")+" is missing or empty, and nothing else is signed: such a delivery, usually a dashboard's test, can't be verified under scheme "+d.endpoint.Scheme, "cause a real event at the vendor and capture that"))
+		signed := strings.Join(d.endpoint.Provider.Scheme(d.endpoint.Scheme).Members, "")
+		says = signed + " is missing or empty, and nothing else is signed: such a delivery, usually a dashboard's test, " +
+			"can't be verified under scheme " + d.endpoint.Scheme
+		do = "cause a real event at the vendor and capture that"
 	default:
 		d.wrongSignature()
+	}
+	if says != "" {
+		d.cause(proven(says, do))
 	}
 }
 
@@ -47,7 +54,8 @@ func (d *diagnoser) explain(refusal error) {
 func (d *diagnoser) wrongSignature() {
 	for i, s := range d.endpoint.Secrets() {
 		if doubt := secret.New(d.asSet(string(s.Key()))[0]).Doubt(); doubt != "" {
-			d.cause(likely(fmt.Sprintf("secret %d of %s %s", i, d.endpoint.SecretsFrom, doubt), "check how it got there, and set it as the vendor shows it"))
+			d.cause(likely(fmt.Sprintf("secret %d of %s %s", i, d.endpoint.SecretsFrom, doubt),
+				"check how it got there, and set it as the vendor shows it"))
 		}
 	}
 	compare := d.endpoint.SecretsFrom + " with the secret"
@@ -55,8 +63,10 @@ func (d *diagnoser) wrongSignature() {
 		compare += ", and " + d.endpoint.Prefix + "SIGNED with the text,"
 	}
 	d.cause(likely(
-		fmt.Sprintf("no secret in %s or of another endpoint made this signature; other forms of the secrets and of the body were tried, too", d.endpoint.SecretsFrom),
-		fmt.Sprintf("compare %s that the vendor's page shows for this address now. Set the old and the new secret while in doubt, the new one first. "+
-			"`bridge send %s --url` with the public address shows whether a proxy changes bodies: 200 means that it doesn't", compare, d.endpoint.Name),
+		"no secret in "+d.endpoint.SecretsFrom+" or of another endpoint made this signature; "+
+			"other forms of the secrets and of the body were tried, too",
+		"compare "+compare+" that the vendor's page shows for this address now. Set the old and the new secret while in doubt, "+
+			"the new one first. `bridge send "+d.endpoint.Name+" --url` with the public address shows whether a proxy changes bodies: "+
+			"200 means that it doesn't",
 	))
 }

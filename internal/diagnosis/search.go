@@ -55,19 +55,19 @@ func (d *diagnoser) search() (found, bool) {
 	return found{}, false
 }
 
-// unexpected returns the cause if neither the delivery's endpoint nor that of the secret is set to
-// the text's scheme.
-func (d *diagnoser) unexpected(t signedText, of Endpoint) []Cause {
+// unexpected returns the cause if neither the delivery's endpoint nor the secret's owner is set to the
+// text's scheme.
+func (d *diagnoser) unexpected(t signedText, owner Endpoint) []Cause {
 	switch {
-	case t.scheme == "", d.endpoint.takes(t.scheme), of.takes(t.scheme):
+	case t.scheme == "", d.endpoint.takes(t.scheme), owner.takes(t.scheme):
 		return nil
-	case of.knows(t.scheme):
-		return []Cause{proven("it is signed over "+t.scheme+", and the endpoint is set to "+of.Scheme, "set "+of.Prefix+"SIGNATURE="+t.scheme)}
+	case owner.knows(t.scheme):
+		return []Cause{proven("it is signed over "+t.scheme+", and the endpoint is set to "+owner.Scheme, "set "+owner.Prefix+"SIGNATURE="+t.scheme)}
 	}
 	return []Cause{unknownScheme(t.scheme)}
 }
 
-// nextCause adds the cause that remains once those of f are mended.
+// nextCause adds the cause that would remain without those of f.
 func (d *diagnoser) nextCause(f found) {
 	e := d.endpoint
 	if f.key.endpoint.Name != e.Name || !e.knows(f.text.scheme) {
@@ -82,5 +82,6 @@ func (d *diagnoser) nextCause(f found) {
 	if err != nil || report.Accepted || len(report.Causes) == 0 {
 		return
 	}
-	d.cause(proven(fmt.Sprintf("once that is fixed, it would still not be published, %d %s: %s", report.Status, report.Outcome, report.Causes[0].Says), report.Causes[0].Do))
+	says := fmt.Sprintf("once that is fixed, it would still not be published, %d %s: ", report.Status, report.Outcome)
+	d.cause(proven(says+report.Causes[0].Says, report.Causes[0].Do))
 }

@@ -46,7 +46,8 @@ func (d *diagnoser) keys() []key {
 			if e.Name != d.endpoint.Name {
 				others = append(others, key{s, e, []Cause{proven(
 					is+", which belongs to endpoint "+e.Name,
-					fmt.Sprintf("at the vendor, register the address that ends in /webhooks/%s; or, if it is for %s, set its secret in %s", e.Name, d.endpoint.Name, d.endpoint.SecretsFrom),
+					fmt.Sprintf("at the vendor, register the address that ends in /webhooks/%s; or, if it is for %s, set its secret in %s",
+						e.Name, d.endpoint.Name, d.endpoint.SecretsFrom),
 				)}})
 				continue
 			}
@@ -61,11 +62,15 @@ func (d *diagnoser) keys() []key {
 }
 
 func (d *diagnoser) secretReadings() []reading {
-	const alone = "set each secret alone, without a name, quotation marks or JSON: a variable takes them with commas between, and a file one a line"
+	const alone = "set each secret alone, without a name, quotation marks or JSON: " +
+		"a variable takes them with commas between, and a file one a line"
 	return []reading{
 		{"split at its blanks, commas and line breaks", alone, func(s string) []string { return partsAt(s, " \t\r\n,") }},
 		{"taken out of the JSON, the quotation marks or the NAME= around it", alone, unwrapped},
-		{"with a line break or a blank after it", "the secret at the vendor ends with one: create a new secret there", func(s string) []string { return []string{s + "\n", s + "\r\n", s + " "} }},
+		{
+			"with a line break or a blank after it", "the secret at the vendor ends with one: create a new secret there",
+			func(s string) []string { return []string{s + "\n", s + "\r\n", s + " "} },
+		},
 		{"as it is set, without decoding it", d.encodingRemedy("text"), d.asSet},
 		{"decoded from base64", d.encodingRemedy("base64"), d.decoded(decodedBase64)},
 		{"decoded from hex", d.encodingRemedy("hex"), d.decoded(decodedHex)},
@@ -76,7 +81,8 @@ func (d *diagnoser) encodingRemedy(encoding string) string {
 	if d.isDescribed() && encoding != d.endpoint.Provider.Settings.SecretEncoding {
 		return "set " + d.endpoint.Prefix + "SECRET_ENCODING=" + encoding
 	}
-	return "if it was encoded on the way, as for the `data` of a Kubernetes Secret, set it unencoded. If the vendor shows it in " + encoding + ", the bridge has no setting for that: report it"
+	return "if it was encoded on the way, as for the `data` of a Kubernetes Secret, set it unencoded. " +
+		"If the vendor shows it in " + encoding + ", the bridge has no setting for that: report it"
 }
 
 func partsAt(s, separators string) []string {

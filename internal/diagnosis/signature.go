@@ -23,10 +23,10 @@ func (d *diagnoser) examineSignatures() {
 	p := d.endpoint.Provider
 	for _, f := range d.Delivery.Header {
 		h, _ := p.Rename((&Delivery{Header: []Field{f}}).header()) // no error: one header has one name
-		usual, _, _ := p.Format.Read(nil, h.Get(p.Header))         // none if it has another form
-		isUsual := h[p.Header] != nil
-		d.hasHeader = d.hasHeader || isUsual
-		d.examineSignature(f, usual, isUsual)
+		expected, _, _ := p.Format.Read(nil, h.Get(p.Header))      // none if it has another form
+		isExpected := h[p.Header] != nil
+		d.hasHeader = d.hasHeader || isExpected
+		d.examineSignature(f, expected, isExpected)
 	}
 	if m := d.body.text.Member(p.Member); p.Member != "" && m.IsString() {
 		mac, _ := verify.Decode(m.String(), p.Encodings)
@@ -37,9 +37,9 @@ func (d *diagnoser) examineSignatures() {
 // macText matches a MAC in hex, and words that may be one in base64.
 var macText = regexp.MustCompile(`[0-9A-Fa-f]{64}|[A-Za-z0-9+/_-]{43,}`)
 
-// examineSignature collects the signatures in a header or member. usual are those in the form that
-// the endpoint expects.
-func (d *diagnoser) examineSignature(f Field, usual []verify.MAC, isUsual bool) {
+// examineSignature collects the signatures in a header or member. expected has those in the form that
+// the endpoint expects; isExpected reports whether it expects signatures there.
+func (d *diagnoser) examineSignature(f Field, expected []verify.MAC, isExpected bool) {
 	var begins []string
 	for _, text := range macText.FindAllString(f.Value, maxSignatures) {
 		mac, ok := verify.Decode(text, []verify.Encoding{verify.Hex, verify.Base64})
@@ -47,8 +47,8 @@ func (d *diagnoser) examineSignature(f Field, usual []verify.MAC, isUsual bool) 
 			continue
 		}
 		s := signature{mac: mac}
-		if !slices.Contains(usual, mac) {
-			s.causes = []Cause{d.misplaced(f.Name, isUsual)}
+		if !slices.Contains(expected, mac) {
+			s.causes = []Cause{d.misplaced(f.Name, isExpected)}
 		}
 		d.signatures = append(d.signatures, s)
 		begins = append(begins, fmt.Sprintf("%x…", mac[:4]))
@@ -56,23 +56,25 @@ func (d *diagnoser) examineSignature(f Field, usual []verify.MAC, isUsual bool) 
 	switch {
 	case begins != nil:
 		d.step("signature", "%s: %d characters, with the MAC %s", f.Name, len(f.Value), strings.Join(begins, ", "))
-	case isUsual && len(d.signatures) < maxSignatures:
+	case isExpected && len(d.signatures) < maxSignatures:
 		d.step("signature", "%s: %d characters, without a MAC of 32 bytes", f.Name, len(f.Value))
 	}
 }
 
 // misplaced returns the cause of a signature in another header, or in the right one in another form.
-func (d *diagnoser) misplaced(header string, isUsual bool) Cause {
+func (d *diagnoser) misplaced(header string, isExpected bool) Cause {
 	p, prefix := d.endpoint.Provider, d.endpoint.Prefix
 	says := "the signature is in the header " + header + ", and the bridge looks for " + p.Header
 	form := "the signature is right, but " + header + " has it in another encoding, with other text around it, or beside another value"
 	switch {
-	case isUsual && d.isDescribed():
+	case isExpected && d.isDescribed():
 		return proven(form+"; "+prefix+"SIGNATURE_FORMAT is "+p.Settings.SignatureFormat, "set "+prefix+"SIGNATURE_FORMAT as the header has it")
-	case isUsual:
-		return proven(form, "find what changes the header on the way, and have it pass on the vendor's alone. If nothing does, the vendor has changed it: report that")
+	case isExpected:
+		return proven(form, "find what changes the header on the way, and have it pass on the vendor's alone. "+
+			"If nothing does, the vendor has changed it: report that")
 	case d.isDescribed():
 		return proven(says, "set "+prefix+"SIGNATURE_HEADER="+header+", unless a proxy has renamed it")
 	}
-	return proven(says, "if a proxy has renamed it, have the proxy pass it on unchanged; nginx drops headers with an underscore unless underscores_in_headers is on")
+	return proven(says, "if a proxy has renamed it, have the proxy pass it on unchanged; "+
+		"nginx drops headers with an underscore unless underscores_in_headers is on")
 }

@@ -59,7 +59,7 @@ func abridged(whole string) string {
 	return whole[:limit] + " … " + whole[len(whole)-limit:]
 }
 
-// texts returns what may have been signed of a body, first the usual.
+// texts returns the texts that may have been signed, the expected ones first.
 func (d *diagnoser) texts(b body) (all []signedText) {
 	if d.isDescribed() {
 		return d.textsBySettings(b)
@@ -91,7 +91,8 @@ func (d *diagnoser) texts(b body) (all []signedText) {
 	return all
 }
 
-// textsOf returns what a scheme signs of the body: of its canonical form, and of what was sent.
+// textsOf returns the texts that a scheme may sign: of the canonical form, and of the body as it was
+// sent.
 func (b body) textsOf(s verify.Scheme) (all []signedText) {
 	parts := s.Parts(b.text)
 	switch isWhole := b.text != nil && !slices.ContainsFunc(parts, func(part []byte) bool { return part == nil }); {
@@ -124,9 +125,12 @@ func timesOf(b stringify.Text) []part {
 	if text == "" {
 		return nil
 	}
-	all := []part{{"the timestamp", value}, {"the timestamp without its quotation marks", []byte(text)}, {"the timestamp as a text", verify.Quoted(text)}}
+	all := []part{
+		{"the timestamp", value}, {"the timestamp without its quotation marks", []byte(text)}, {"the timestamp as a text", verify.Quoted(text)},
+	}
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
-		all = append(all, part{"the timestamp in milliseconds", strconv.AppendInt(nil, n*1000, 10)}, part{"the timestamp in seconds", strconv.AppendInt(nil, n/1000, 10)})
+		all = append(all, part{"the timestamp in milliseconds", strconv.AppendInt(nil, n*1000, 10)},
+			part{"the timestamp in seconds", strconv.AppendInt(nil, n/1000, 10)})
 	}
 	return all
 }
@@ -143,7 +147,8 @@ func joined(a part, separator string, b part) signedText {
 }
 
 func unknownScheme(signed string) Cause {
-	return proven("it is signed over "+signed+", which no scheme of this provider covers", "report it, with this output: the bridge has no setting for that")
+	return proven("it is signed over "+signed+", which no scheme of this provider covers",
+		"report it, with this output: the bridge has no setting for that")
 }
 
 // textsBySettings returns the signed text of a body by the settings, and by those of other vendors.
@@ -171,7 +176,8 @@ func (d *diagnoser) textsBySettings(b body) (all []signedText) {
 		}
 		t := signedText{parts: parts}
 		if template != p.Settings.Signed {
-			t.causes = []Cause{proven("it is signed over "+template+", and "+prefix+"SIGNED is "+p.Settings.Signed, "set "+prefix+"SIGNED="+template)}
+			t.causes = []Cause{proven("it is signed over "+template+", and "+prefix+"SIGNED is "+p.Settings.Signed,
+				"set "+prefix+"SIGNED="+template)}
 		}
 		all = append(all, t)
 	}

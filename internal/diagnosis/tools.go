@@ -86,7 +86,8 @@ func (d *Delivery) joinPackets(src []byte) []byte {
 	if joined == nil { // tcpdump ran without -A
 		return nil
 	}
-	d.note("read from %s of tcpdump -A, which prints a dot for each byte that isn't ASCII: if the body has such bytes, no signature can be right here", count(packets, "packet"))
+	d.note("read from %s of tcpdump -A, which prints a dot for each byte that isn't ASCII: "+
+		"if the body has such bytes, no signature can be right here", count(packets, "packet"))
 	if len(requestLine.FindAllIndex(src, 2)) > 1 {
 		d.note("the capture holds more than one request; this is the first")
 	}
