@@ -108,8 +108,7 @@ func takesKey(certVariable string) string {
 	return "the key, in PEM, of the certificate in " + certVariable
 }
 
-// loadPair returns the certificate of two files; nil if they aren't set, or can't be used. That is then
-// a problem of the variable.
+// loadPair returns the certificate of two files; nil if they aren't set or can't be used.
 func (l *loader) loadPair(variable, certFile, keyFile, takes string) *tls.Certificate {
 	if certFile == "" || keyFile == "" {
 		return nil
@@ -210,8 +209,7 @@ func FindShared(endpoints []Endpoint) (all []Shared) {
 	return all
 }
 
-// checkShared refuses a secret that endpoints of different providers or schemes share, and warns of
-// other shared ones.
+// checkShared refuses a secret shared by different providers or schemes, and warns of others.
 func (l *loader) checkShared(c *Config) {
 	for _, s := range FindShared(c.Endpoints) {
 		switch {

@@ -72,8 +72,7 @@ type Config struct {
 	OTELDisabled       bool   `env:"OTEL_SDK_DISABLED" envDefault:"false" doc:"turn tracing off"`
 	TrustTraceparent   bool   `env:"TRUST_TRACEPARENT" envDefault:"false" doc:"continue the trace of the traceparent header; only behind a proxy that sets or removes it"`
 
-	// Endpoints has the default endpoint of each provider whose secrets are set, then the further
-	// ones by number.
+	// Endpoints has the default endpoints whose secrets are set, then the further ones by number.
 	Endpoints []Endpoint `env:"-"`
 
 	// Certificate is that of TLS_CERT_FILE, with its key; nil without TLS.
@@ -93,8 +92,7 @@ type Endpoint struct {
 	Tolerance   time.Duration   `env:"TOLERANCE" takes:"a duration above 0, such as 5m, 24h or 7d, at most 3650d" doc:"how old a delivery may be"`
 	Freshness   string          `env:"FRESHNESS" doc:"which times must be recent (signed: the unsigned time and the signed createdAt; time: the unsigned time alone)"`
 
-	// Settings describe the vendor, for a provider that takes them. Those that aren't set are the
-	// provider's.
+	// Settings describe the vendor, if the provider takes them. Unset ones are the provider's.
 	verify.Settings
 
 	// Vendor is the provider with these settings; nil if something is wrong with them.
@@ -112,8 +110,7 @@ func (c *Config) IsSet(variable string) bool { return c.set[variable] }
 // IsEmbedded reports whether the bridge runs its own nats-server.
 func (c *Config) IsEmbedded() bool { return c.NATSURL == "" }
 
-// LargestRecord returns roughly what a delivery of MAX_BODY_BYTES takes in the spool or in
-// quarantine.
+// LargestRecord returns roughly what a delivery of MAX_BODY_BYTES takes in the spool or quarantine.
 func (c *Config) LargestRecord() Size { return c.MaxBodyBytes + 4<<10 }
 
 // SpansURL returns where spans are sent; "" if tracing is off.

@@ -47,8 +47,7 @@ func Load(environ []string) (c *Config, warnings []string, err error) {
 	return c, l.warnings, nil
 }
 
-// Problem is one mistake in the environment: the variable, its value and what it takes. Got never
-// holds a secret.
+// Problem is one mistake in the environment. Got never holds a secret.
 type Problem struct {
 	Variable string
 	Got      string // "": the variable isn't set
@@ -85,15 +84,13 @@ func (l *loader) has(variable string) bool {
 	return ok
 }
 
-// wrong adds a problem, unless the variable has one already. If takes is "", the problem says what the
-// variable's field takes.
+// wrong adds a problem, unless the variable has one. If takes is "", it is what the field takes.
 func (l *loader) wrong(variable, takes string) {
 	if !l.isWrong(variable) {
 		l.problems = append(l.problems, Problem{variable, l.got(variable), cmp.Or(takes, l.takes[variable])})
 	}
 }
 
-// isWrong reports whether the variable has a problem.
 func (l *loader) isWrong(variable string) bool {
 	return slices.ContainsFunc(l.problems, func(known Problem) bool { return known.Variable == variable })
 }
@@ -137,8 +134,7 @@ func defaultOf(variable string) string {
 	return ""
 }
 
-// parse fills a struct from the variables whose names begin with prefix. A wrong value counts as
-// not set.
+// parse fills a struct from the variables with the prefix. A wrong value counts as not set.
 func (l *loader) parse(target any, prefix string) {
 	err := env.ParseWithOptions(target, env.Options{Environment: l.vars, Prefix: prefix, FuncMap: parsers})
 	unparsed := make(map[string]error) // by field
@@ -261,8 +257,7 @@ func (l *loader) choose(value *string, words []string, variable string) {
 	}
 }
 
-// secrets reads an endpoint's secrets from one of two variables, and reports whether one of them is
-// there.
+// secrets reads an endpoint's secrets, and reports whether one of their two variables is there.
 func (l *loader) secrets(e *Endpoint) bool {
 	list, file := e.Variable("SECRETS"), e.Variable("SECRETS_FILE")
 	switch {

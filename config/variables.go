@@ -103,8 +103,7 @@ func Names() []string {
 	return names
 }
 
-// Variable returns the full name of an endpoint's variable: for SECRETS it is <PROVIDER>_SECRETS,
-// for example.
+// Variable returns the full name of an endpoint's variable, such as <PROVIDER>_SECRETS for SECRETS.
 func (e Endpoint) Variable(name string) string { return e.prefix + name }
 
 // fields yields the fields of a struct that have a variable, with their values.

@@ -125,8 +125,7 @@ func (w *worker) handle(ctx context.Context, log *slog.Logger, raw jetstream.Msg
 }
 
 // keep tells the server that the event is being handled, until the handler returns or has taken too
-// long, and returns when it last did. AckWait later another worker gets the event: Go can't end a
-// handler that ignores its context.
+// long. It returns when it last told it: AckWait later, another worker gets the event.
 func (w *worker) keep(ctx context.Context, log *slog.Logger, raw jetstream.Msg) time.Time {
 	last := time.Now()
 	for !within(w.AckWait/3, ctx.Done()) {

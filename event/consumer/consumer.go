@@ -40,9 +40,8 @@ type worker struct {
 }
 
 // Run handles events until ctx is done, and returns nil when all handlers have ended. While NATS is
-// away, and until the stream exists, it waits and says so in the log; connect with
-// nats.RetryOnFailedConnect to begin before NATS. It returns an error if waiting doesn't help, or if
-// a handler doesn't end.
+// away, and until the stream exists, it waits and logs that; connect with nats.RetryOnFailedConnect
+// to begin before NATS. It returns an error if waiting doesn't help, or if a handler doesn't end.
 func Run(ctx context.Context, js jetstream.JetStream, o Options, handler Handler) error {
 	o, err := o.withDefaults()
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 )
 
-// insert inserts a row unless it is there.
 const insert = `INSERT INTO handled_events (consumer, id) VALUES ($1, $2) ON CONFLICT DO NOTHING`
 
 // Store remembers in a database which events were handled, in a table of this form:

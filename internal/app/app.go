@@ -46,8 +46,7 @@ type App struct {
 	closers        []func(context.Context) error // each ends something that has begun
 }
 
-// New returns a bridge that listens but doesn't serve yet. NATS may be away; an address in use or
-// unreadable credentials are errors.
+// New returns a bridge that listens but doesn't serve yet. That NATS is away is no error.
 func New(ctx context.Context, c *config.Config, version string, logger *telemetry.Logger) (_ *App, err error) {
 	log, metrics := logger.Logger, telemetry.NewMetrics(version)
 	sampled := telemetry.Sampled(log, 10*time.Second, 10, 100, metrics.LogDropped.Inc)

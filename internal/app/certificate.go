@@ -14,8 +14,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
-// certificate is the public listener's certificate. It is replaced together with its key; open
-// connections keep the old one.
+// certificate is the public listener's certificate with its key. Open connections keep an old one.
 type certificate struct {
 	certFile, keyFile string
 	inUse             atomic.Pointer[tls.Certificate]
@@ -34,7 +33,6 @@ func newCertificate(c *config.Config, metrics *telemetry.Metrics, log *zap.Logge
 	return cert
 }
 
-// use puts a certificate into use.
 func (c *certificate) use(pair *tls.Certificate) {
 	c.inUse.Store(pair)
 	c.expiry.Set(float64(pair.Leaf.NotAfter.Unix()))

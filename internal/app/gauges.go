@@ -15,7 +15,6 @@ func gauge(name, help string, labels prometheus.Labels, value func() float64) pr
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "webhook_bridge_" + name, Help: help, ConstLabels: labels}, value)
 }
 
-// gauges returns the gauges of the bridge, of its spool and of the spool's delivery to NATS.
 func (a *App) gauges() []prometheus.Collector {
 	of := func(name, help string, value func(spool.Stats) float64) prometheus.Collector {
 		return gauge("spool_"+name, help, nil, func() float64 { return value(a.spool.Stats()) })

@@ -56,9 +56,8 @@ func (k *keyring) current() []secret.Secret {
 	return k.inForce
 }
 
-// replace puts other secrets into force. A secret that keeps its position keeps its counts. A
-// secret that moves keeps only the time of its last use: the counts are a position's, and start at
-// 0.
+// replace puts other secrets into force. A secret that keeps its position keeps its counts. One that
+// moves keeps only the time of its last use: the counts belong to a position, and start at 0.
 func (k *keyring) replace(secrets []secret.Secret) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -85,9 +84,8 @@ func (k *keyring) replace(secrets []secret.Secret) {
 	k.inForce, k.uses = secrets, uses
 }
 
-// verified counts a delivery that secret i of among has verified. It returns the secret's present
-// position, or -1 if it is no longer in force, and reports whether this is the first delivery with
-// this scheme there.
+// verified counts a delivery that secret i of among has verified. It returns the secret's position
+// now, or -1 if it is no longer in force, and whether the delivery is the first with the scheme there.
 func (k *keyring) verified(scheme string, among []secret.Secret, i int, now time.Time) (position int, first bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -29,8 +29,7 @@ type observer struct {
 	read, verify, publish prometheus.Observer // the stages
 }
 
-// series are the series of an endpoint that most deliveries change. Finding one by its labels takes
-// longer than changing it.
+// series are an endpoint's most used series. Finding one by its labels takes longer than changing it.
 type series struct {
 	deliveries    map[string]prometheus.Counter // by outcome
 	duration, age prometheus.Observer
@@ -71,7 +70,6 @@ func newObserver(log, sampled *zap.Logger, metrics *telemetry.Metrics, keyrings 
 	}
 }
 
-// publishOutcomes lists the possible outcomes of an attempt to publish.
 func publishOutcomes(way string) []string {
 	all := []string{string(publish.Stored), string(publish.Duplicate)}
 	if way == relay.FromSpool {
@@ -217,12 +215,10 @@ func traceID(r *ingest.Record) zap.Field {
 	return zap.String("trace_id", r.Trace)
 }
 
-// Published counts an attempt to publish.
 func (o *observer) Published(kind publish.Kind, way, outcome string) {
 	o.metrics.Published.WithLabelValues(kind.String(), way, outcome).Inc()
 }
 
-// PossiblyDuplicate counts a message that may be stored twice.
 func (o *observer) PossiblyDuplicate(kind publish.Kind) {
 	o.metrics.Possible.WithLabelValues(kind.String()).Inc()
 }

@@ -84,9 +84,8 @@ func (r *reloader) apply() {
 	}
 }
 
-// conflict returns an error if the pending secrets of these keyrings can't be put into force,
-// because endpoints of different providers or schemes would share one. At the start, the
-// configuration refuses that too.
+// conflict returns an error if endpoints of different providers or schemes would share a secret with
+// the pending secrets of these keyrings in force. At the start, the configuration refuses that too.
 func (r *reloader) conflict(changed ...*keyring) error {
 	endpoints := slices.Clone(r.endpoints)
 	for i := range endpoints {

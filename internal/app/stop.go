@@ -12,12 +12,10 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-// minClosing is the least time for closing, even if the wait for senders has used up
-// SHUTDOWN_TIMEOUT.
+// minClosing is the least time for closing, even if waiting for senders used up SHUTDOWN_TIMEOUT.
 const minClosing = time.Second
 
-// stop stops everything in reverse order: no event that was answered 200 depends on anything that
-// has been stopped.
+// stop stops everything in reverse order, so that each part outlives those that depend on it.
 func (a *App) stop() error {
 	a.log.Info("shutting down", zap.Duration("delay", a.config.ShutdownDelay), zap.Duration("timeout", a.config.ShutdownTimeout))
 	a.stopping.Store(true)
@@ -68,8 +66,7 @@ func (a *App) stopPublic(ctx context.Context) error {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	// Shutdown would wait 5 s for connections that have sent nothing. Load balancers open some in
-	// advance.
+	// Shutdown would wait 5 s for silent connections, which load balancers open in advance.
 	a.handler.Conns.CloseSilent()
 	deadline, _ := ctx.Deadline()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(time.Until(deadline), a.minClosing))

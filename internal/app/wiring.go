@@ -27,8 +27,7 @@ func NATSServer(c *config.Config, url, version string) publish.Server {
 	}
 }
 
-// server returns how the bridge itself reaches NATS. Settings for the servers at NATS_URL would keep
-// it from the embedded one.
+// server returns how the bridge itself reaches NATS: the embedded server without settings for others.
 func (a *App) server() publish.Server {
 	s := NATSServer(a.config, a.natsURL, a.version)
 	if a.config.IsEmbedded() {
@@ -37,8 +36,7 @@ func (a *App) server() publish.Server {
 	return s
 }
 
-// Streams returns the streams of the events and of the quarantine, as a bridge with this
-// configuration needs them.
+// Streams returns the streams of events and quarantine that a bridge with this configuration needs.
 func Streams(c *config.Config) (events, kept publish.Stream) {
 	events = publish.Stream{
 		Name: c.StreamName, Prefix: c.SubjectPrefix, Manage: c.StreamManage,
@@ -71,8 +69,7 @@ func spoolShares(c *config.Config) (limits [publish.Kinds]int64) {
 	return limits
 }
 
-// Reach returns the longest time between the arrivals of two copies of an event that are both
-// accepted.
+// Reach returns the longest time between the arrivals of two accepted copies of an event.
 func Reach(c *config.Config) time.Duration {
 	longest := time.Duration(0)
 	for _, e := range c.Endpoints {
@@ -104,7 +101,6 @@ func Endpoint(e config.Endpoint) verify.Endpoint {
 	}
 }
 
-// describeEndpoints describes the endpoints for the log.
 func describeEndpoints(c *config.Config) []string {
 	var words []string
 	for _, e := range c.Endpoints {

@@ -55,7 +55,6 @@ takes, and its default. Secrets are hidden. Mistakes are printed on standard err
 	return c
 }
 
-// printVariables prints a block for each variable.
 func printVariables(w io.Writer, variables []config.Variable, problems config.Problems) {
 	for _, v := range variables {
 		value, origin := cmp.Or(v.Value, "(not set)"), ""
@@ -74,7 +73,6 @@ func printVariables(w io.Writer, variables []config.Variable, problems config.Pr
 	}
 }
 
-// printPresets prints the providers that are presets, with the variables that each fills in.
 func printPresets(w io.Writer) {
 	for _, p := range providers.Described {
 		source := ""

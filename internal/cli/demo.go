@@ -55,7 +55,6 @@ use, the demo takes a free one.`,
 	}
 }
 
-// demo is a bridge and a live page.
 type demo struct {
 	program
 	config *config.Config
@@ -145,10 +144,8 @@ func (d *demo) sender(endpoint config.Endpoint) sender {
 	return s
 }
 
-// quiet discards messages.
 var quiet = program{err: io.Discard}
 
-// printCommands prints commands to paste while the demo runs.
 func (d *demo) printCommands(event []byte) error {
 	// The longest tolerance keeps the signed request good for hours.
 	pasted := slices.MaxFunc(d.config.Endpoints, func(a, b config.Endpoint) int { return cmp.Compare(a.Tolerance, b.Tolerance) })

@@ -157,8 +157,7 @@ func (p *poster) forward(ctx context.Context) error {
 	return err
 }
 
-// forwardDurable posts the events of a durable consumer, for which the server remembers which events
-// were delivered.
+// forwardDurable posts the events of a durable consumer: the server remembers the delivered ones.
 func (p *poster) forwardDurable(ctx context.Context) error {
 	in, err := p.stream(ctx, p.cfg.StreamName)
 	if err == nil {
@@ -248,8 +247,7 @@ func (p *poster) deliver(ctx context.Context, subject, id string, payload []byte
 	}
 }
 
-// post posts an event once. It returns the answer's status, 0 if none came, and the answer for
-// people.
+// post posts an event once. It returns the answer in words, and its status, 0 if none came.
 func (p *poster) post(ctx context.Context, payload []byte) (code int, answer string, err error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.to, bytes.NewReader(payload))
 	if err != nil {
@@ -275,7 +273,6 @@ func (p *poster) post(ctx context.Context, payload []byte) (code int, answer str
 	return got.code, answer, nil
 }
 
-// printAnswer prints a line with the answer to an event.
 func (p *poster) printAnswer(subject, id, answer string) {
 	head := fmt.Sprintf("%s  %s  %s  ", time.Now().Format(time.TimeOnly), p.lines.name(subject), shortened(id))
 	p.print("%s", head+p.lines.fit(answer, len(head)))

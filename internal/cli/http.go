@@ -15,7 +15,6 @@ import (
 // maxAnswer is how many bytes of an answer are read.
 const maxAnswer = 64 << 10
 
-// answer is what a server answered.
 type answer struct {
 	code   int
 	status string // the code and its name

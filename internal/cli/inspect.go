@@ -15,7 +15,6 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/inspect"
 )
 
-// defaultPageAddr is the default address of the page.
 const defaultPageAddr = "127.0.0.1:8088"
 
 func inspectCommand(prog program) *cobra.Command {

@@ -45,8 +45,7 @@ func (o output) Write(text []byte) (int, error) {
 	return n, err
 }
 
-// Main runs the program with the process's arguments, environment and standard streams, and returns
-// its exit status.
+// Main runs the program in the process's environment and returns its exit status.
 func Main() int {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it

@@ -14,7 +14,6 @@ import (
 	"github.com/ade15e70/webhook-bridge/event"
 )
 
-// printer prints events, one per line.
 type printer struct {
 	out     io.Writer
 	prefix  string // of the subjects, not printed
@@ -101,7 +100,6 @@ func truncate(text string, columns int) string {
 	return text
 }
 
-// columnsOf returns how many columns of a terminal a character takes.
 func columnsOf(r rune) int {
 	kind := width.LookupRune(r).Kind()
 	switch {

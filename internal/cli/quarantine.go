@@ -105,7 +105,6 @@ be the beginning of an id; if an ID is unknown, nothing is removed.`,
 	return c
 }
 
-// quarantineStore is a session with the quarantine.
 type quarantineStore struct {
 	*session
 	quarantine.Store
@@ -130,15 +129,13 @@ func (s *session) quarantine(ctx context.Context) (*quarantineStore, error) {
 	return &quarantineStore{s, quarantine.Store{JetStream: s.js, Stream: found, Consumer: "bridge-quarantine-"}}, nil
 }
 
-// quarantineSelection holds the flags and arguments that choose deliveries: by ids, or by endpoint
-// and reason.
+// quarantineSelection holds the flags and arguments that choose deliveries.
 type quarantineSelection struct {
 	ids                []string // may be abbreviated
 	endpoints, reasons []string // none: any
 	all                bool
 }
 
-// filterFlags adds the flags that choose by endpoint and reason.
 func (c *quarantineSelection) filterFlags(command *cobra.Command) {
 	reasons := []string{"unreadable", "contradiction", "stale", "future"}
 	command.Flags().Func("endpoint", "only deliveries to this `endpoint`", add(&c.endpoints, "an endpoint's name", isNotEmpty))
@@ -218,8 +215,7 @@ func resolveID[T any](known map[string]T, beginning string) (string, error) {
 		beginning, printable(ids[0]), printable(ids[1]))
 }
 
-// show prints the last delivery of an event: its facts on standard error, and its body on standard
-// output.
+// show prints an event's last delivery: its details on standard error, its body on standard output.
 func (s *quarantineStore) show(ctx context.Context, id string) error {
 	chosen, err := s.chosen(ctx, quarantineSelection{ids: []string{id}})
 	if err != nil {

@@ -55,10 +55,8 @@ Each outcome is printed in a line. The exit status is 0 if all were released.`,
 	return c
 }
 
-// releaseVariables matches the variables of release.
 var releaseVariables = endpointVariables(streamVariables...)
 
-// releaser is one run of release.
 type releaser struct {
 	*quarantineStore
 	to       *publish.Publisher
@@ -147,8 +145,7 @@ func (r *releaser) release(ctx context.Context, k quarantine.Kept, m publish.Mes
 	return outcome, nil
 }
 
-// verify reads a delivery and verifies it again, except its time. It returns the message to
-// publish.
+// verify verifies a delivery again, except its time, and returns the message to publish.
 func (r *releaser) verify(ctx context.Context, k quarantine.Kept) (m publish.Message, err error) {
 	d, err := r.Get(ctx, k)
 	if err != nil {

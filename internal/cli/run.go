@@ -16,7 +16,6 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// Exit statuses.
 const (
 	exitOK      = 0
 	exitFailure = 1
@@ -36,7 +35,6 @@ func misuse(c *cobra.Command, format string, args ...any) error {
 	return usagef(format+"; see `%s --help`", append(args, c.CommandPath())...)
 }
 
-// run runs the program and returns its exit status.
 func run(ctx context.Context, args []string, prog program) int {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
@@ -208,8 +206,7 @@ func endpointVariables(others ...string) []string {
 	return append(others, "ENDPOINTS_*")
 }
 
-// example returns the text with SECRETS, ENDPOINT, EVENT, SCHEME and HEADER replaced by those of
-// the first provider.
+// example replaces SECRETS, ENDPOINT, EVENT, SCHEME and HEADER by those of the first provider.
 func example(text string) string {
 	p := providers.All[0]
 	return strings.NewReplacer(

@@ -16,8 +16,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// selection holds the flags and the argument that choose events. An event must match one value of
-// each filter that has values.
+// selection chooses events: one must match a value of each filter that has any.
 type selection struct {
 	subjects     []string  // at most one; none: all
 	since, until time.Time // zero: not set
@@ -62,8 +61,7 @@ func isEventPattern(text string) bool {
 	return isPattern(text) || text != "" && !strings.ContainsAny(text, "*>")
 }
 
-// partWildcard matches a wildcard that isn't a whole token. NATS takes it for an ordinary character,
-// which no event has.
+// partWildcard matches a wildcard that isn't a whole token: to NATS it is an ordinary character.
 var partWildcard = regexp.MustCompile(`[^.][*>]|[*>][^.]`)
 
 // isPattern reports whether the text is a subject, perhaps with wildcards.
@@ -122,8 +120,7 @@ func (s *selection) untilCtrlC(run cobraRun) cobraRun {
 	}
 }
 
-// section returns the part of the stream to read: the server filters by subject and time. The other
-// filters are up to matches.
+// section returns the part of the stream to read. The server filters by subject and time only.
 func (s *selection) section(cfg *config.Config) stream.Section {
 	section := stream.Section{Stream: cfg.StreamName, Subjects: s.subjects, Since: s.since, Stop: !s.follow}
 	if len(section.Subjects) == 0 {
@@ -149,7 +146,6 @@ func (s *selection) event(prog program, m stream.Message) *event.Event {
 	return &e
 }
 
-// matches reports whether an event matches the filters.
 func (s *selection) matches(e *event.Event) bool {
 	isNamed := func(name string) bool {
 		return name == e.Event || server.SubjectsCollide("x.x."+name, event.Subject("x", "x", e.Event))

@@ -186,7 +186,6 @@ func (s *sender) sendMany(ctx context.Context, prog program, count, concurrency 
 	return nil
 }
 
-// printSummary prints how often each answer came, and percentiles of the times.
 func printSummary(w io.Writer, answers map[string]int, times []time.Duration, took time.Duration) {
 	for _, kind := range slices.Sorted(maps.Keys(answers)) {
 		_, _ = fmt.Fprintf(w, "%8d  %s\n", answers[kind], kind)

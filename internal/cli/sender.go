@@ -16,7 +16,6 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// sender sends deliveries to one endpoint.
 type sender struct {
 	endpoint config.Endpoint
 	url      string // of the bridge; after setEndpoint, of the endpoint
@@ -61,7 +60,6 @@ func (s *sender) delivery() (body []byte, header http.Header, err error) {
 	return body, header, err
 }
 
-// send sends one delivery.
 func (s *sender) send(ctx context.Context) (answer, error) {
 	body, header, err := s.delivery()
 	switch {
@@ -101,7 +99,6 @@ func endpointNamed(cfg *config.Config, name string) (config.Endpoint, error) {
 	return config.Endpoint{}, usagef("no secret is known for endpoint %q%s: set %s as for `bridge serve`", name, known, variables)
 }
 
-// endpointsOf returns the names of the endpoints.
 func endpointsOf(cfg *config.Config) (names []string) {
 	for _, e := range cfg.Endpoints {
 		names = append(names, e.Name)

@@ -72,8 +72,7 @@ func endIfForbidden(end context.CancelCauseFunc) nats.Option {
 	})
 }
 
-// connect connects to the NATS that a bridge with this configuration uses, and prints when the
-// connection is lost and restored.
+// connect connects to a bridge's NATS, and prints when the connection is lost and restored.
 func (p program) connect(ctx context.Context, cfg *config.Config, options ...nats.Option) (*session, error) {
 	url := natsURL(cfg)
 	remote := app.NATSServer(cfg, url, version())
@@ -109,8 +108,7 @@ const (
 	settleTimeout = 10 * time.Second
 )
 
-// openPublisher returns a publisher to the streams that a bridge with this configuration uses. It
-// creates none.
+// openPublisher returns a publisher to a bridge's streams, which it doesn't create.
 func openPublisher(ctx context.Context, cfg *config.Config) (*publish.Publisher, error) {
 	events := publish.Stream{Name: cfg.StreamName, Prefix: cfg.SubjectPrefix}
 	kept := publish.Stream{
@@ -127,7 +125,7 @@ func openPublisher(ctx context.Context, cfg *config.Config) (*publish.Publisher,
 	return p, nil
 }
 
-// natsURL returns the address of the NATS that a bridge with this configuration uses.
+// natsURL returns the address of a bridge's NATS.
 func natsURL(cfg *config.Config) string {
 	if cfg.IsEmbedded() {
 		return "nats://" + local(cfg.EmbeddedNATSAddr)

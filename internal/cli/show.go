@@ -55,8 +55,7 @@ func (s *session) show(ctx context.Context, id string) error {
 	return nil
 }
 
-// sequenceOf returns the sequence number of the first message with this id, which may be abbreviated,
-// or 0 if there is none.
+// sequenceOf returns the number of the first message with this id, perhaps abbreviated; 0: none.
 func (s *session) sequenceOf(ctx context.Context, beginning string) (uint64, error) {
 	found, created := make(map[string]uint64), time.Time{}
 	all := stream.Section{Stream: s.cfg.StreamName, Since: stream.Beginning, HeadersOnly: true, Stop: true}

@@ -90,7 +90,6 @@ func (p program) printSpool(ctx context.Context, dir string, asJSON bool) error 
 	return nil
 }
 
-// printRecord prints a record in one line, for people or as JSON.
 func printRecord(w io.Writer, r *spool.Record, asJSON bool) {
 	if asJSON {
 		_ = json.NewEncoder(w).Encode(struct {
@@ -192,7 +191,6 @@ const (
 	setAsidePatience = 5 * time.Second
 )
 
-// drainer is one run of drain.
 type drainer struct {
 	program
 	spool *spool.Spool
@@ -201,14 +199,12 @@ type drainer struct {
 	outcomes map[string]int
 }
 
-// Published counts the outcome of an attempt.
 func (d *drainer) Published(_ publish.Kind, _, outcome string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.outcomes[outcome]++
 }
 
-// PossiblyDuplicate counts a message that may be stored twice.
 func (d *drainer) PossiblyDuplicate(kind publish.Kind) { d.Published(kind, "", "possible") }
 
 // left returns how many records wait, and how many are set aside.
@@ -238,7 +234,6 @@ func (d *drainer) wait(ctx context.Context, patience time.Duration) {
 	}
 }
 
-// end prints the result, and lists what is left.
 func (d *drainer) end(ctx context.Context, dir string) error {
 	d.mu.Lock() // closing may have taken too long
 	defer d.mu.Unlock()

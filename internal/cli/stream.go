@@ -71,7 +71,6 @@ configuration; --format nsc prints them as commands of "nsc", for an operator th
 	return c
 }
 
-// printStreams prints the streams, or the accounts, in a format.
 func printStreams(w io.Writer, cfg *config.Config, format, durable string, deadLetters bool) error {
 	all := manifest{Consumer: durable, Stream: cfg.StreamName, Prefix: cfg.SubjectPrefix, Domain: cfg.NATSJSDomain}
 	events, kept := app.Streams(cfg)
@@ -125,8 +124,7 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 
 var quoted = regexp.MustCompile(`"[^"]*"`)
 
-// accountsFor returns the configuration of the account for a stream, a subject prefix and a
-// JetStream domain, which may be "".
+// accountsFor returns the account's configuration. The JetStream domain may be "".
 func accountsFor(stream, prefix, domain string) string {
 	api := "$JS.API"
 	if domain != "" {

@@ -27,8 +27,7 @@ func forTerminal(stream *os.File) io.Writer {
 	return stream
 }
 
-// special matches colours (ECMA-48, SGR), line ends of two characters, and each character that
-// isn't printable.
+// special matches colours (ECMA-48, SGR), CRLF, and each character that isn't printable.
 var special = regexp.MustCompile(`\x1b\[[0-9;]{0,16}m|\r\n|[^\n\t \pL\pM\pN\pP\pS]`)
 
 func (t *terminal) Write(text []byte) (int, error) {

@@ -19,7 +19,6 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/diagnosis"
 )
 
-// verifyOptions holds the flags and arguments of `bridge verify`.
 type verifyOptions struct {
 	endpoint    string // "": as the capture tells
 	file        string // with the whole request, or a body alone; "" or -: standard input
@@ -81,7 +80,6 @@ bridge would publish it, else 1.`,
 	return c
 }
 
-// arguments sets the endpoint and the file from the arguments.
 func (v *verifyOptions) arguments(cfg *config.Config, args []string) error {
 	if len(cfg.Endpoints) == 0 {
 		return usagef("no endpoint is configured: set %s, or the variables of your endpoint, as for `bridge serve`", example("SECRETS"))
@@ -101,7 +99,6 @@ func (v *verifyOptions) arguments(cfg *config.Config, args []string) error {
 	return nil
 }
 
-// read reads the delivery from the files, standard input and flags.
 func (v *verifyOptions) read(ctx context.Context, prog program, cfg *config.Config) (d diagnosis.Delivery, err error) {
 	if v.bodyFile != "" {
 		if d.Body, err = prog.readInput(ctx, "--body", v.bodyFile); err != nil {

@@ -90,7 +90,6 @@ func (d *diagnoser) examineAnswer(received time.Time) {
 	}
 }
 
-// answer is the bridge's answer.
 type answer struct {
 	status  int
 	code    string
@@ -98,8 +97,7 @@ type answer struct {
 	refused *ingest.RefusedConn // set if it was refused before the request was complete; then there is no code
 }
 
-// ask sends a request to the bridge's own server over a connection in memory, as if it were
-// received at that time.
+// ask sends a request, as if received at that time, to the bridge's own server in memory.
 func (d *diagnoser) ask(request Delivery, received time.Time) answer {
 	first := make(chan answer, 1)
 	take := func(a answer) {

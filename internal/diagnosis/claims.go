@@ -46,8 +46,7 @@ func (d *diagnoser) window(c verify.Claims) verify.Window {
 	return c.Window(d.endpoint.Tolerance, d.endpoint.Provider.AheadOf(d.endpoint.Tolerance))
 }
 
-// examineClaims describes a delivery whose signature is right: its unsigned members, its time, and
-// why it is refused.
+// examineClaims describes a correctly signed delivery: its unsigned members, its time, its refusal.
 func (d *diagnoser) examineClaims(c verify.Claims, received time.Time, refusal error) {
 	asSent := ""
 	if c.AsSent {
@@ -97,8 +96,7 @@ func (d *diagnoser) examineTime(c verify.Claims, received time.Time, refusal err
 	}
 }
 
-// createdCause returns the cause of a signed time that is older than another one by more than the
-// tolerance.
+// createdCause returns the cause of a signed time that is older than another by over the tolerance.
 func (d *diagnoser) createdCause(than string, by time.Duration) Cause {
 	prefix := d.endpoint.Prefix
 	return proven(

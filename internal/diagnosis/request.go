@@ -8,8 +8,7 @@ import (
 	"strings"
 )
 
-// requestLine matches the first line of a request. It may end a longer line: tcpdump prints the
-// packet's headers before it.
+// requestLine matches a request's first line. tcpdump prints the packet's headers before it.
 var requestLine = regexp.MustCompile(`(?m)(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) ([!-~]+) HTTP/([0-9](?:\.[0-9])?)[ \t\r]*$`)
 
 var (
@@ -60,8 +59,7 @@ func ParseHeader(src []byte) (Delivery, error) {
 // ErrNoHeader means that a text has no headers.
 var ErrNoHeader = errors.New("no headers: each is on its own line, such as Content-Type: application/json")
 
-// readBody reads the body in chunks, by its length or to the end, as the headers say. It returns
-// what follows.
+// readBody reads the body as the headers say, and returns what follows.
 func (d *Delivery) readBody(src []byte) (rest []byte) {
 	d.Body = src
 	if d.isChunked() {
@@ -91,8 +89,7 @@ func (d *Delivery) readBody(src []byte) (rest []byte) {
 	return rest
 }
 
-// joinChunks joins the chunks of a body (RFC 9112, 7.1). ok is false if they aren't whole: a tool may
-// have joined them already.
+// joinChunks joins a body's chunks (RFC 9112, 7.1), if they are whole: a tool may have joined them.
 func joinChunks(src []byte) (body, rest []byte, ok bool) {
 	for {
 		line, rest, _ := bytes.Cut(src, []byte{'\n'})

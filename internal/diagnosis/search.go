@@ -17,16 +17,14 @@ type found struct {
 }
 
 const (
-	// maxCauses is the largest number of causes of a combination that is tried, besides the
-	// signature's own.
+	// maxCauses is the most causes that a combination may have, besides the signature's own.
 	maxCauses = 2
 	// maxWork bounds a search, in bytes to hash; each MAC counts as workPerMAC more.
 	maxWork    = 1 << 30
 	workPerMAC = 256
 )
 
-// search finds the secret, body and text that make one of the signatures right with the fewest
-// causes.
+// search finds the secret, body and text that make a signature right with the fewest causes.
 func (d *diagnoser) search() (found, bool) {
 	keys, work := d.keys(), 0
 	for limit := range maxCauses + 1 {
@@ -55,8 +53,7 @@ func (d *diagnoser) search() (found, bool) {
 	return found{}, false
 }
 
-// unexpected returns the cause if neither the delivery's endpoint nor the secret's owner is set to the
-// text's scheme.
+// unexpected returns the cause if neither this endpoint nor the secret's owner is set to the scheme.
 func (d *diagnoser) unexpected(t signedText, owner Endpoint) []Cause {
 	switch {
 	case t.scheme == "", d.endpoint.takes(t.scheme), owner.takes(t.scheme):

@@ -15,7 +15,6 @@ type signature struct {
 	causes []Cause // if the endpoint doesn't look for it there, or not in this form
 }
 
-// maxSignatures bounds the signatures that are tried.
 const maxSignatures = 8
 
 // examineSignatures adds a step for each header that has a signature or should have one.

@@ -50,7 +50,6 @@ func (d *diagnoser) examineTexts() {
 	}
 }
 
-// abridged returns the beginning and the end of a text.
 func abridged(whole string) string {
 	const limit = 16
 	if len(whole) <= 2*limit {
@@ -91,8 +90,7 @@ func (d *diagnoser) texts(b body) (all []signedText) {
 	return all
 }
 
-// textsOf returns the texts that a scheme may sign: of the canonical form, and of the body as it was
-// sent.
+// textsOf returns the texts that a scheme may sign: of the canonical form, and of the body as sent.
 func (b body) textsOf(s verify.Scheme) (all []signedText) {
 	parts := s.Parts(b.text)
 	switch isWhole := b.text != nil && !slices.ContainsFunc(parts, func(part []byte) bool { return part == nil }); {

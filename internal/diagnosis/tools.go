@@ -25,8 +25,7 @@ func unprefixed(src, prefix []byte) []byte {
 // ofCurl matches a line in which curl -v reports on itself.
 var ofCurl = regexp.MustCompile(`^(?:\* |[{}] \[\d+ bytes data\]\r?(?:\n|$))`)
 
-// answered matches the bridge's own answers. They have no line break: what is appended to curl's
-// output follows at once.
+// answered matches the bridge's answers, which have no line break: what is appended follows at once.
 var answered = regexp.MustCompile(`^\{(?:"id":"[^"]*","status":"[a-z]+"|"title":"[^"]*","status":\d+(?:,"code":"[^"]*")?)\}\r?\n?`)
 
 // cutAnswer drops from the output of curl -v the answer and what curl reports. The body may stand
@@ -50,8 +49,7 @@ func cutAnswer(output []byte) (request []byte) {
 	return request
 }
 
-// packetLine matches what tcpdump prints above each packet: source, destination and length of the
-// payload.
+// packetLine matches the line above each of tcpdump's packets: source, destination, payload length.
 var packetLine = regexp.MustCompile(`(?m)^(?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d\.\d+ (?:[^\n]*? )?IP6? (\S+ > \S+): [^\n]*\blength (\d+)(?:: HTTP[^\n]*)?\r?$`)
 
 // joinPackets returns the payload of the packets that tcpdump -A shows, from the request on and in

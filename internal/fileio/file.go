@@ -46,8 +46,8 @@ func Read(path string, limit int64) ([]byte, error) {
 }
 
 // Replace replaces a file, or creates it, readable by its owner alone. After a crash there is
-// either the old file or the new one; once Replace has returned, the new one is on disk. Two calls
-// for the same file must not overlap.
+// either the old file or the new one; once Replace has returned, the new one is on disk. Calls for
+// the same file must not overlap.
 func Replace(path string, content []byte) error {
 	fresh := path + ".new"
 	file, err := os.OpenFile(fresh, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
@@ -68,8 +68,7 @@ func Replace(path string, content []byte) error {
 // CanSyncDir reports whether [SyncDir] does anything: Windows can't sync a directory.
 const CanSyncDir = runtime.GOOS != "windows"
 
-// SyncDir makes the names in a directory durable. It does nothing on Windows and on file systems
-// that don't support it.
+// SyncDir makes the names in a directory durable, except on Windows and some file systems.
 func SyncDir(dir string) error {
 	if !CanSyncDir {
 		return nil

@@ -10,8 +10,7 @@ import (
 	"syscall"
 )
 
-// lock locks the file and the directory: somebody may remove the file, and some file systems, such
-// as NFS, can't lock a directory.
+// lock locks both file and directory: the file may be removed, and NFS, say, can't lock a directory.
 func lock(file *os.File, dir string) (io.Closer, error) {
 	held := locks{file}
 	if d, err := os.Open(dir); err == nil {

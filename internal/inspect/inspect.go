@@ -96,8 +96,7 @@ const consumerName = "bridge-inspect-"
 //go:embed static
 var files embed.FS
 
-// types are the content types of the files. Those of the machine may differ, and browsers are told
-// not to guess.
+// types are the files' content types. The machine's may differ, and browsers are told not to guess.
 var types = map[string]string{
 	".html": "text/html; charset=utf-8",
 	".css":  "text/css; charset=utf-8",
@@ -106,7 +105,6 @@ var types = map[string]string{
 	".txt":  "text/plain; charset=utf-8",
 }
 
-// static returns the handler of the page's files.
 func static() http.Handler {
 	for extension, kind := range types {
 		_ = mime.AddExtensionType(extension, kind) // fails for a malformed one only

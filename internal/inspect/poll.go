@@ -16,8 +16,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
-// state is the state of NATS, as NATS last reported it. The problems are sentences for people; "":
-// none.
+// state is the last reported state of NATS. The problems are sentences for people, or "".
 type state struct {
 	Connected         bool                      `json:"connected"`
 	EventsProblem     string                    `json:"eventsProblem"` // why there are no new events
@@ -37,7 +36,6 @@ const (
 	maxConsumers   = 200
 )
 
-// poll sends the state at intervals.
 func (s *Server) poll(ctx context.Context, states chan<- state) {
 	var last state
 	for {
@@ -76,8 +74,7 @@ func (s *Server) open(ctx context.Context, name string) (jetstream.Stream, error
 	return s.js.Stream(ctx, name)
 }
 
-// consumers lists the stream's consumers, those furthest behind first, without those of pages and
-// look-ups.
+// consumers lists the consumers, those furthest behind first, except those of pages and look-ups.
 func (s *Server) consumers(ctx context.Context, events jetstream.Stream) (all []*jetstream.ConsumerInfo, more int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()

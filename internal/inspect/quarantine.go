@@ -22,8 +22,7 @@ func (s *Server) store(ctx context.Context) (store quarantine.Store, err error) 
 	return quarantine.Store{JetStream: s.js, Stream: kept, Consumer: consumerName}, err
 }
 
-// pollQuarantine sets the state of the quarantine. It lists the deliveries only if they may have
-// changed.
+// pollQuarantine sets the quarantine's state. It lists deliveries only if they may have changed.
 func (s *Server) pollQuarantine(ctx context.Context, v *state, last state) {
 	began := time.Now()
 	store, err := s.store(ctx)
@@ -45,7 +44,6 @@ func isSame(before, now *jetstream.StreamInfo) bool {
 		before.State.LastSeq == now.State.LastSeq && before.State.Msgs == now.State.Msgs
 }
 
-// explainQuarantine returns in words why a request for the quarantine's stream failed.
 func (s *Server) explainQuarantine(err error, began time.Time) string {
 	name := quarantine.Stream(s.config.Stream)
 	apis := append(stream.Requests(name, consumerName), "DIRECT.GET."+name+".", "STREAM.MSG.GET."+name+".")

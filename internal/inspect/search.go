@@ -81,8 +81,7 @@ func (s *Server) searchPart(ctx context.Context, p *part, values url.Values) err
 	return r.Run(ctx)
 }
 
-// endOf returns the sequence number before which the part ends: the lowest one that the page has,
-// if it is of the same stream.
+// endOf returns the sequence number before which the part ends: the page's lowest in this stream.
 func endOf(values url.Values, info *jetstream.StreamInfo) uint64 {
 	end := info.State.LastSeq + 1
 	before, err := strconv.ParseUint(values.Get("before"), 10, 64)

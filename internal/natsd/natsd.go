@@ -42,8 +42,7 @@ type Server struct {
 	lock   io.Closer // of the store
 }
 
-// Start returns once the server accepts connections. It acknowledges a write only after it is on
-// disk.
+// Start returns once the server accepts connections. The server acknowledges only what is on disk.
 func Start(c Config) (s *Server, err error) {
 	defer func() {
 		if err != nil {

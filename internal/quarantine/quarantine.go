@@ -17,8 +17,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-// Unreadable is the reason for keeping a delivery that was answered 200. With any other reason, the
-// answer was 401.
+// Unreadable is the reason for keeping a delivery that was answered 200. Others were answered 401.
 const Unreadable = "unreadable"
 
 // Delivery is a delivery in quarantine. In JSON it has neither its proof nor its content.
@@ -44,8 +43,7 @@ const (
 	headersHeader  = "Webhook-Headers" // encoded as a form, which is ASCII
 )
 
-// Prefix returns the prefix of the quarantine's subjects, which is beside the events' and not below
-// it.
+// Prefix returns the prefix of the quarantine's subjects, beside the events' prefix and not below it.
 func Prefix(events string) string { return events + "-quarantine" }
 
 // Stream returns the name of the quarantine's stream.
@@ -85,8 +83,7 @@ func (d Delivery) Message(prefix string) publish.Message {
 // ids matches the ids of deliveries. People copy them into a shell.
 var ids = regexp.MustCompile(`^[0-9a-z]+$`)
 
-// Parse parses a message of the quarantine's stream. headers returns a header's value; "": there is
-// none.
+// Parse parses a message of the quarantine's stream. headers returns a header's value, or "".
 func Parse(headers func(name string) string, body []byte) (Delivery, error) {
 	d := Delivery{
 		ID: headers(idHeader), Endpoint: headers(endpointHeader), Provider: headers(providerHeader), Reason: headers(reasonHeader),

@@ -99,8 +99,7 @@ func (s Store) Get(ctx context.Context, k Kept) (Delivery, error) {
 	return d, err
 }
 
-// get returns a message. It asks several times, because a replica that lags may answer and not have
-// the message yet.
+// get returns a message. It asks several times: a replica that lags may answer and not have it yet.
 func (s Store) get(ctx context.Context, sequence uint64) (m *jetstream.RawStreamMsg, err error) {
 	for range 5 {
 		if m, err = s.Stream.GetMsg(ctx, sequence); !errors.Is(err, jetstream.ErrMsgNotFound) {

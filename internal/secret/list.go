@@ -64,8 +64,7 @@ type list struct {
 	names   map[string]string
 }
 
-// add adds a secret. It refuses one that anybody could guess, and one that is there already, which
-// must be a mistake.
+// add adds a secret, unless it is empty, a placeholder or there already.
 func (l *list) add(name, text string) error {
 	switch other, isThere := l.names[text]; {
 	case text == "":
@@ -87,8 +86,7 @@ var quoted = regexp.MustCompile(`^(".*"|'.*'|` + "`.*`" + `|[“„].*[”“]|�
 
 const shortest = 16 // characters; generated secrets have more
 
-// Doubt returns why a secret looks wrong, and what to do; "" if it looks right. It quotes no part
-// of the secret.
+// Doubt returns why a secret looks wrong and what to do, or "". It quotes no part of the secret.
 func (s Secret) Doubt() string {
 	text := string(s.Key())
 	switch {

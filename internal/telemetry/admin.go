@@ -66,8 +66,7 @@ func (l *Logger) change(w http.ResponseWriter, r *http.Request) {
 }
 
 // localOnly refuses a request over loopback whose Host is a name other than localhost. Otherwise a
-// web page opened on this machine could have its name resolve to 127.0.0.1 and use the admin
-// listener (DNS rebinding).
+// web page whose name resolves to 127.0.0.1 could use the admin listener (DNS rebinding).
 func localOnly(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		at, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)

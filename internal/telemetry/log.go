@@ -2,8 +2,7 @@
 // probes and metrics. None of them ever holds a secret, a signature or a body. What a sender chose
 // is never in metric labels, and elsewhere only once its signature is verified.
 //
-// A nil [Tracer] and the zero [Span] record nothing and cost nothing, so callers needn't check for
-// them.
+// A nil [Tracer] and the zero [Span] do nothing, so callers needn't check for them.
 package telemetry
 
 import (
@@ -41,9 +40,8 @@ func NewLogger(w io.Writer, format, level string) *Logger {
 	return &Logger{zap.New(zapcore.NewCore(encoder, out, parsed)), parsed, zap.New(zapcore.NewCore(encoder, out, zapcore.DebugLevel))}
 }
 
-// Sampled returns a logger with which a flood of refusals can't fill the disk. Of equal messages within
-// a time it logs the first few, and then one of so many, or no more if oneOf is 0. It calls dropped for
-// each of the others.
+// Sampled returns a logger with which a flood can't fill the disk. Of equal messages within a time it
+// logs the first ones, then every oneOf-th, or none if oneOf is 0. It calls dropped for each other one.
 func Sampled(log *zap.Logger, within time.Duration, first, oneOf int, dropped func()) *zap.Logger {
 	count := zapcore.SamplerHook(func(_ zapcore.Entry, d zapcore.SamplingDecision) {
 		if d&zapcore.LogDropped != 0 {

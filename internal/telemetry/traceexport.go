@@ -23,8 +23,7 @@ import (
 // variables itself: headers and certificates for the collector, the sampler, batches, resource
 // attributes. Its warnings go to log, which must be sampled.
 //
-// A collector that is away or slow delays no delivery: spans wait in a bounded queue, and those
-// that don't fit are dropped.
+// A collector that is away or slow delays no delivery: spans that don't fit in a queue are dropped.
 func StartTracing(ctx context.Context, url, version string, trust bool, log *zap.Logger) (*Tracer, error) {
 	if url == "" {
 		return nil, nil //nolint:nilnil // a nil tracer records nothing
@@ -44,8 +43,7 @@ func StartTracing(ctx context.Context, url, version string, trust bool, log *zap
 	return &Tracer{provider, provider.Tracer("github.com/ade15e70/webhook-bridge"), trust, log}, nil
 }
 
-// lastExportTimeout bounds the export of the last spans, so that a collector that is away doesn't
-// delay a shutdown.
+// lastExportTimeout bounds the last export: a collector that is away mustn't delay a shutdown.
 const lastExportTimeout = 2 * time.Second
 
 // Close exports the remaining spans, and logs if they can't be.
@@ -65,8 +63,7 @@ func (t *Tracer) Close(ctx context.Context) error {
 // collector, which can hold a password.
 var answer = regexp.MustCompile(`(?s)(body|partial success): .*`)
 
-// reportedExporter logs once when spans can't be sent, not for each batch, and once when they can
-// again.
+// reportedExporter logs once, not for each batch, that spans can't be sent, or can again.
 type reportedExporter struct {
 	sdk.SpanExporter
 	log     *zap.Logger
