@@ -76,7 +76,8 @@ bridge would publish it, else 1.`,
 	f.StringVar(&v.headersFile, "headers", "", "`file` with the headers, one per line")
 	f.StringVar(&v.bodyFile, "body", "", "`file` with the body, byte for byte; - for standard input")
 	f.StringArrayVarP(&v.headers, "header", "H", nil, example("a `header`, as for curl: 'HEADER: 0f…'; may be repeated"))
-	f.StringVar(&v.at, "at", "", "`time` at which the bridge received it, such as 2026-01-02T03:04:05Z, or now (default: the Date header; else its age isn't judged)")
+	f.StringVar(&v.at, "at", "",
+		"`time` at which the bridge received it, such as 2026-01-02T03:04:05Z, or now (default: the Date header; else its age isn't judged)")
 	return c
 }
 

@@ -59,7 +59,8 @@ func (d *diagnoser) unexpected(t signedText, owner Endpoint) []Cause {
 	case t.scheme == "", d.endpoint.takes(t.scheme), owner.takes(t.scheme):
 		return nil
 	case owner.knows(t.scheme):
-		return []Cause{proven("it is signed over "+t.scheme+", and the endpoint is set to "+owner.Scheme, "set "+owner.Prefix+"SIGNATURE="+t.scheme)}
+		return []Cause{proven("it is signed over "+t.scheme+", and the endpoint is set to "+owner.Scheme,
+			"set "+owner.Prefix+"SIGNATURE="+t.scheme)}
 	}
 	return []Cause{unknownScheme(t.scheme)}
 }

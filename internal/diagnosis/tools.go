@@ -50,7 +50,8 @@ func cutAnswer(output []byte) (request []byte) {
 }
 
 // packetLine matches the line above each of tcpdump's packets: source, destination, payload length.
-var packetLine = regexp.MustCompile(`(?m)^(?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d\.\d+ (?:[^\n]*? )?IP6? (\S+ > \S+): [^\n]*\blength (\d+)(?:: HTTP[^\n]*)?\r?$`)
+var packetLine = regexp.MustCompile(`(?m)^(?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d\.\d+ ` +
+	`(?:[^\n]*? )?IP6? (\S+ > \S+): [^\n]*\blength (\d+)(?:: HTTP[^\n]*)?\r?$`)
 
 // joinPackets returns the payload of the packets that tcpdump -A shows, from the request on and in
 // its direction. tcpdump prints one character a byte, the packet's headers first, so the payload is
