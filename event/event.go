@@ -35,8 +35,8 @@ type Event struct {
 
 	// The bridge's extensions.
 	Provider     string `json:"provider"`           // the vendor, as the bridge names it
-	Event        string `json:"event"`              // the vendor's event name: invitee.accepted
-	Entity       string `json:"entity,omitempty"`   // the kind of thing it is about: invitee, flowResponse
+	Event        string `json:"event"`              // the vendor's event name, such as order.paid
+	Entity       string `json:"entity,omitempty"`   // the kind of thing it is about, such as order
 	EntityID     string `json:"entityid,omitempty"` // that thing's id at the vendor
 	UserID       string `json:"userid,omitempty"`   // the person it is about, by the customer's own id
 	ReceivedTime string `json:"receivedtime"`       // RFC 3339 in UTC, with milliseconds: when the bridge received it

@@ -1,6 +1,7 @@
 package internal
 
 import (
+	"cmp"
 	"io/fs"
 	"os"
 	"regexp"
@@ -12,25 +13,31 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
-// Outside its folder and the list of providers, product code doesn't contain a vendor's name.
+// Outside its folder and the list of providers, product code doesn't contain a vendor's name, nor that of
+// its header or of one of its events.
 func TestVendorsAreInTheirFolders(t *testing.T) {
 	var names []string
-	own := []string{"internal/verify/providers/"}
-	for _, p := range providers.All {
-		names = append(names, regexp.QuoteMeta(p.Name), regexp.QuoteMeta(p.Title))
-		own = append(own, "internal/verify/"+p.Name+"/", "event/"+p.Name+".go")
-	}
-	for _, p := range providers.Described {
-		if p.Site != "" { // of a vendor, and not of any
-			names = append(names, regexp.QuoteMeta(p.Name), regexp.QuoteMeta(p.Title))
-			own = append(own, "internal/verify/hmac/")
+	// The client for Node has types of its own for the vendors, beside those from the schema.
+	own := []string{"internal/verify/providers/providers.go", "clients/node/src/vendors.ts", "clients/node/src/event.generated.ts", "clients/node/src/index.ts"}
+	for _, p := range slices.Concat(providers.All, providers.Described) {
+		switch {
+		case p.Configure == nil:
+			own = append(own, "internal/verify/"+p.Name+"/", "event/"+p.Name+".go")
+			names = append(names, p.Events...)
+		case p.Site == "": // any vendor
+			continue
 		}
+		names = append(names, p.Name, p.Title, cmp.Or(p.Header, p.Settings.SignatureHeader))
+	}
+	own = append(own, "internal/verify/hmac/")
+	for i, name := range names {
+		names[i] = regexp.QuoteMeta(name)
 	}
 	vendor := regexp.MustCompile("(?i)" + strings.Join(names, "|"))
 	root, files := os.DirFS(".."), 0
-	for _, dir := range []string{"cmd", "config", "event", "internal"} {
+	for _, dir := range []string{"cmd", "config", "event", "internal", "clients/node/src", "deploy/nats", "deploy/helm/templates"} {
 		err := fs.WalkDir(root, dir, func(file string, entry fs.DirEntry, err error) error {
-			isProduct := strings.HasSuffix(file, ".go") && !strings.HasSuffix(file, "_test.go") || strings.Contains(file, "/static/")
+			isProduct := !strings.HasSuffix(file, "_test.go") && !strings.Contains(file, "/testdata/")
 			if err != nil || entry.IsDir() || !isProduct || slices.ContainsFunc(own, func(dir string) bool { return strings.HasPrefix(file, dir) }) {
 				return err
 			}
@@ -38,9 +45,9 @@ func TestVendorsAreInTheirFolders(t *testing.T) {
 			files++
 			for i, line := range strings.Split(string(content), "\n") {
 				line = strings.ReplaceAll(line, "syscall.Flock", "") // flock(2)
-				line = regexp.MustCompile(`(?i)github\.com`).ReplaceAllString(line, "")
+				line = regexp.MustCompile(`(?i)github\.(com|io)`).ReplaceAllString(line, "")
 				if name := vendor.FindString(line); name != "" {
-					t.Errorf("%s:%d has a vendor's name: %s", file, i+1, strings.TrimSpace(line))
+					t.Errorf("%s:%d has a vendor's %s: %s", file, i+1, name, strings.TrimSpace(line))
 				}
 			}
 			return err

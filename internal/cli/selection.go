@@ -34,9 +34,9 @@ func (s *selection) flags(c *cobra.Command) {
 	f.Func("until", "only events stored until this `time`, given as for --since", setTime(&s.until, now))
 	f.Func("provider", "only events of this `provider`: "+inWords(providers.Names(), "or"),
 		add(&s.providers, inWords(providers.Names(), "or"), func(name string) bool { return providers.ByName(name) != nil }))
-	f.Func("event", "only events of this `name`, with wildcards as in a subject: invitee.accepted, 'invitee.*'",
-		add(&s.events, "an event's name such as invitee.accepted, with * for any one token, > at the end for one or more", isEventPattern))
-	f.Func("entity", "only events about this `entity`: a kind such as invitee, or one thing such as invitee/customer_67890",
+	f.Func("event", "only events of this `name`, with wildcards as in a subject: order.paid, 'order.*'",
+		add(&s.events, "an event's name such as order.paid, with * for any one token, > at the end for one or more", isEventPattern))
+	f.Func("entity", "only events about this `entity`: a kind such as order, or one thing such as order/4711",
 		add(&s.entities, "an entity", isNotEmpty))
 	f.Func("user", "only events about the person with this `id`", add(&s.users, "an id", isNotEmpty))
 	f.Func("id", "only the event with this `id`, or whose id begins with it", add(&s.ids, "an id", isNotEmpty))

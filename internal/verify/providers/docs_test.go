@@ -84,6 +84,9 @@ func all() string {
 			out.WriteString(markdown.Item(fmt.Sprintf(format, args...)))
 		}
 		where := "the header `" + p.Header + "`"
+		if p.Prefix != "" {
+			where += " after `" + p.Prefix + "`"
+		}
 		if p.Member != "" {
 			where += " or the body's `" + p.Member + "`"
 		}
