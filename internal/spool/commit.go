@@ -140,6 +140,9 @@ func (s *Spool) added(w *waiting) {
 	if s.recovering.Load() {
 		s.meanwhile = append(s.meanwhile, w)
 	}
+	if s.isUnsynced.Load() && !s.durable.has(w.id) {
+		s.durable.add(w.id)
+	}
 	s.count(w)
 	signal(w.journal.changed)
 }

@@ -286,7 +286,11 @@ func TestUnsyncedMessageInDamagedFile(t *testing.T) {
 			i.live[recordHeader] ^= 1 // in "a"
 		}
 	}
-	open(t, "spool", on(m)).keeps("b")
+	f := open(t, "spool", on(m))
+	f.keeps("b")
+	size := f.Stats().FileBytes
+	f.keeps("b", "b")
+	expect.Equal(t, size, f.Stats().FileBytes, "bytes after more of the same message")
 	if f := open(t, "spool", on(m.afterPowerLoss(nil))); !f.Holds(publish.Event, "b") {
 		t.Error("b was acknowledged and is lost")
 	}

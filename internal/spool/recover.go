@@ -124,7 +124,7 @@ func (s *Spool) recover() {
 	defer s.mu.Unlock()
 	s.recovering.Store(true)
 	s.recoveries++
-	s.ids, s.meanwhile = nil, nil
+	s.ids, s.durable, s.meanwhile = nil, nil, nil
 	var delivered [journals]uint64
 	var segments [journals][]*segment
 	total := int64(0)

@@ -64,7 +64,9 @@ func (s *Spool) settle(j *journal, records []Record) error {
 			delete(s.dropped, r.Seq)
 			continue
 		}
-		s.ids.remove(idOf(r.Kind, r.ID))
+		id := idOf(r.Kind, r.ID)
+		s.ids.remove(id)
+		s.durable.remove(id)
 		s.bytes[r.Kind].Add(-r.size)
 		j.queued.Add(-1)
 	}

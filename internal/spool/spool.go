@@ -64,6 +64,7 @@ type Spool struct {
 
 	mu        sync.Mutex
 	ids       ids                  // of the records on disk; during a recovery, only of those appended since
+	durable   ids                  // of those that this process wrote since isUnsynced is set
 	unwritten [publish.Kinds]int64 // bytes of the records that aren't on disk yet
 	dropped   map[uint64]bool      // records on disk that are copies of another one, or were set aside
 	// recoveries counts those that have begun, and meanwhile has the records written since then.
@@ -201,7 +202,7 @@ func (s *Spool) enqueue(r *Record) (*waiting, error) {
 	if s.closed {
 		return nil, ErrClosed
 	}
-	if s.ids.has(w.id) && !s.isUnsynced.Load() { // else a copy is written, and dropped later
+	if s.ids.has(w.id) && (!s.isUnsynced.Load() || s.durable.has(w.id)) { // else a copy is written, and dropped later
 		return nil, nil
 	}
 	if err := s.room(r.Kind, w.size); err != nil {
