@@ -17,8 +17,8 @@ func (e *Event) Encode() []byte {
 	return bytes.Join([][]byte{dst, e.Data, {'}'}}, nil)
 }
 
-// appendString appends text as a JSON string. New leaves no control characters in texts; an event
-// that was made without it may have some.
+// appendString appends text as a JSON string. An event that wasn't made by New may have control
+// characters.
 func appendString(dst []byte, text string) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')

@@ -40,7 +40,7 @@ type Event struct {
 	EntityID     string `json:"entityid,omitempty"` // that thing's id at the vendor
 	UserID       string `json:"userid,omitempty"`   // the person it is about, by the customer's own id
 	ReceivedTime string `json:"receivedtime"`       // RFC 3339 in UTC, with milliseconds: when the bridge received it
-	Signed       string `json:"signed"`             // what the signature covers: payload for all of data, body for that and no time, else members of it
+	Signed       string `json:"signed"`             // payload: all of Data is signed; body: the same, but no time; else: some members
 
 	// Distributed tracing extension; "" unless tracing is on.
 	TraceParent string `json:"traceparent,omitempty"`
@@ -55,7 +55,7 @@ type Event struct {
 // attribute is one of an event's attributes.
 type attribute struct {
 	name     string
-	required bool // every event of ours has it
+	required bool // every event of the bridge has it
 	value    func(*Event) *string
 }
 
@@ -79,17 +79,16 @@ var attributes = []attribute{
 	{"tracestate", false, func(e *Event) *string { return &e.TraceState }},
 }
 
-// New completes an event that has the vendor's data and attributes as they were sent. In Event, the
-// event's name, invalid UTF-8 and U+FFFF stand for what no text can hold. The prefix of the type is
-// the vendor in reverse DNS, with the final dot.
+// New completes an event that has the vendor's data and attributes as they were sent. typePrefix is the
+// vendor in reverse DNS, with the final dot.
 //
-// A character that CloudEvents forbids becomes _ in the event's name and type. Any other attribute
-// with such a character is left out.
+// A character that CloudEvents forbids becomes _ in the event's name and type, and so does invalid
+// UTF-8. Any other attribute with such a character is left out.
 func New(e Event, endpoint, typePrefix string, received time.Time) Event {
 	e.SpecVersion, e.DataContentType = specVersion, dataContentType
 	e.Event = clean(e.Event)
 	e.Entity, e.EntityID, e.UserID = allowedOrNone(e.Entity), allowedOrNone(e.EntityID), allowedOrNone(e.UserID)
-	// The composed texts are parts of one, which is one allocation.
+	// The composed texts are parts of a single one, to save allocations.
 	const source = "/webhooks/"
 	var room [32]byte // AppendFormat needs nine digits for a moment
 	at := received.UTC().AppendFormat(room[:0], "2006-01-02T15:04:05.000Z")
@@ -114,7 +113,7 @@ func allowed(c rune) bool {
 	return ' ' <= c && c <= '~' || !unicode.In(c, unicode.Cc, unicode.Noncharacter_Code_Point)
 }
 
-// clean replaces forbidden characters by _.
+// clean replaces forbidden characters and invalid UTF-8 by _.
 func clean(text string) string {
 	return strings.Map(func(c rune) rune {
 		if allowed(c) {
@@ -132,9 +131,9 @@ func allowedOrNone(text string) string {
 	return text
 }
 
-// Parse reads the payload of a message that the bridge published. It must be a CloudEvent with all
-// attributes that every event of the bridge has. Parse ignores unknown attributes, because later
-// versions of the bridge may add some. Names are case-sensitive; CloudEvents' are in lower case.
+// Parse reads the payload of a message that the bridge published: a CloudEvent with all attributes that
+// every event of the bridge has. Parse ignores unknown attributes, because later versions of the bridge
+// may add some. Names are case-sensitive; those of CloudEvents are in lower case.
 func Parse(payload []byte) (Event, error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(payload, &members); err != nil {

@@ -13,8 +13,8 @@ type Text string
 // Rest holds the members of an object that aren't documented, by their names.
 type Rest map[string]json.RawMessage
 
-// object is a JSON object. Its documented members are taken out of Rest, by their exact names.
-// drift notes the first that isn't of a documented kind.
+// object is a JSON object. Its documented members are taken out of Rest, by their exact names. drift is
+// the error for the first one that isn't of a documented kind.
 type object struct {
 	Rest
 	path  string
@@ -30,7 +30,7 @@ func openPayload(data json.RawMessage) object {
 	return o
 }
 
-// take takes a member of one of those kinds out of the object. It returns "" if it is missing.
+// take takes a member of one of the kinds out of the object. It returns "" if there is none.
 func (o object) take(name string, kinds ...string) string {
 	value := o.Rest[name]
 	is := kindOf(value)
@@ -51,7 +51,7 @@ func (o object) take(name string, kinds ...string) string {
 	return text
 }
 
-// open takes an object out of the object. If it is missing, its Rest is nil.
+// open takes a member that is an object out of the object. If there is none, the result's Rest is nil.
 func (o object) open(name string, kinds ...string) object {
 	inner := object{path: o.path + name + ".", drift: o.drift}
 	_ = json.Unmarshal([]byte(o.take(name, append([]string{anObject}, kinds...)...)), &inner.Rest)

@@ -21,7 +21,7 @@ type Message struct {
 	Event    event.Event // its TraceParent and TraceState name the span to link to (docs/tracing.md)
 	Payload  []byte      // the event's text
 	Subject  string      // in NATS: webhooks.{endpoint}.{event}
-	Stream   string      // that has it
+	Stream   string      // the stream that has it
 	Durable  string      // the consumer
 	Sequence uint64      // in the stream; a stream that was deleted and made again begins with 1
 	Stored   time.Time   // when the stream stored it
@@ -76,7 +76,7 @@ func (w *worker) attempt(ctx context.Context, raw jetstream.Msg) {
 	}
 }
 
-// recovered is deferred: it makes a panic an error, and logs it with its stack.
+// recovered, when deferred, makes a panic an error, and logs it with its stack.
 func recovered(log *slog.Logger, what string, err *error) {
 	if p := recover(); p != nil {
 		*err = fmt.Errorf("%s: %v", what, p)
@@ -84,7 +84,8 @@ func recovered(log *slog.Logger, what string, err *error) {
 	}
 }
 
-// failed makes a dead letter of an event that will always fail, or leaves it for a later attempt.
+// failed makes a dead letter of an event that will always fail, or leaves it for a later attempt. It
+// returns the outcome, the function that answers the server, and the error for the observer.
 func (w *worker) failed(ctx context.Context, log *slog.Logger, raw jetstream.Msg, m *Message, err error) (string, func() error, error) {
 	pause := min(w.Backoff<<min(m.Attempt-1, 16), maxBackoff)
 	answer := func() error { return raw.NakWithDelay(pause) }
@@ -103,7 +104,7 @@ func (w *worker) failed(ctx context.Context, log *slog.Logger, raw jetstream.Msg
 	return "retried", answer, err
 }
 
-// handle calls the handler, after a look at the attempts: an event may kill each of its workers.
+// handle calls the handler, unless there were too many attempts: an event may kill each of its workers.
 func (w *worker) handle(ctx context.Context, log *slog.Logger, raw jetstream.Msg, m *Message) (err error) {
 	if m.Attempt > w.MaxAttempts {
 		return Permanent(fmt.Errorf("delivered %d times, and never handled to the end", m.Attempt-1))
@@ -125,7 +126,7 @@ func (w *worker) handle(ctx context.Context, log *slog.Logger, raw jetstream.Msg
 }
 
 // keep tells the server that the event is being handled, until the handler returns or has taken too
-// long. It returns when it last told it: AckWait later, another worker gets the event.
+// long. It returns when the server was last told: AckWait later, another worker gets the event.
 func (w *worker) keep(ctx context.Context, log *slog.Logger, raw jetstream.Msg) time.Time {
 	last := time.Now()
 	for !within(w.AckWait/3, ctx.Done()) {
@@ -152,7 +153,8 @@ func (w *worker) bury(ctx context.Context, raw jetstream.Msg, m *Message, why er
 	for name, value := range map[string]any{
 		"Content-Type": raw.Headers().Get("Content-Type"), "Dead-Reason": reason[1:min(len(reason)-1, 500)], "Dead-Attempts": m.Attempt,
 		"Dead-Durable": m.Durable, "Dead-Stream": m.Stream, "Dead-Subject": m.Subject, "Dead-Sequence": m.Sequence,
-		"Dead-Time": time.Now().UTC().Format(time.RFC3339), jetstream.MsgIDHeader: fmt.Sprintf("%s:%s:%d:%d", m.Durable, m.Stream, m.Sequence, m.Stored.UnixMilli()),
+		"Dead-Time":           time.Now().UTC().Format(time.RFC3339),
+		jetstream.MsgIDHeader: fmt.Sprintf("%s:%s:%d:%d", m.Durable, m.Stream, m.Sequence, m.Stored.UnixMilli()),
 	} {
 		dead.Header.Set(name, fmt.Sprint(value))
 	}

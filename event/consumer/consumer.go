@@ -24,14 +24,14 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// pullWait is how long a pull waits for an event, and so a stop for a pull.
+// A pull waits for an event for pullWait, so a stop may take as long.
 const pullWait, apiWait, maxBackoff = 2 * time.Second, 5 * time.Second, 5 * time.Minute
 
 // Handler handles one event. After an error the event comes again, unless the error is [Permanent].
 // The context ends after Options.Timeout, and when Options.ShutdownTimeout is over.
 type Handler func(ctx context.Context, m *Message) error
 
-// worker is one Run.
+// worker is one call of Run.
 type worker struct {
 	Options
 	js      jetstream.JetStream
@@ -62,7 +62,7 @@ func Run(ctx context.Context, js jetstream.JetStream, o Options, handler Handler
 
 // run has a goroutine for each handler that may run at once; each pulls an event when it can begin.
 func (w *worker) run(ctx context.Context) error {
-	handling, abandon := context.WithCancelCause(context.WithoutCancel(ctx)) // what has begun is finished
+	handling, abandon := context.WithCancelCause(context.WithoutCancel(ctx)) // running handlers may finish
 	defer abandon(nil)
 	pulling, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -79,7 +79,7 @@ func (w *worker) run(ctx context.Context) error {
 	<-pulling.Done()
 	if !within(w.ShutdownTimeout, ended) {
 		abandon(errors.New("the worker is stopping"))
-		if !within(pullWait+2*time.Second, ended) { // for those that heed their context, and a pull
+		if !within(pullWait+2*time.Second, ended) { // for handlers that heed their context, and a pull
 			return fmt.Errorf("stopping: a handler is still running after %s; its event comes again: "+
 				"end it with its context, or raise Options.ShutdownTimeout", w.ShutdownTimeout)
 		}
@@ -91,11 +91,11 @@ func (w *worker) run(ctx context.Context) error {
 	return context.Cause(pulling)
 }
 
-// consume handles one event after the other until pulling is done, or returns why it can't go on.
+// consume handles one event after the other until pulling ends. It returns an error if it can't go on.
 func (w *worker) consume(pulling, handling context.Context) error {
 	for pulling.Err() == nil {
 		raw, err := w.pull()
-		if raw != nil { // even if Run is to stop now: given back, the event would have lost an attempt
+		if raw != nil { // even if Run is stopping: returned to the server, the event would have lost an attempt
 			w.attempt(handling, raw)
 		} else if !errors.Is(err, nats.ErrTimeout) {
 			if err := w.gone(pulling); err != nil {
@@ -115,7 +115,8 @@ func (w *worker) pull() (jetstream.Msg, error) {
 	return w.from.Next(jetstream.FetchMaxWait(pullWait))
 }
 
-// gone returns an error if there is nothing left to pull from. A starting server looks the same.
+// gone returns an error if there is nothing left to pull from. It asks the server, because pulls fail in
+// the same way while a server starts.
 func (w *worker) gone(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, apiWait)
 	defer cancel()
@@ -123,8 +124,8 @@ func (w *worker) gone(ctx context.Context) error {
 	case errors.Is(err, nats.ErrConnectionClosed):
 		return fmt.Errorf("consuming: the connection to NATS is closed: %w", cmp.Or(w.js.Conn().LastError(), err))
 	case errors.Is(err, jetstream.ErrStreamNotFound), errors.Is(err, jetstream.ErrConsumerNotFound):
-		return fmt.Errorf("consuming: consumer %s of stream %s was deleted, and its position with it; another Run makes it anew, "+
-			"from Options.Since on: %w", w.Durable, w.Stream, err)
+		return fmt.Errorf("consuming: consumer %s of stream %s was deleted, and its position with it; "+
+			"another Run makes it anew, from Options.Since on: %w", w.Durable, w.Stream, err)
 	}
 	return nil
 }

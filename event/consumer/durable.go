@@ -28,30 +28,31 @@ func (w *worker) begin(ctx context.Context) (err error) {
 		err = fmt.Errorf("making stream %s: %w", w.deadStream(), err)
 	}
 	last := nc.LastError()
-	isDenied := errors.Is(last, nats.ErrPermissionViolation) && strings.Contains(last.Error(), ".API.")
-	if isDenied && errors.Is(err, context.DeadlineExceeded) || last != nil && nc.IsClosed() { // the server doesn't answer what it doesn't permit
+	isDenied := errors.Is(last, nats.ErrPermissionViolation) && strings.Contains(last.Error(), ".API.") &&
+		errors.Is(err, context.DeadlineExceeded) // the server doesn't answer what it doesn't permit
+	if isDenied || last != nil && nc.IsClosed() {
 		return fmt.Errorf("finding or making consumer %s of stream %s: %w (see docs/consumers.md)", w.Durable, w.Stream, last)
 	}
 	return err
 }
 
-// passing are the errors of begin that waiting may mend: NATS or the stream is away, JetStream
-// starts, or another worker was faster and made the consumer, with another Since.
-var passing = []error{
+// temporary are the errors of begin after which trying again may help: NATS or the stream is away,
+// JetStream is starting, or another worker was faster and made the consumer, with another Since.
+var temporary = []error{
 	nats.ErrDisconnected, nats.ErrNoResponders, context.DeadlineExceeded, jetstream.ErrStreamNotFound,
 	&jetstream.APIError{ErrorCode: 10008}, jetstream.ErrConsumerExists, // 10008: temporarily unavailable
 }
 
 func isAway(err error) bool {
-	return slices.ContainsFunc(passing, func(target error) bool { return errors.Is(err, target) })
+	return slices.ContainsFunc(temporary, func(target error) bool { return errors.Is(err, target) })
 }
 
-// durable finds the consumer, or makes it. It changes settings of later deliveries to what Run
-// needs, but never the filter or the kind of acknowledgement: then the error tells what to do.
+// durable finds the consumer, or makes it. It changes the settings of deliveries to what Run needs, but
+// never the filters or the kind of acknowledgement: for those, the error says what to do.
 func (w *worker) durable(ctx context.Context) (jetstream.Consumer, error) {
 	wanted := jetstream.ConsumerConfig{
 		Durable: w.Durable, AckPolicy: jetstream.AckExplicitPolicy, AckWait: w.AckWait, FilterSubjects: w.Filters,
-		MaxAckPending: -1, // at the default of 1000, as many failed events that wait for their next attempt would block all others
+		MaxAckPending: -1, // at the default, 1000 failed events that wait for their next attempt would block all others
 		MaxDeliver:    -1, // the worker counts: the server would drop an event that is neither handled nor a dead letter
 	}
 	if len(w.Filters) == 1 { // the request's subject then has the filter, for permissions
@@ -71,8 +72,8 @@ func (w *worker) durable(ctx context.Context) (jetstream.Consumer, error) {
 		return nil, fmt.Errorf("finding or making consumer %s of stream %s: %w", w.Durable, w.Stream, err)
 	}
 	if needs := describe(wanted); has != needs {
-		return nil, fmt.Errorf("consumer %s of stream %s exists and %s, but Run needs one that %s: give another Options.Durable, or, if its "+
-			"position may be lost: nats consumer rm %s %s", w.Durable, w.Stream, has, needs, w.Stream, w.Durable)
+		return nil, fmt.Errorf("consumer %s of stream %s exists and %s, but Run needs one that %s: give another Options.Durable, "+
+			"or, if its position may be lost: nats consumer rm %s %s", w.Durable, w.Stream, has, needs, w.Stream, w.Durable)
 	}
 	is := found.CachedInfo().Config
 	if is.AckWait != w.AckWait || is.MaxDeliver != -1 || len(is.BackOff) > 0 || is.HeadersOnly {

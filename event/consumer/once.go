@@ -17,12 +17,12 @@ const insert = `INSERT INTO handled_events (consumer, id) VALUES ($1, $2) ON CON
 // All workers of a durable need the same database. Rows must outlive the stream's events.
 type Store struct {
 	DB       *sql.DB
-	Insert   string // for databases other than PostgreSQL and SQLite; MySQL: INSERT IGNORE INTO handled_events (consumer, id) VALUES (?, ?)
-	Consumer string // the message's durable; a replay gives the first durable's name, to do only what wasn't done
+	Insert   string // unless set, for PostgreSQL and SQLite; MySQL: INSERT IGNORE INTO handled_events (consumer, id) VALUES (?, ?)
+	Consumer string // unless set, the message's durable; a replay sets the first durable's name, to do only what wasn't done
 }
 
-// Once runs the effect, unless the event was handled before, and reports whether it did. The effect
-// and the event's id are one transaction: both are stored, or neither.
+// Once runs the effect, unless the event was handled before, and reports whether it did. The effect and
+// the event's id are stored in one transaction: both, or neither.
 func (s Store) Once(ctx context.Context, m *Message, effect func(*sql.Tx) error) (first bool, err error) {
 	tx, err := s.DB.BeginTx(ctx, nil)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 // -1.2345678901234567e-300 has 24 characters, -0.0000012345678901234567 has 25.
 const longestNumber = 25
 
-// isCanonicalNumber reports whether a number certainly has the form of Number::toString. It isn't
-// sure of exponents with three digits, which are rare and may take long to convert.
+// isCanonicalNumber reports whether a number certainly has the form of Number::toString. It returns
+// false for exponents with three digits, which are rare and may take long to convert.
 func isCanonicalNumber(literal []byte, exponent bool) bool {
 	if !exponent && isPlain(literal) {
 		return true
@@ -28,7 +28,7 @@ func isCanonicalNumber(literal []byte, exponent bool) bool {
 
 // isPlain reports whether a number without an exponent is clearly canonical, as most are: it has at
 // most 15 digits and no needless zeros, and isn't below 1e-6. No two such numbers are the same
-// double, so neither has a shorter form.
+// double, so none has a shorter form.
 func isPlain(literal []byte) bool {
 	digits := literal
 	if digits[0] == '-' {
@@ -74,8 +74,8 @@ func appendNumber(dst, literal []byte, exponent bool) []byte {
 // double returns the double nearest to a number, ties to even; ±Inf if it is too large.
 //
 // strconv.ParseFloat takes up to 30 µs for a few bytes such as 5e-324 or 1.8e308, seconds for a
-// megabyte of them, and ignores an exponent's digits after the fifth. So it only reads short
-// numbers well within the range of doubles. For others, integers are divided.
+// megabyte of them, and ignores an exponent's digits after the fifth. So it is used only for short
+// numbers well within the range of doubles. For all others, nearest divides integers.
 func double(literal []byte) float64 {
 	sign, unsigned := 1.0, bytes.TrimPrefix(literal, []byte("-"))
 	if len(unsigned) < len(literal) {

@@ -7,14 +7,14 @@ import (
 	"slices"
 )
 
-// scanner validates a text in one pass and finds out whether it is canonical. Its methods scan what
-// begins at i, and return its end or the offset of the mistake.
+// scanner validates a text in one pass and finds out whether it is canonical. Each of its methods scans
+// one element from i on, and returns its end or the offset of the mistake.
 type scanner struct {
 	Checked
-	names    [][]byte // of the members of all open objects, in canonical spelling with quotes; those of the innermost last
-	arranges bool     // it also fills these:
-	members  []member // with those names
-	objects  []object // by their ends
+	names    [][]byte // of the members of all open objects, in canonical spelling with quotes; the innermost's last
+	arranges bool     // the scanner also fills the next two
+	members  []member // of all open objects, parallel to names
+	objects  []object // whose members aren't in canonical order, by their ends
 }
 
 // member is where a member is in the text.
@@ -23,7 +23,7 @@ type member struct {
 	from, to int
 }
 
-// object is an object whose members aren't in canonical order.
+// object is an object whose members have to be reordered.
 type object struct {
 	from, to int
 	members  []member // in canonical order
@@ -111,8 +111,7 @@ func (s *scanner) container(i, depth int) (end int, err error) {
 	return i, nil
 }
 
-// arrange notes the object in src[from:to] if its members, those from first on, aren't in canonical
-// order.
+// arrange notes the object in src[from:to] if its members, s.members[first:], aren't in canonical order.
 func (s *scanner) arrange(first, from, to int) {
 	byPosition := func(a, b member) int { return cmp.Compare(a.position, b.position) }
 	if own := s.members[first:]; !slices.IsSortedFunc(own, byPosition) {
@@ -129,7 +128,7 @@ func hasEqual(names [][]byte) bool {
 		slices.SortFunc(names, bytes.Compare)
 		return len(slices.CompactFunc(names, bytes.Equal)) < len(names)
 	}
-	marks := uint64(0) // a bit for each name; only names with the same bit may be equal
+	marks := uint64(0) // one bit for each name; equal names have the same bit
 	for i, name := range names {
 		mark := uint64(1) << ((len(name) + 3*int(name[1]) + 5*int(name[len(name)-2])) % 64)
 		if marks&mark != 0 && slices.ContainsFunc(names[:i], func(other []byte) bool { return bytes.Equal(name, other) }) {

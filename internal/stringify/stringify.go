@@ -5,7 +5,7 @@
 // from JSON.stringify do; then they are used as they are. Otherwise a second pass writes the
 // canonical form: members whose names are array indices first, in ascending order (ECMA-262,
 // OrdinaryOwnPropertyKeys), numbers as in Number::toString, and strings as in QuoteJSONString. If
-// members aren't in order, another pass finds them first. Except for the sorting of members, all
+// members aren't in order, another pass finds them before. Except for the sorting of members, all
 // passes are linear in time and memory.
 //
 // It refuses more than JSON.parse does, because a signature must not cover a text that two readers
@@ -77,14 +77,14 @@ func (s *scanner) reset() {
 type Checked struct {
 	src        []byte
 	asSent     bool
-	canonical  bool // while scanning: so are all strings and numbers so far
+	canonical  bool // while scanning: all strings and numbers so far are
 	spaced     bool // there is white space between tokens or around the value
 	misordered bool // an object's members aren't in canonical order
 	growth     int  // how much longer the canonical form may be; see scanner.number
 }
 
 // Size returns how many bytes [Checked.Text] allocates: 0 if the text is src itself, else an upper
-// bound of its length.
+// bound for the text's length.
 func (c Checked) Size() int {
 	switch {
 	case c.canonical, c.asSent && !c.spaced:

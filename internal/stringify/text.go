@@ -6,8 +6,8 @@ import (
 	"unicode/utf16"
 )
 
-// Text is a valid JSON value, in canonical form or as it was sent. A nil Text is a missing member. Two
-// values are equal if and only if their canonical forms are.
+// Text is a valid JSON value, in canonical form or as it was sent; nil for a missing member. Two values
+// are equal if and only if their canonical forms are.
 type Text []byte
 
 // IsObject reports whether the value is an object.
@@ -16,7 +16,7 @@ func (t Text) IsObject() bool { return len(t) > 0 && t[0] == '{' }
 // IsString reports whether the value is a string.
 func (t Text) IsString() bool { return len(t) > 0 && t[0] == '"' }
 
-// Inside returns a string without its quotes, with its escapes; nil for any other value.
+// Inside returns a string with its escapes, but without its quotes; nil for any other value.
 func (t Text) Inside() []byte {
 	if !t.IsString() {
 		return nil
@@ -121,7 +121,7 @@ func skipValue(t []byte, i int) int {
 		case '"':
 			i = skipString(t, i) - 1
 		case '}', ']':
-			if depth--; depth < 0 { // the end of what holds a number or literal
+			if depth--; depth < 0 { // the end of the object or array around a number or a literal
 				return i
 			}
 		case ',', ' ', '\t', '\n', '\r':

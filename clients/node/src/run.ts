@@ -68,7 +68,7 @@ async function pull(from: Consumer): Promise<JsMsg | undefined> {
   return undefined
 }
 
-/** Throws if there is nothing left to pull from. A starting server looks the same. */
+/** Throws if there is nothing left to pull from. It asks, because pulls fail in the same way while a server starts. */
 async function gone(w: Worker, error: Error, pulling: AbortSignal): Promise<void> {
   if (error.name === 'ClosedConnectionError') {
     throw new Error(`consuming: the connection to NATS is closed`, { cause: error })
