@@ -19,7 +19,7 @@ type acks struct {
 	pending map[uint64]*awaited
 	next    uint64      // the number of the next message
 	timer   *time.Timer // calls expire
-	due     time.Time   // when it does; zero: it is not set
+	due     time.Time   // when the timer fires; zero: it is not set
 }
 
 // awaited is a message without an acknowledgement.
@@ -30,7 +30,7 @@ type awaited struct {
 	began   time.Time
 	done    chan outcome // holds one
 	givenUp bool         // the outcome is an error, and the caller has it
-	until   time.Time    // when it is given up, or then forgotten
+	until   time.Time    // when it is given up; after that, when it is forgotten
 	foreign error        // what another stream, another domain or a service answered
 }
 
@@ -83,8 +83,8 @@ func (a *acks) begin(m Message, stream string, made time.Time, timeout time.Dura
 // expireEvery is the shortest time between two looks at all messages.
 const expireEvery = 10 * time.Millisecond
 
-// expireAt sets when the message is given up or forgotten. All messages share one timer: under load
-// it fires once a time-out, and a timer for each message would be set and stopped for nothing.
+// expireAt sets when the message is given up or forgotten. All messages share one timer, which under
+// load fires once per time-out. A timer for each message would be set and stopped for nothing.
 func (a *acks) expireAt(w *awaited, at time.Time) {
 	w.until = at
 	if a.due.IsZero() || at.Before(a.due) {
@@ -179,9 +179,9 @@ func (a *acks) fail(err error) {
 	}
 }
 
-// domainGrace is how long after an error the intended stream may still acknowledge, if the error
-// may be another stream's: it doesn't name its domain (nats-server, JSPubAckResponse). An error
-// about the wrong stream is always another's, because the message names ours.
+// domainGrace is how long after an error the intended stream may still acknowledge, if the error may
+// come from another stream: an error doesn't name its domain (nats-server, JSPubAckResponse). An error
+// about the wrong stream always comes from another one, because the message names ours.
 const domainGrace = 250 * time.Millisecond
 
 // receive handles the answer to a message.

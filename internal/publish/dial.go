@@ -10,17 +10,17 @@ import (
 
 const dialTimeout = 2 * time.Second // for each address, and for each handshake
 
-// dialer dials for nats.go, which passes it the names of servers: it would look them up itself, but
-// without a context.
+// dialer dials for nats.go, and also looks up the names of servers: nats.go would do that without a
+// context.
 type dialer struct {
 	ctx    context.Context // ends look-ups and dialling
 	others []string        // addresses of other servers of the cluster; they replace one that is down
-	last   *conn           // the last connection; its handshake may still go on
+	last   *conn           // the last connection; its handshake may not have ended
 	failed error           // the last failure to dial in this attempt to connect
 }
 
-// Dial makes dialer a nats.CustomDialer. It tries all addresses of the server in random order, but
-// last the one whose handshake has just failed.
+// Dial implements nats.CustomDialer. It tries all addresses of the server in random order, but the one
+// whose handshake has just failed last.
 func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	if err := d.ctx.Err(); err != nil { // looking up an IP address doesn't check it
 		return nil, err
@@ -61,11 +61,12 @@ func (d *dialer) lookUp(server string) ([]string, error) {
 	for i := range addresses {
 		addresses[i] = net.JoinHostPort(addresses[i], port)
 	}
-	rand.Shuffle(len(addresses), func(i, j int) { addresses[i], addresses[j] = addresses[j], addresses[i] }) //nolint:gosec // nobody gains by guessing it
+	swap := func(i, j int) { addresses[i], addresses[j] = addresses[j], addresses[i] }
+	rand.Shuffle(len(addresses), swap) //nolint:gosec // nobody gains by guessing it
 	return addresses, err
 }
 
-// conn is a connection on the wire. It reports its loss before nats.go knows of it.
+// conn is a network connection that reports its loss before nats.go notices it.
 type conn struct {
 	net.Conn
 	alive context.Context // ends when the connection is lost; its cause is the first reason

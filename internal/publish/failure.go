@@ -12,15 +12,16 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Error is why a message was not published. It wraps the reason to which its cause belongs, such as
-// ErrUnavailable.
+// Error is why a message was not published. It wraps the reason of its cause, such as ErrUnavailable.
 type Error struct {
 	Cause Cause
 	Err   error
 }
 
-func (e *Error) Error() string   { return fmt.Sprintf("publishing: %v: %v", causes[e.Cause].kind, e.Err) }
-func (e *Error) Unwrap() []error { return []error{causes[e.Cause].kind, e.Err} }
+func (e *Error) Error() string {
+	return fmt.Sprintf("publishing: %v: %v", causes[e.Cause].reason, e.Err)
+}
+func (e *Error) Unwrap() []error { return []error{causes[e.Cause].reason, e.Err} }
 
 // Cause is a label for the metrics: what prevented publishing.
 type Cause string
@@ -35,31 +36,34 @@ const (
 	NoStorage    Cause = "no_storage"   // the account's or the server's storage is used up
 	Busy         Cause = "busy"         // JetStream has too much to do just now
 	Rejected     Cause = "rejected"     // another refusal by JetStream
-	LookupFailed Cause = "lookup"       // the look-up of whether it is stored already has failed
+	LookupFailed Cause = "lookup"       // looking up whether it is stored already has failed
 	SubjectFull  Cause = "subject_full" // too many messages on this subject
 	TooLarge     Cause = "too_large"
 	Forbidden    Cause = "forbidden" // no permission to publish on this subject
 	NoRoom       Cause = "no_room"   // in quarantine, for a refused delivery
 )
 
-// causes says what each cause means.
+// causes describes each cause.
 var causes = map[Cause]struct {
-	kind    error  // by which the caller decides what to do with the message
-	recheck bool   // the stream may have changed, so that it should be checked
+	reason  error  // tells the caller what to do with the message
+	recheck bool   // the stream may have changed and should be checked
 	remedy  string // what a person must do; "": it passes by itself
 }{
-	Disconnected: {kind: ErrUnavailable},
-	TimedOut:     {kind: ErrUnavailable},
+	Disconnected: {reason: ErrUnavailable},
+	TimedOut:     {reason: ErrUnavailable},
 	NoStream:     {ErrUnavailable, true, "the stream is gone or has no leader: see the log about it; with STREAM_MANAGE=false create it"},
-	WrongStream:  {ErrUnavailable, true, "another stream or JetStream domain takes the subject: give it back to ours, or set STREAM_NAME or NATS_JS_DOMAIN"},
+	WrongStream: {
+		ErrUnavailable, true,
+		"another stream or JetStream domain takes the subject: give it back to ours, or set STREAM_NAME or NATS_JS_DOMAIN",
+	},
 	StreamFull:   {ErrUnavailable, false, "the stream is full: raise its max_bytes or max_msgs, or remove old messages from it"},
-	NoStorage:    {ErrUnavailable, false, "JetStream has no storage left, or the account's limits are reached: raise them, or remove old messages"},
-	Busy:         {kind: ErrUnavailable},
-	Rejected:     {kind: ErrUnavailable, recheck: true},
-	LookupFailed: {kind: ErrUnavailable},
+	NoStorage:    {ErrUnavailable, false, "storage or a limit of the account is used up: raise it, or remove old messages"},
+	Busy:         {reason: ErrUnavailable},
+	Rejected:     {reason: ErrUnavailable, recheck: true},
+	LookupFailed: {reason: ErrUnavailable},
 	SubjectFull:  {ErrRefused, false, "the stream has a limit for each subject: raise max_msgs_per_subject"},
 	TooLarge:     {ErrTooLarge, true, "raise max_payload of the server, or max_msg_size or max_bytes of the stream"},
-	Forbidden:    {ErrRefused, false, "grant our account publishing on the subject, see docs/operations.md"},
+	Forbidden:    {ErrRefused, false, "allow our account to publish on the subject, see docs/operations.md"},
 	NoRoom:       {ErrNoRoom, false, "release or drop deliveries in quarantine, or raise QUARANTINE_MAX_BYTES"},
 }
 
@@ -77,11 +81,10 @@ func CauseOf(err error) Cause {
 	return ""
 }
 
-// codeStoreFailed comes with a description that says why, usually one of the limits.
+// codeStoreFailed has a description that says why, usually because of a limit.
 const codeStoreFailed = 10077
 
-// codes are the causes by the server's error codes, of which nats-server's server/errors.json lists
-// all.
+// codes maps the server's error codes to causes. nats-server's server/errors.json lists all codes.
 var codes = map[jetstream.ErrorCode]Cause{
 	10002: NoStorage, // the account's limits are reached
 	10008: NoStream,  // the cluster is not available
@@ -97,13 +100,12 @@ var codes = map[jetstream.ErrorCode]Cause{
 	10167: Busy,        // too many requests
 }
 
-// classify returns the cause of a failed publish. Nothing else decides that. An unknown error
-// counts as retriable.
+// classify alone decides the cause of a failed publish. An unknown error counts as retriable.
 func classify(err error) Cause {
 	var api *jetstream.APIError
 	switch {
 	case errors.As(err, &api):
-		return refusal(api)
+		return classifyAPI(api)
 	case errors.Is(err, nats.ErrMaxPayload):
 		return TooLarge
 	case errors.Is(err, errForbidden):
@@ -112,14 +114,15 @@ func classify(err error) Cause {
 		return WrongStream
 	case errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
 		return NoStream
-	case errors.Is(err, jetstream.ErrAsyncPublishTimeout), errors.Is(err, nats.ErrTimeout), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.Is(err, jetstream.ErrAsyncPublishTimeout), errors.Is(err, nats.ErrTimeout),
+		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return TimedOut
 	}
-	return Disconnected // nats.go has a dozen errors for it
+	return Disconnected // nats.go has a dozen errors for that
 }
 
-// refusal is classify for an error of JetStream.
-func refusal(api *jetstream.APIError) Cause {
+// classifyAPI is classify for an error from JetStream.
+func classifyAPI(api *jetstream.APIError) Cause {
 	is := func(text string) bool { return strings.Contains(api.Description, text) }
 	switch cause, isKnown := codes[api.ErrorCode]; {
 	case isKnown:

@@ -10,9 +10,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
-// Stored reads the headers of all messages that the kind's stream has stored since a time, and
-// returns the wanted ids among them. The error is [stream.ErrNoRights] where our account may not read
-// the stream.
+// Stored reads the headers of all messages that the kind's stream has stored since a time, and returns
+// the wanted ids among them. The error wraps [stream.ErrNoRights] if our account may not read the stream.
 func (p *Publisher) Stored(ctx context.Context, kind Kind, since time.Time, wanted func(id string) bool) (stream.Found, error) {
 	if err := p.Ready(kind); err != nil {
 		return stream.Found{}, fmt.Errorf("looking up: %w", err)
@@ -21,8 +20,8 @@ func (p *Publisher) Stored(ctx context.Context, kind Kind, since time.Time, want
 	return stream.Find(ctx, s.js, p.monitors[kind].stream.Name, since, wanted, &s.denied)
 }
 
-// Info asks for the kind's stream as it is now. The stream may have been made again since it
-// acknowledged a message or an id was found in it; then it need not have them.
+// Info asks for the kind's stream as it is now. If the stream was created again since it acknowledged a
+// message or an id was found in it, it may not have them.
 func (p *Publisher) Info(ctx context.Context, kind Kind) (*jetstream.StreamInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()

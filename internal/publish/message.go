@@ -27,8 +27,8 @@ type Kind uint8
 // The kinds of messages.
 const (
 	Event       Kind = iota // for the stream that consumers read
-	Quarantined             // a delivery that was answered 200, for the quarantine
-	Refused                 // one that was answered 401, for the quarantine too, where it never displaces a Quarantined one
+	Quarantined             // for the quarantine: a delivery that was answered 200
+	Refused                 // for the quarantine: one that was answered 401, which never displaces a Quarantined one
 
 	Kinds = 3 // the number of kinds
 )
@@ -44,7 +44,7 @@ const (
 	Stored    Status = "stored"      // JetStream acknowledged it
 	Duplicate Status = "duplicate"   // JetStream had it already
 	Spooled   Status = "spooled"     // synced to this instance's disk; JetStream gets it later
-	Kept      Status = "quarantined" // signed, but no event: durable in quarantine
+	Kept      Status = "quarantined" // signed, but not readable as an event: durable in quarantine
 )
 
 // The reasons why a message isn't durable. Errors wrap one of them and its cause.
@@ -56,8 +56,8 @@ var (
 	// ErrRefused means that NATS refuses this message but takes others: its subject is forbidden,
 	// for example.
 	ErrRefused = errors.New("refused by NATS")
-	// ErrUnavailable means that it can't be made durable now, but perhaps later. Unknown errors
-	// count as this one.
+	// ErrUnavailable means that the message can't be made durable now, but perhaps later. Unknown
+	// errors count as this one.
 	ErrUnavailable = errors.New("cannot be made durable now")
 )
 

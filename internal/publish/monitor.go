@@ -34,7 +34,7 @@ type monitor struct {
 	saved     window                  // in the file
 	limit     atomic.Int64            // the largest message that server and stream take; 0: unknown
 	refused   atomic.Bool             // a message was larger than the limit
-	asked     time.Time               // when the server was asked for its max_payload; used by run alone
+	asked     time.Time               // when max_payload was last looked up; used by run alone
 	lastError atomic.Pointer[error]
 	logged    []string // the differences that were logged last
 }
@@ -54,7 +54,7 @@ func newMonitor(c Config, of Stream) *monitor {
 		m.file = filepath.Join(c.Windows, "window-"+of.Name+".json")
 		var err error
 		if m.saved, err = readWindow(m.file); err != nil {
-			m.log.Warn("the stream's duplicate window of the last run can't be read: until it is known again, spooled records are looked up before they are published",
+			m.log.Warn("the stream's duplicate window of the last run can't be read: spooled records are looked up before they are published",
 				zap.String("file", m.file), zap.Error(err))
 		}
 	}
@@ -71,8 +71,8 @@ func (m *monitor) check() {
 	}
 }
 
-// ready returns nil if a check in this session has succeeded, and none has failed since; one that
-// JetStream doesn't answer doesn't count.
+// ready returns nil if a check in this session has succeeded, and none has failed since. A check that
+// JetStream doesn't answer counts as neither.
 func (m *monitor) ready(s *session) error {
 	if s != nil && m.verified.Load() == s {
 		return nil
@@ -127,16 +127,17 @@ func (m *monitor) checkOnce(s *session) {
 		name := m.stream.Name
 		right := s.denied.Request(append(stream.Requests(name), "STREAM.CREATE."+name+"."), began)
 		if right != "" && errors.Is(err, context.DeadlineExceeded) {
-			err = fmt.Errorf("stream %s: %w: our account may not %s: grant it, see docs/operations.md", name, nats.ErrPermissionViolation, right)
+			err = fmt.Errorf("stream %s: %w: our account may not %s: grant it, see docs/operations.md",
+				name, nats.ErrPermissionViolation, right)
 		}
 		m.failed(s, found, err)
-	} else {
-		if m.room != nil {
-			m.room.see(found.info)
-		}
-		m.succeeded(s, found, s.nc.MaxPayload())
-		m.askPayload(s)
+		return
 	}
+	if m.room != nil {
+		m.room.update(found.info)
+	}
+	m.succeeded(s, found, s.nc.MaxPayload())
+	m.checkPayload(s)
 }
 
 // observe updates the window, and begins to write it. It doesn't wait: a disk that hangs must not
@@ -148,12 +149,13 @@ func (m *monitor) observe(found found) {
 	m.window.Store(&is)
 	isOther := !is.Created.Equal(was.Created)
 	if isOther && was.Created.Unix() > 0 {
-		m.log.Warn("stream is not that of the last check: it was deleted with its events and created again, or restored, or this is another NATS",
-			zap.String("stream", m.stream.Name), zap.Time("created", is.Created), zap.Time("last_created", was.Created))
+		m.log.Warn("stream is not that of the last check: "+
+			"it was deleted with its events and created again, or restored, or this is another NATS",
+			m.name(), zap.Time("created", is.Created), zap.Time("last_created", was.Created))
 	}
 	if effective := is.now(); (isOther || is.configured != was.configured) && effective < is.configured {
-		m.log.Info("stream may not know all ids of its duplicate window yet: until it does, spooled records are looked up before they are published",
-			zap.String("stream", m.stream.Name), zap.Duration("duplicates", is.configured), zap.Duration("effective", effective.Round(time.Second)))
+		m.log.Info("stream may not know all ids of its duplicate window yet: spooled records are looked up before they are published",
+			m.name(), zap.Duration("duplicates", is.configured), zap.Duration("effective", effective.Round(time.Second)))
 	}
 	select {
 	case m.saving <- struct{}{}:
@@ -179,12 +181,16 @@ func (m *monitor) save(is window) {
 	m.saved = is
 }
 
+// name returns the log field for the stream.
+func (m *monitor) name() zap.Field { return zap.String("stream", m.stream.Name) }
+
+// failed notes a failed check. After one that JetStream doesn't answer, the stream is used as before.
 func (m *monitor) failed(s *session, found found, err error) {
-	known := m.lastError.Swap(&err)
-	isNew := known == nil || (*known).Error() != err.Error()
+	last := m.lastError.Swap(&err)
+	isNew := last == nil || (*last).Error() != err.Error()
 	isUsed := m.verified.Load() == s && !found.isMissing && errors.Is(err, context.DeadlineExceeded)
 	switch {
-	case isUsed && isNew: // JetStream's API may be overloaded, and the stream take messages
+	case isUsed && isNew: // JetStream's API may be overloaded while the stream takes messages
 		m.log.Warn("stream can't be checked and is used as before", zap.Error(err))
 	case isUsed: // logged before
 	case m.verified.Swap(nil) != nil || isNew:
@@ -192,50 +198,51 @@ func (m *monitor) failed(s *session, found found, err error) {
 	}
 }
 
+// succeeded notes a check that succeeded, and logs what it has changed or found to be different.
 func (m *monitor) succeeded(s *session, found found, maxPayload int64) {
 	have := found.config
 	if size := int64(have.MaxMsgSize); size > 0 {
 		maxPayload = min(maxPayload, size)
 	}
-	if size := have.MaxBytes; size > 0 && have.Discard == jetstream.DiscardOld { // a larger one is acknowledged and dropped at once
+	if size := have.MaxBytes; size > 0 && have.Discard == jetstream.DiscardOld { // larger ones are acknowledged and dropped at once
 		maxPayload = min(maxPayload, max(size-storeOverhead, 1))
 	}
 	m.limit.Store(maxPayload)
 	if m.lastError.Swap(nil) != nil && m.verified.Load() == s {
-		m.log.Info("stream can be checked again", zap.String("stream", have.Name))
+		m.log.Info("stream can be checked again", m.name())
 	}
 	if len(found.changes) > 0 {
-		m.log.Info("stream has been changed to what the configuration sets", zap.String("stream", m.stream.Name), zap.Strings("changes", found.changes))
+		m.log.Info("stream has been changed to what the configuration sets", m.name(), zap.Strings("changes", found.changes))
 	}
 	if !slices.Equal(found.differences, m.logged) && len(found.differences) > 0 {
-		m.log.Warn("stream differs from the configuration and was left unchanged", zap.String("stream", m.stream.Name), zap.Strings("differences", found.differences))
+		m.log.Warn("stream differs from the configuration and was left unchanged", m.name(), zap.Strings("differences", found.differences))
 	}
 	m.logged = found.differences
 	if found.made {
-		m.log.Info("stream was missing and has been created", zap.String("stream", m.stream.Name))
+		m.log.Info("stream was missing and has been created", m.name())
 	}
 	if m.verified.Swap(s) != s {
-		m.log.Info("stream is ready", zap.String("stream", have.Name), zap.Strings("subjects", have.Subjects),
+		m.log.Info("stream is ready", m.name(), zap.Strings("subjects", have.Subjects),
 			zap.Int("replicas", have.Replicas), zap.Duration("duplicates", have.Duplicates))
 	}
 }
 
-// payloadEvery is how often the server is asked for its max_payload, at the most.
+// payloadEvery is the shortest time between two look-ups of the server's max_payload.
 const payloadEvery = 10 * time.Second
 
-var errRaised = errors.New("the server takes larger messages by now")
+var errRaised = errors.New("the server's max_payload was raised")
 
-// askPayload ends the session if a message was too large and the server takes larger ones by now.
-func (m *monitor) askPayload(s *session) {
+// checkPayload ends the session if a message was too large for it and the server now takes larger ones.
+func (m *monitor) checkPayload(s *session) {
 	if !m.refused.Load() || m.limit.Load() < s.nc.MaxPayload() || time.Since(m.asked) < payloadEvery {
 		return
 	}
 	m.refused.Store(false)
 	m.asked = time.Now()
-	switch raised, err := m.server.wasRaised(s.alive, s.nc); {
+	switch raised, err := m.server.isPayloadRaised(s.alive, s.nc); {
 	case s.alive.Err() != nil:
 	case err != nil:
-		m.log.Warn("finding out whether the server takes larger messages by now has failed", zap.Error(err))
+		m.log.Warn("can't find out whether the server's max_payload was raised", zap.Error(err))
 	case raised:
 		s.end(errRaised)
 	}

@@ -23,7 +23,7 @@ type Config struct {
 	Stream     Stream        // of the events
 	Quarantine *Stream       // of quarantined deliveries; nil: none
 	Timeout    time.Duration // for the acknowledgement of a message that is published directly
-	Windows    string        // directory of the files that keep the streams' effective duplicate windows; "": none
+	Windows    string        // the directory of the files with the streams' effective duplicate windows; "": none
 	Log        *zap.Logger
 }
 
@@ -35,7 +35,7 @@ type Publisher struct {
 	acks     *acks
 	queue    sendQueue
 
-	ctx       context.Context // ends with Close, and with it dialling
+	ctx       context.Context // ends with Close, and ends dialling
 	cancel    context.CancelFunc
 	session   atomic.Pointer[session] // the last one
 	inbox     string                  // of all sessions; only run uses it
@@ -70,7 +70,7 @@ func (p *Publisher) Publish(ctx context.Context, m Message) (Status, error) {
 		return "", err
 	}
 	if p.queue.put(o) {
-		go p.flush() // sending others' messages too may take longer than this one's time-out
+		go p.flush() // it also sends others' messages, which may take longer than the time-out
 	}
 	r := p.await(ctx, o)
 	return r.Status, r.Err
@@ -120,7 +120,7 @@ func (p *Publisher) PublishAll(ctx context.Context, messages []Message) []Result
 // slow link these would otherwise pass while the messages wait for their turn.
 const maxChunk = 256 << 10
 
-// send hands messages to nats.go and waits until that is done.
+// send queues messages and hands them to nats.go, unless another caller is about to.
 func (p *Publisher) send(batch []outgoing) {
 	if len(batch) > 0 && p.queue.put(batch...) {
 		p.flush()
@@ -152,14 +152,14 @@ func (p *Publisher) begin(m Message, timeout time.Duration) (outgoing, error) {
 	return outgoing{m, p.acks.begin(m, monitor.stream.Name, monitor.lastWindow().Created, timeout)}, nil
 }
 
-// await returns the message's result once it is acknowledged or given up.
+// await returns the message's result once it is acknowledged, or given up.
 func (p *Publisher) await(ctx context.Context, m outgoing) Result {
 	var o outcome
 	select {
 	case o = <-m.done:
 	case <-ctx.Done():
 		p.acks.giveUp(m.awaited, ctx.Err())
-		o = <-m.done // either that or an outcome that came first
+		o = <-m.done // that one, or an outcome that came before
 	}
 	switch {
 	case o.err != nil:
@@ -180,10 +180,10 @@ func (p *Publisher) OnLate(f func(LateAck)) {
 
 // Check returns an error if the message is too large for the server or the stream.
 func (p *Publisher) Check(m Message) error {
-	k := p.monitors[m.Kind]
-	if size, limit := sizeOf(m, k.stream.Name), k.limit.Load(); limit > 0 && size > limit {
-		k.refused.Store(true)
-		k.check() // the limit may have been raised
+	monitor := p.monitors[m.Kind]
+	if size, limit := sizeOf(m, monitor.stream.Name), monitor.limit.Load(); limit > 0 && size > limit {
+		monitor.refused.Store(true)
+		monitor.check() // the limit may have been raised
 		return &Error{TooLarge, fmt.Errorf("message of %d bytes, at most %d are allowed", size, limit)}
 	}
 	return nil
@@ -191,7 +191,8 @@ func (p *Publisher) Check(m Message) error {
 
 // sizeOf returns a message's size as the server counts it: data and headers, with those added here.
 func sizeOf(m Message, stream string) int64 {
-	size := len("NATS/1.0\r\n\r\n") + len(m.Data) + headerSize(jetstream.MsgIDHeader, m.ID) + headerSize(jetstream.ExpectedStreamHeader, stream)
+	size := len("NATS/1.0\r\n\r\n") + len(m.Data)
+	size += headerSize(jetstream.MsgIDHeader, m.ID) + headerSize(jetstream.ExpectedStreamHeader, stream)
 	for _, h := range m.Headers {
 		size += headerSize(h.Name, h.Value)
 	}
@@ -200,8 +201,8 @@ func sizeOf(m Message, stream string) int64 {
 
 func headerSize(name, value string) int { return len(name) + len(": \r\n") + len(value) }
 
-// failed returns the [Error] for a failed publish, and requests a check of the stream if that is
-// its cause.
+// failed returns the [Error] for a failed publish, and requests a check of the stream if that may be the
+// cause.
 func (p *Publisher) failed(m Message, err error) error {
 	cause := classify(err)
 	if cause == TimedOut && p.session.Load().isForbidden(m.Subject) {
@@ -219,8 +220,8 @@ func (p *Publisher) IsConnected() bool {
 	return err == nil
 }
 
-// Ready returns nil while messages of the kind can be published: NATS is connected and the stream
-// was checked. It never waits.
+// Ready returns nil while messages of the kind can be published: NATS is connected, and the stream is
+// verified. It never waits.
 func (p *Publisher) Ready(kind Kind) error {
 	s, err := p.connected()
 	if err != nil {
@@ -233,9 +234,8 @@ func (p *Publisher) Ready(kind Kind) error {
 	return m.room.ready()
 }
 
-// Window returns how far back the kind's stream certainly recognises the ids that it has stored, as
-// of the last look at it. It is less than the configured duplicate window for a while after that
-// was raised.
+// Window returns how far back the kind's stream certainly recognises ids that it has stored, as of the
+// last check. That is less than the configured duplicate window for a while after it was raised.
 func (p *Publisher) Window(kind Kind) time.Duration { return p.monitors[kind].lastWindow().now() }
 
 // Close waits for outstanding acknowledgements until the context ends, and disconnects.
@@ -252,15 +252,15 @@ func (p *Publisher) Close(ctx context.Context) error {
 	}
 	for _, m := range p.streams {
 		select {
-		case m.saving <- struct{}{}: // the file is written
+		case m.saving <- struct{}{}: // the file isn't being written
 		case <-ctx.Done():
 		}
 	}
 	return err
 }
 
-// Settle waits until each stream's first check has ended. It returns at the latest after the bound,
-// and at once if NATS is known to be away.
+// Settle waits until each stream's first check has ended, but no longer than the bound. It returns at
+// once if NATS is known to be away.
 func (p *Publisher) Settle(ctx context.Context, bound time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()

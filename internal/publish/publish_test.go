@@ -181,7 +181,7 @@ const (
 	sayNotReady     = "stream is not ready"
 	sayChanged      = "stream has been changed to what the configuration sets"
 	sayDiffers      = "stream differs from the configuration and was left unchanged"
-	sayForgot       = "stream may not know all ids of its duplicate window yet: until it does, spooled records are looked up before they are published"
+	sayForgot       = "stream may not know all ids of its duplicate window yet: spooled records are looked up before they are published"
 	sayMade         = "stream was missing and has been created"
 	sayOther        = "stream is not that of the last check: it was deleted with its events and created again, or restored, or this is another NATS"
 	sayLameDuck     = "NATS server is shutting down"
@@ -313,8 +313,8 @@ func TestClassify(t *testing.T) {
 		{os.ErrClosed, Disconnected, unavailable},
 		{errForbidden, Forbidden, refused},
 	} {
-		if cause := classify(test.err); cause != test.cause || !errors.Is(causes[cause].kind, test.kind) {
-			t.Errorf("classify(%v) = %s, and %v; want %s, %v", test.err, cause, causes[cause].kind, test.cause, test.kind)
+		if cause := classify(test.err); cause != test.cause || !errors.Is(causes[cause].reason, test.kind) {
+			t.Errorf("classify(%v) = %s, and %v; want %s, %v", test.err, cause, causes[cause].reason, test.cause, test.kind)
 		}
 	}
 }

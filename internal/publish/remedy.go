@@ -24,11 +24,12 @@ func (s Server) remedy(err error) string {
 	case strings.Contains(text, "authentication expired"), // nats.go has no error value for it during the handshake
 		errors.Is(err, nats.ErrAuthRevoked), errors.Is(err, nats.ErrAuthorization):
 		if at := s.expiry(); !at.IsZero() && at.Before(time.Now()) {
-			return fmt.Sprintf("the user JWT in NATS_CREDS expired at %s: put new credentials into %s, which is read again at each attempt", at.UTC().Format(time.RFC3339), s.Creds)
+			return fmt.Sprintf("the user JWT in NATS_CREDS expired at %s: put new credentials into %s, which is read again at each attempt",
+				at.UTC().Format(time.RFC3339), s.Creds)
 		}
 		return "the server refuses our credentials: check NATS_CREDS, NATS_NKEY, NATS_TOKEN, or NATS_USER and NATS_PASSWORD"
 	case errors.As(err, &silent) && silent.Timeout() && strings.Contains(text, "read") && !s.TLSFirst:
-		return "the server accepts connections but doesn't answer: restart it if it hangs; if its tls block has handshake_first, set NATS_TLS_FIRST=true"
+		return "the server doesn't answer: restart it if it hangs; if its tls block has handshake_first, set NATS_TLS_FIRST=true"
 	case errors.Is(err, nats.ErrSecureConnWanted):
 		return "the server has no TLS: begin NATS_URL with nats://, and leave out NATS_CA, NATS_CERT and NATS_KEY"
 	case strings.Contains(text, "tls: certificate required"), strings.Contains(text, "closed by remote after tls handshake"):

@@ -11,21 +11,21 @@ import (
 )
 
 // room limits the deliveries answered 401 in the quarantine's stream, so that they never displace
-// deliveries answered 200: a full stream drops its oldest messages of either sort. While the stream
-// has any of the latter, the former may fill only half of it.
+// deliveries answered 200: a full stream drops its oldest messages of either sort. While the stream has
+// deliveries answered 200, those answered 401 may fill only half of it.
 //
 // The monitor looks at the stream, which needs no more rights than publishing does. Between two
 // looks the room admits at most a sixteenth of the stream and one message, so that several instances
 // that look at the same moment still displace nothing (ADR 10).
 type room struct {
 	reason string // last token of the subjects of deliveries answered 200
-	limit  int64  // QUARANTINE_MAX_BYTES; the stream's own limit may be larger; 0: that alone
+	limit  int64  // QUARANTINE_MAX_BYTES, 0 for none; the stream's own limit counts if it is smaller
 	look   func() // requests a look
 
 	mu     sync.Mutex
-	all    int64 // bytes that have room
+	left   int64 // bytes that have room
 	step   int64 // bytes to admit until the next look
-	isUsed bool  // some were admitted since the last one
+	isUsed bool  // a message was admitted since the last look
 }
 
 const (
@@ -41,7 +41,7 @@ var errRoomUsed = errors.New("it is not known yet how full the quarantine is")
 func (r *room) ready() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.all > 0 && r.step <= 0 {
+	if r.left > 0 && r.step <= 0 {
 		r.look()
 		return &Error{Busy, errRoomUsed}
 	}
@@ -56,37 +56,37 @@ func (r *room) admit(size int64) error {
 	size += storeOverhead
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if size > r.all {
+	if size > r.left {
 		if r.isUsed {
 			r.look()
 		}
-		return &Error{NoRoom, fmt.Errorf("%d bytes, of which %d would fit", size, max(r.all, 0))}
+		return &Error{NoRoom, fmt.Errorf("%d bytes, of which %d would fit", size, max(r.left, 0))}
 	}
-	r.all -= size
+	r.left -= size
 	r.step -= size
 	r.isUsed = true
 	return nil
 }
 
-// see computes the room.
-func (r *room) see(info *jetstream.StreamInfo) {
+// update computes the room from a look at the stream.
+func (r *room) update(info *jetstream.StreamInfo) {
 	limit := r.limit
-	if have := info.Config.MaxBytes; have > 0 && (limit <= 0 || have < limit) {
-		limit = have
+	if own := info.Config.MaxBytes; own > 0 && (limit <= 0 || own < limit) {
+		limit = own
 	}
 	if limit <= 0 {
 		limit = math.MaxInt64
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.all, r.step, r.isUsed = limit, limit/roomSteps, false
+	r.left, r.step, r.isUsed = limit, limit/roomSteps, false
 	for subject := range info.State.Subjects {
 		if !strings.HasSuffix(subject, "."+r.reason) {
 			continue
 		}
-		r.all = limit/2 - int64(info.State.Bytes)
-		if most := info.Config.MaxMsgs; most > 0 && int64(info.State.Msgs) >= most/2 {
-			r.all = 0
+		r.left = limit/2 - int64(info.State.Bytes)
+		if limit := info.Config.MaxMsgs; limit > 0 && int64(info.State.Msgs) >= limit/2 {
+			r.left = 0
 		}
 	}
 }

@@ -145,17 +145,17 @@ func TestLooksSeldom(t *testing.T) {
 	looks := 0
 	r := &room{reason: "unreadable", limit: 100_000, look: func() { looks++ }}
 	full := &jetstream.StreamInfo{State: jetstream.StreamState{Bytes: 49_000, Msgs: 1, Subjects: map[string]uint64{"q.flock.unreadable": 1}}}
-	r.see(full)
+	r.update(full)
 	expect.ErrorIs(t, ErrNoRoom, r.admit(1000), "the error")
 	expect.Equal(t, 0, looks, "looks, as nothing was used")
 	expect.NoError(t, r.admit(1))
 	expect.ErrorIs(t, ErrNoRoom, r.admit(1), "the error")
 	expect.Equal(t, 1, looks, "looks")
-	r.see(&jetstream.StreamInfo{})
+	r.update(&jetstream.StreamInfo{})
 	expect.NoError(t, r.admit(90_000)) // larger than a step
 	expect.ErrorIs(t, ErrUnavailable, r.admit(1), "the error once a step is used up")
 	expect.ErrorIs(t, errRoomUsed, r.ready(), "ready")
-	r.see(&jetstream.StreamInfo{})
+	r.update(&jetstream.StreamInfo{})
 	expect.NoError(t, r.admit(1))
 }
 
@@ -181,7 +181,7 @@ func TestRoom(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := &room{reason: "unreadable", limit: 100_000, look: func() {}}
-			r.see(&test.info)
+			r.update(&test.info)
 			if err := r.admit(test.size); (err == nil) != test.want || err != nil && !errors.Is(err, ErrNoRoom) {
 				t.Errorf("%v, want room: %v", err, test.want)
 			}

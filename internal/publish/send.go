@@ -46,9 +46,9 @@ func (q *sendQueue) take() (batch []outgoing) {
 	return batch
 }
 
-// flush yields once, so that concurrent callers can add messages, and then sends the queue. A
-// message that can't be sent gets its outcome at once. One that has its outcome already, because
-// the connection was lost or the time-out passed, isn't sent.
+// flush yields once, so that concurrent callers can add messages, and then sends the queue. A message
+// that can't be sent gets its outcome at once. A message isn't sent if it has its outcome already: the
+// connection was lost, or the time-out has passed.
 func (p *Publisher) flush() {
 	runtime.Gosched()
 	p.queue.sends.Lock()
@@ -67,7 +67,7 @@ func (p *Publisher) flush() {
 	p.queue.spare, p.queue.msg.Data = batch[:0], nil
 }
 
-// fill returns the message for nats.go, valid until the next.
+// fill returns the message for nats.go. It is valid until the next call.
 func (q *sendQueue) fill(m outgoing, inbox string) *nats.Msg {
 	if q.msg.Header == nil {
 		q.msg.Header = nats.Header{}
@@ -132,8 +132,8 @@ func readAck(m *nats.Msg) ack {
 	return ack{stream: read.Stream, domain: read.Domain, duplicate: read.Duplicate}
 }
 
-// plainAck returns the stream of a bare {"stream","seq"} answer, the usual one, and reports whether
-// data is one. JSON's decoder takes a tenth of the time that a record from the spool takes.
+// plainAck returns the stream of a bare {"stream","seq"} answer, the usual one, and reports whether data
+// is one. Decoding it as JSON would take a tenth of the time that a record from the spool takes.
 func plainAck(data string) (stream string, ok bool) {
 	rest, begins := strings.CutPrefix(data, `{"stream":"`)
 	stream, sequence, isNext := strings.Cut(rest, `","seq":`)

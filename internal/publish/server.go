@@ -68,8 +68,8 @@ func (s Server) connect(d nats.CustomDialer, handlers ...nats.Option) (*nats.Con
 	)...)
 }
 
-// dial connects, and returns an error if our account may not subscribe to its inbox: then no answer
-// could reach us.
+// dial connects. It returns an error if our account may not subscribe to its inbox, because no answer
+// could reach us then.
 func (s Server) dial(more ...nats.Option) (*nats.Conn, error) {
 	nc, err := nats.Connect(s.URL, slices.Concat(s.credentials(), []nats.Option{nats.Name(s.Name)}, more)...)
 	if err != nil || !nc.IsConnected() {
@@ -96,10 +96,10 @@ func (s Server) check() error {
 	return nil
 }
 
-// wasRaised reports whether the connection's server takes larger messages than when we connected.
-// After a reload of its configuration it doesn't inform its clients (nats-server,
+// isPayloadRaised reports whether the connection's server takes larger messages than when we connected.
+// After a reload of its configuration a server doesn't tell its clients (nats-server,
 // maxPayloadOption.Apply): only a new connection learns the new limit.
-func (s Server) wasRaised(ctx context.Context, nc *nats.Conn) (bool, error) {
+func (s Server) isPayloadRaised(ctx context.Context, nc *nats.Conn) (bool, error) {
 	s.URL = nc.ConnectedUrl()
 	fresh, err := s.connect(&dialer{ctx: ctx})
 	if err != nil {

@@ -187,7 +187,7 @@ func TestAccountLimitsPayload(t *testing.T) {
 	expect.ErrorIs(t, ErrTooLarge, expect.Err(f.Publish(t.Context(), sized("doesn't", 5001))), "5001 bytes")
 	for range 10 {
 		poll.Until(t, "asked anew", func() bool {
-			raised, err := f.config.Server.wasRaised(t.Context(), f.session.Load().nc)
+			raised, err := f.config.Server.isPayloadRaised(t.Context(), f.session.Load().nc)
 			expect.Equal(t, false, raised, "the limit was raised")
 			return err == nil
 		})

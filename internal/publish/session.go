@@ -40,15 +40,15 @@ const (
 // run keeps a session open until the publisher closes.
 func (p *Publisher) run() {
 	d := &dialer{ctx: p.ctx}
-	var logged time.Time              // when a failed attempt was; zero: none since the last session
-	remedies := make(map[string]bool) // that were logged since the last session
+	var logged time.Time              // when a failed attempt was logged; zero: not since the last session
+	remedies := make(map[string]bool) // those logged since the last session
 	for p.ctx.Err() == nil {
 		began := time.Now()
 		if s, err := p.open(d); err != nil {
 			p.notConnected(err)
-			if is := p.config.Server.remedy(err); time.Since(logged) > logInterval || is != "" && !remedies[is] {
+			if remedy := p.config.Server.remedy(err); time.Since(logged) > logInterval || remedy != "" && !remedies[remedy] {
 				p.warn("NATS can't be reached, still trying", err)
-				logged, remedies[is] = time.Now(), true
+				logged, remedies[remedy] = time.Now(), true
 			}
 		} else {
 			logged, remedies = time.Time{}, make(map[string]bool)
@@ -62,7 +62,7 @@ func (p *Publisher) run() {
 				d.others = append(d.others, address)
 			}
 		}
-		if time.Since(began) < time.Second { // a server may also end each connection as soon as it has begun
+		if time.Since(began) < time.Second { // a server may also end each connection at once
 			select {
 			case <-p.ctx.Done():
 			case <-time.After(reconnectWait + rand.N(reconnectWait)): //nolint:gosec // nobody gains by guessing it
@@ -86,7 +86,7 @@ func (p *Publisher) open(d *dialer) (*session, error) {
 		return nil, err
 	}
 	s.conn, s.nc, s.js, d.last = d.last, nc, p.config.Server.JetStream(nc), nil
-	if p.inbox == "" { // it remains the same, for acknowledgements that come after another session has begun
+	if p.inbox == "" { // all sessions share it: an acknowledgement may come in a later session
 		p.inbox = nc.NewInbox()
 	}
 	s.inbox = p.inbox
@@ -106,9 +106,10 @@ func (p *Publisher) serve(s *session) {
 		_ = s.Close()
 	}
 	version := s.nc.ConnectedServerVersion()
-	s.log.Info("connected to NATS", zap.String("server", s.nc.ConnectedAddr()), zap.String("name", s.nc.ConnectedServerName()), zap.String("version", version))
+	s.log.Info("connected to NATS", zap.String("server", s.nc.ConnectedAddr()),
+		zap.String("name", s.nc.ConnectedServerName()), zap.String("version", version))
 	if tooOld(version) {
-		s.log.Warn("NATS server is older than 2.10 and not supported: upgrade it; commands that select several endpoints or events don't work", zap.String("version", version))
+		s.log.Warn("NATS server is older than 2.10 and not supported: upgrade it", zap.String("version", version))
 	}
 	var checks sync.WaitGroup
 	for _, m := range p.streams {
@@ -129,7 +130,7 @@ func (s *session) reason() error {
 	err := context.Cause(s.alive)
 	switch last := s.nc.LastError(); {
 	case s.ended != nil:
-		return s.ended // the connection then ends with a mere EOF
+		return s.ended // the connection itself only reports EOF
 	case errors.Is(err, net.ErrClosed) && last != nil:
 		return last // nats.go has closed the connection
 	}
@@ -149,7 +150,7 @@ func (p *Publisher) connected() (*session, error) {
 
 var errNotConnected = errors.New("NATS is not connected")
 
-// notConnected notes why there is no connection: once, because each message asks while NATS is away.
+// notConnected notes why there is no connection. While NATS is away, each message gets this error.
 func (p *Publisher) notConnected(cause error) {
 	err := fmt.Errorf("%w: %w", errNotConnected, cause)
 	p.lastError.Store(&err)
@@ -186,7 +187,7 @@ func (s *session) asyncError(nc *nats.Conn, _ *nats.Subscription, err error) {
 func (s *session) logDenied(err error) {
 	right, isNew := s.denied.Note(err)
 	level := zap.ErrorLevel
-	if strings.Contains(right, ".CONSUMER.") { // the smallest account does without; the relay logs what that means
+	if strings.Contains(right, ".CONSUMER.") { // it is optional, and the relay logs what its lack means
 		level = zap.InfoLevel
 	}
 	if isNew {
@@ -194,8 +195,8 @@ func (s *session) logDenied(err error) {
 	}
 }
 
-// forbiddenFor is how long nothing is sent on a subject that the server has denied. It ends because
-// the right may be granted while the connection lasts.
+// forbiddenFor is how long nothing is sent on a subject that the server has denied. After that it is tried
+// again: the right may be granted while the connection lasts.
 const forbiddenFor = 10 * time.Second
 
 var errForbidden = errors.New("our account may not publish on this subject")

@@ -15,21 +15,20 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
-// Stream is a stream as the configuration wants it.
+// Stream describes a stream as the configuration wants it.
 type Stream struct {
 	Name       string
 	Prefix     string   // of the subjects
-	Endpoints  []string // whose subjects it must take
+	Endpoints  []string // the stream must take their subjects
 	Manage     bool     // create it if it is missing, and apply the explicit settings
 	Replicas   int
 	MaxAge     time.Duration // 0: no limit
 	MaxBytes   int64         // 0: no limit
 	Duplicates time.Duration
-	Explicit   struct{ Replicas, MaxAge, MaxBytes, Duplicates bool } // set, rather than defaults
+	Explicit   struct{ Replicas, MaxAge, MaxBytes, Duplicates bool } // which of these are set, and not defaults
 
-	// DropOldest makes a full stream drop its oldest messages rather than refuse new ones: the
-	// quarantine. Messages whose subjects end with ProtectedReason are never displaced by one of
-	// kind Refused.
+	// DropOldest is for the quarantine: a full stream drops its oldest messages, and doesn't refuse new
+	// ones. Messages of kind Refused never displace those whose subjects end with ProtectedReason.
 	DropOldest      bool
 	ProtectedReason string
 }
@@ -64,9 +63,9 @@ func (s Stream) Config() jetstream.StreamConfig {
 type found struct {
 	info        *jetstream.StreamInfo  // before changes; nil: none was received
 	config      jetstream.StreamConfig // after changes
-	isMissing   bool                   // JetStream has answered that there was none
+	isMissing   bool                   // JetStream has answered that there is no stream
 	made        bool                   // the stream was missing and has been created
-	changes     []string               // that were made to the configuration, in words
+	changes     []string               // made to the stream's configuration, in words
 	differences []string               // remaining differences from the configuration, in words
 }
 
@@ -115,13 +114,16 @@ func (s Stream) explain(err error) error {
 	var api *jetstream.APIError
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return fmt.Errorf("stream %s does not exist: create it (`bridge stream` prints how), or have a bridge with STREAM_MANAGE=true create it", s.Name)
+		return fmt.Errorf("stream %s does not exist: create it (`bridge stream` prints how), or set STREAM_MANAGE=true", s.Name)
 	case errors.As(err, &api) && api.ErrorCode == codeSubjectsOverlap:
-		return fmt.Errorf("stream %s can't be created, because another stream has subjects of %s.>: remove them from that stream, or set STREAM_NAME to it, or change SUBJECT_PREFIX: %w", s.Name, s.Prefix, err)
+		return fmt.Errorf("stream %s can't be created, because another stream has subjects of %s.>: "+
+			"remove them from that stream, or set STREAM_NAME to it, or change SUBJECT_PREFIX: %w", s.Name, s.Prefix, err)
 	case errors.As(err, &api) && codes[api.ErrorCode] == NoStorage:
-		return fmt.Errorf("stream %s: JetStream has no room for it: raise the account's or the server's limits, or lower STREAM_MAX_BYTES or QUARANTINE_MAX_BYTES: %w", s.Name, err)
+		return fmt.Errorf("stream %s: JetStream has no room for it: raise the account's or the server's limits, "+
+			"or lower STREAM_MAX_BYTES or QUARANTINE_MAX_BYTES: %w", s.Name, err)
 	case stream.IsUnavailable(err):
-		return fmt.Errorf("stream %s: JetStream is not available: enable it on the server and for our account; at a leaf node, set NATS_JS_DOMAIN and see whether the leaf is connected to its hub: %w", s.Name, err)
+		return fmt.Errorf("stream %s: JetStream is not available: enable it on the server and for our account; "+
+			"at a leaf node, set NATS_JS_DOMAIN and see whether the leaf is connected to its hub: %w", s.Name, err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("stream %s: JetStream does not answer; it may have no leader: %w", s.Name, err)
 	}
@@ -149,30 +151,37 @@ func (s Stream) reconcile(have *jetstream.StreamConfig) (changes, differences []
 	if !s.Explicit.Duplicates {
 		want.Duplicates = max(want.Duplicates, have.Duplicates) // a longer window than needed does no harm
 	}
+	set := s.Explicit
 	for _, setting := range []struct {
 		name        string
 		has, wanted any
-		grows       bool // it may be changed: it is explicit, and no limit becomes smaller
+		mayChange   bool // it is explicit, and no limit becomes smaller
 		apply       func()
 	}{
-		{"STREAM_REPLICAS", have.Replicas, want.Replicas, s.Explicit.Replicas && want.Replicas > have.Replicas, func() { have.Replicas = want.Replicas }},
-		{"STREAM_MAX_AGE", have.MaxAge, want.MaxAge, s.Explicit.MaxAge && grows(int64(have.MaxAge), int64(want.MaxAge)), func() { have.MaxAge = want.MaxAge }},
-		{maxBytes, limit(have.MaxBytes, " bytes"), limit(want.MaxBytes, " bytes"), s.Explicit.MaxBytes && grows(have.MaxBytes, want.MaxBytes), func() { have.MaxBytes = want.MaxBytes }},
-		{"STREAM_DUPLICATES", have.Duplicates, want.Duplicates, want.Duplicates > have.Duplicates && s.Explicit.Duplicates, func() { have.Duplicates = want.Duplicates }},
+		{"STREAM_REPLICAS", have.Replicas, want.Replicas, set.Replicas && want.Replicas > have.Replicas, assign(&have.Replicas, want.Replicas)},
+		{"STREAM_MAX_AGE", have.MaxAge, want.MaxAge, set.MaxAge && grows(have.MaxAge, want.MaxAge), assign(&have.MaxAge, want.MaxAge)},
+		{
+			maxBytes, limit(have.MaxBytes, " bytes"), limit(want.MaxBytes, " bytes"),
+			set.MaxBytes && grows(have.MaxBytes, want.MaxBytes), assign(&have.MaxBytes, want.MaxBytes),
+		},
+		{
+			"STREAM_DUPLICATES", have.Duplicates, want.Duplicates,
+			set.Duplicates && want.Duplicates > have.Duplicates, assign(&have.Duplicates, want.Duplicates),
+		},
 		{name: "storage", has: have.Storage, wanted: want.Storage},
 		{name: "retention", has: have.Retention, wanted: want.Retention},
 		{name: "max_msgs", has: limit(have.MaxMsgs, ""), wanted: limit(0, "")},
 		{name: "max_msgs_per_subject", has: limit(have.MaxMsgsPerSubject, ""), wanted: limit(0, "")},
-		// Who sets the size also sets what a full stream does: it refuses new events, and the
-		// quarantine drops its oldest.
-		{"discard policy", have.Discard, want.Discard, s.Explicit.MaxBytes, func() { have.Discard = want.Discard }},
+		// An explicit size also decides what a full stream does: it refuses new events, and the
+		// quarantine drops its oldest messages.
+		{"discard policy", have.Discard, want.Discard, set.MaxBytes, assign(&have.Discard, want.Discard)},
 		{name: "subject_transform", has: transform, wanted: none}, // consumers can't find an event by its subject
-		{name: "sources", has: sources, wanted: none},             // the stream has messages of others, too
-		{name: "republish", has: republish, wanted: none},         // who may subscribe there reads every message
+		{name: "sources", has: sources, wanted: none},             // the stream also has messages of others
+		{name: "republish", has: republish, wanted: none},         // subscribers there read every message
 	} {
 		switch {
 		case setting.has == setting.wanted:
-		case setting.grows && s.Manage:
+		case setting.mayChange && s.Manage:
 			setting.apply()
 			changes = append(changes, fmt.Sprintf("%s from %v to %v", setting.name, setting.has, setting.wanted))
 		default:
@@ -183,7 +192,9 @@ func (s Stream) reconcile(have *jetstream.StreamConfig) (changes, differences []
 }
 
 // grows reports whether a limit becomes larger; 0 and less is no limit.
-func grows(have, want int64) bool { return have > 0 && (want <= 0 || want > have) }
+func grows[T ~int64](have, want T) bool { return have > 0 && (want <= 0 || want > have) }
+
+func assign[T any](to *T, value T) func() { return func() { *to = value } }
 
 // limit returns a limit in words.
 func limit(n int64, unit string) string {
@@ -193,25 +204,29 @@ func limit(n int64, unit string) string {
 	return fmt.Sprint(n, unit)
 }
 
-// usable returns an error if the stream would not take our messages, or acknowledge them before
-// they are stored.
+// usable returns an error if the stream would not take or keep our messages, or would acknowledge them
+// before they are stored.
 func (s Stream) usable(have jetstream.StreamConfig) error {
 	switch {
 	case have.Mirror != nil:
-		return fmt.Errorf("stream %s is a mirror of %s and takes no messages itself: set STREAM_NAME to %[2]s, or to another name", s.Name, have.Mirror.Name)
+		return fmt.Errorf("stream %s is a mirror of %s and takes no messages itself: set STREAM_NAME to %[2]s, or to another name",
+			s.Name, have.Mirror.Name)
 	case have.NoAck:
 		return fmt.Errorf("stream %s sends no acknowledgements (no_ack): set no_ack to false, or no event is known to be stored", s.Name)
 	case have.PersistMode == jetstream.AsyncPersistMode:
-		return fmt.Errorf("stream %s acknowledges before it writes (persist_mode async) and would lose events when a server dies: the mode can't be changed, so delete the stream and create it with the default mode, or set STREAM_NAME to another stream", s.Name)
+		return fmt.Errorf("stream %s acknowledges before it writes (persist_mode async) and would lose events when a server dies: "+
+			"the mode can't be changed, so create the stream again with the default mode, or set STREAM_NAME to another one", s.Name)
 	case have.Retention == jetstream.InterestPolicy:
-		return fmt.Errorf("stream %s keeps a message only while a consumer wants it (interest retention) and drops acknowledged events: set its retention to limits", s.Name)
+		return fmt.Errorf("stream %s keeps a message only while a consumer wants it (interest retention): set its retention to limits", s.Name)
 	case have.Sealed:
-		return fmt.Errorf("stream %s is sealed and takes no messages: take its subjects away (`nats stream edit --subjects`), and set STREAM_NAME to another stream", s.Name)
+		return fmt.Errorf("stream %s is sealed and takes no messages: "+
+			"take its subjects away (`nats stream edit --subjects`), and set STREAM_NAME to another stream", s.Name)
 	}
 	for _, endpoint := range s.Endpoints {
 		wanted := s.Prefix + "." + endpoint + ".>"
 		if !slices.ContainsFunc(have.Subjects, func(subject string) bool { return server.SubjectMatchesFilter(wanted, subject) }) {
-			return fmt.Errorf("stream %s has the subjects %[3]s and does not take %[2]s: add %[4]s.> to them, or set STREAM_NAME to another stream", s.Name, wanted, strings.Join(have.Subjects, ", "), s.Prefix)
+			return fmt.Errorf("stream %s has the subjects %s and does not take %s: add %s.> to them, or set STREAM_NAME to another stream",
+				s.Name, strings.Join(have.Subjects, ", "), wanted, s.Prefix)
 		}
 	}
 	return nil

@@ -39,9 +39,9 @@ func (w window) next(info *jetstream.StreamInfo) window {
 	return is
 }
 
-// readWindow returns the window that an earlier process has written; zero if there is none. Time in
-// which no process runs isn't added: only a wall clock could measure it. With an error the window
-// is one that grows from 0.
+// readWindow returns the window that an earlier process has written; zero if there is none. The time in
+// which no process ran isn't added: only a wall clock could measure it. With an error, the returned
+// window begins at 0.
 func readWindow(file string) (w window, err error) {
 	content, err := fileio.Read(file, 1<<10)
 	if err == nil {
