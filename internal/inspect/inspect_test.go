@@ -13,6 +13,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
 
 	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
@@ -83,7 +84,10 @@ func (w *world) streams() {
 func (w *world) publish(n int, data string) {
 	w.t.Helper()
 	for range n {
-		expect.NoError(w.t, expect.Err(w.js.Publish(w.t.Context(), "webhooks.flock.a", []byte(data))))
+		id := nuid.Next() // a busy machine may have stored it, though its acknowledgement is late
+		poll.Until(w.t, "stored", func() bool {
+			return expect.Err(w.js.Publish(w.t.Context(), "webhooks.flock.a", []byte(data), jetstream.WithMsgID(id))) == nil
+		})
 	}
 }
 

@@ -28,7 +28,10 @@ func (w *world) part(ctx context.Context, values string) (p part, err error) {
 		return part{}, err
 	}
 	defer response.Body.Close()
-	return p, json.NewDecoder(response.Body).Decode(&p)
+	if err = json.NewDecoder(response.Body).Decode(&p); err == nil && strings.Contains(p.Problem, errSlow.Error()) {
+		return w.part(ctx, values) // a busy machine's user tries again
+	}
+	return p, err
 }
 
 // search searches the stream as the page does, and returns the ids that it finds, newest first, and
