@@ -63,7 +63,7 @@ An event may be posted twice, with the same id. Events that the filters exclude 
 	}
 	flags := c.Flags()
 	flags.StringVar(&p.to, "to", "", "post to this http or https `URL`")
-	flags.StringVar(&p.durable, "durable", "", "remember under this `name` which events were delivered, and continue there the next time")
+	flags.Func("durable", "remember under this `name` which events were delivered, and continue there the next time", setConsumer(&p.durable))
 	flags.IntVar(&p.concurrency, "concurrency", 1, "post up to `n` events at once; 1 keeps their order, except for events posted again")
 	p.selection.flags(c)
 	return c
@@ -104,8 +104,6 @@ func (p *poster) check() error {
 		return usagef("--concurrency: got %d; takes more than 0", p.concurrency)
 	case p.durable != "" && !p.until.IsZero():
 		return usagef("--durable and --until exclude each other")
-	case p.durable != "" && !isConsumerName(p.durable):
-		return usagef("--durable: got %q; takes 1 to 64 of A-Z, a-z, 0-9, _ and -", p.durable)
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = p.concurrency

@@ -3,6 +3,7 @@ package cli
 import (
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -22,6 +23,18 @@ import (
 
 // isConsumerName reports whether a durable consumer may have this name.
 var isConsumerName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`).MatchString
+
+// setConsumer returns a function for a flag that takes the name of a durable consumer. An empty name,
+// such as a shell variable that isn't set, is a mistake, too.
+func setConsumer(to *string) func(string) error {
+	return func(name string) error {
+		if !isConsumerName(name) {
+			return errors.New("takes 1 to 64 of A-Z, a-z, 0-9, _ and -")
+		}
+		*to = name
+		return nil
+	}
+}
 
 var streamFormats = []string{"nats", "nack", "json", "accounts", "nsc"}
 
@@ -47,8 +60,6 @@ configuration; --format nsc prints them as commands of "nsc", for an operator th
 			switch {
 			case !slices.Contains(streamFormats, format):
 				return usagef("--format: got %q; takes %s", format, inWords(streamFormats, "or"))
-			case durable != "" && !isConsumerName(durable):
-				return usagef("--consumer: got %q; takes 1 to 64 of A-Z, a-z, 0-9, _ and -", durable)
 			case durable != "" && format != "nats" && format != "nack":
 				return usagef("--consumer needs --format nats or nack")
 			}
@@ -66,7 +77,7 @@ configuration; --format nsc prints them as commands of "nsc", for an operator th
 		},
 	}
 	c.Flags().StringVar(&format, "format", "nats", "print in this `format`: "+inWords(streamFormats, "or"))
-	c.Flags().StringVar(&durable, "consumer", "", "add a durable consumer of this `name`")
+	c.Flags().Func("consumer", "add a durable consumer of this `name`", setConsumer(&durable))
 	c.Flags().BoolVar(&deadLetters, "dead-letters", false, "add the stream of consumers' dead letters")
 	return c
 }
@@ -117,8 +128,10 @@ type manifest struct {
 var templateFiles embed.FS
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"lower":    func(v fmt.Stringer) string { return strings.ToLower(v.String()) },
-	"quote":    func(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" },
+	"lower": func(v fmt.Stringer) string { return strings.ToLower(v.String()) },
+	"quote": func(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" },
+	// "nats" takes no number of bytes of 2 GiB or more without a unit.
+	"size":     func(bytes int64) config.Size { return config.Size(bytes) },
 	"resource": func(name string) string { return strings.ToLower(strings.ReplaceAll(name, "_", "-")) },
 }).ParseFS(templateFiles, "templates/*.tmpl"))
 
