@@ -25,7 +25,7 @@ type Config struct {
 	TLSKeyFile  string `env:"TLS_KEY_FILE" kind:"file" doc:"key of TLS_CERT_FILE, PEM; reloaded when it changes"`
 
 	NATSURL         string        `env:"NATS_URL" kind:"servers" fallback:"an embedded nats-server" doc:"the NATS servers"`
-	NATSCreds       string        `env:"NATS_CREDS" kind:"seed" doc:"credentials file (JWT and seed)"`
+	NATSCreds       string        `env:"NATS_CREDS" kind:"credentials" doc:"credentials file (JWT and seed)"`
 	NATSNkey        string        `env:"NATS_NKEY" kind:"seed" doc:"nkey seed file"`
 	NATSUser        string        `env:"NATS_USER" doc:"user name"`
 	NATSPassword    secret.Secret `env:"NATS_PASSWORD" doc:"password of NATS_USER"`

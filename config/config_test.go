@@ -16,6 +16,16 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/tlstest"
 )
 
+// credentialsFile is a credentials file as nsc writes it.
+const credentialsFile = `-----BEGIN NATS USER JWT-----
+eyJ0eXAiOiJKV1QifQ.e30.c2lnbmF0dXJl
+------END NATS USER JWT------
+
+-----BEGIN USER NKEY SEED-----
+SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY
+------END USER NKEY SEED------
+`
+
 // Each variable is set to an invalid value, and the message is compared word for word.
 func TestProblems(t *testing.T) {
 	dir := t.TempDir()
@@ -25,6 +35,10 @@ func TestProblems(t *testing.T) {
 		os.WriteFile(empty, []byte("\n \n"), 0o600), os.WriteFile(creds, nil, 0o600), os.WriteFile(seed, []byte("SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY\n"), 0o600), os.WriteFile(binary, []byte("marked\nma\x00rked\n"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
+	decorated, indented, mistyped := filepath.Join(dir, "decorated"), filepath.Join(dir, "indented"), filepath.Join(dir, "mistyped")
+	expect.NoError(t, os.WriteFile(decorated, []byte(credentialsFile), 0o600))
+	expect.NoError(t, os.WriteFile(indented, []byte(" SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY\n"), 0o600))
+	expect.NoError(t, os.WriteFile(mistyped, []byte("SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU4VY\n"), 0o600))
 	large := filepath.Join(dir, "large")
 	expect.NoError(t, os.WriteFile(large, bytes.Repeat([]byte("\n"), MaxTLSFile+1), 0o600))
 	pair, other := tlstest.New(t, "localhost"), tlstest.New(t, "localhost")
@@ -113,9 +127,10 @@ func TestProblems(t *testing.T) {
 		{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://c?key=word", `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: got "http://c?[hidden]"; takes a URL such as http://collector:4318 (a user, a password or a query is not sent: use OTEL_EXPORTER_OTLP_HEADERS)`},
 		{"NATS_CREDS=/nowhere", `NATS_CREDS: got "/nowhere"; takes ` + file},
 		{"NATS_CREDS=" + creds, `NATS_CREDS: got "` + creds + `"; takes the path of a file that can be read (it is empty)`},
-		{"NATS_CREDS=" + pair.Key, `NATS_CREDS: got "` + pair.Key + `"; takes the path of a file that can be read (it holds no seed of a user)`},
 		{"NATS_NKEY=/nowhere", `NATS_NKEY: got "/nowhere"; takes ` + file},
-		{"NATS_CREDS=" + seed + " NATS_NKEY=" + seed, `NATS_NKEY: got "` + seed + `"; takes an nkey seed file only without NATS_CREDS: set one of the two`},
+		{"NATS_CREDS=" + pair.Cert, `NATS_CREDS: got "` + pair.Cert + `"; takes the path of a file that can be read (it holds no JWT with the seed of its user)`},
+		{"NATS_CREDS=" + seed, `NATS_CREDS: got "` + seed + `"; takes the path of a file that can be read (it holds no JWT with the seed of its user)`},
+		{"NATS_CREDS=" + decorated + " NATS_NKEY=" + seed, `NATS_NKEY: got "` + seed + `"; takes an nkey seed file only without NATS_CREDS: set one of the two`},
 		{"NATS_URL=nats://me:word@a NATS_USER=you", `NATS_URL: got "nats://[hidden]@a"; takes servers without a user or token, because NATS_USER, NATS_NKEY or NATS_TOKEN is set and would be ignored: keep one of the two`},
 		{"NATS_URL=a,word@b NATS_TOKEN=word", `NATS_URL: got "a,[hidden]@b"; takes servers without a user or token, because NATS_USER, NATS_NKEY or NATS_TOKEN is set and would be ignored: keep one of the two`},
 		{"NATS_CA=/nowhere", `NATS_CA: got "/nowhere"; takes ` + file},
@@ -127,6 +142,8 @@ func TestProblems(t *testing.T) {
 		{"NATS_CA=" + pair.Key, `NATS_CA: got "` + pair.Key + `"; takes the path of a file that can be read (it holds no certificate in PEM)`},
 		{"NATS_CA=" + large, `NATS_CA: got "` + large + `"; takes the path of a file that can be read (larger than 1048576 bytes)`},
 		{"NATS_NKEY=" + pair.Key, `NATS_NKEY: got "` + pair.Key + `"; takes the path of a file that can be read (it holds no seed of a user)`},
+		{"NATS_NKEY=" + indented, `NATS_NKEY: got "` + indented + `"; takes the path of a file that can be read (it holds no seed of a user)`},
+		{"NATS_NKEY=" + mistyped, `NATS_NKEY: got "` + mistyped + `"; takes the path of a file that can be read (it holds no seed of a user)`},
 		{"NATS_PASSWORD=word", `NATS_USER: takes the user to whom NATS_PASSWORD belongs`},
 		{"NATS_INBOX_PREFIX=a.>", `NATS_INBOX_PREFIX: got "a.>"; takes ` + tokens},
 		{"NATS_JS_DOMAIN=*", `NATS_JS_DOMAIN: got "*"; takes ` + tokens},
@@ -181,7 +198,7 @@ func TestProblems(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	creds := filepath.Join(t.TempDir(), "creds")
-	expect.NoError(t, os.WriteFile(creds, []byte("SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY"), 0o600))
+	expect.NoError(t, os.WriteFile(creds, []byte(credentialsFile), 0o600))
 	for _, test := range []struct {
 		set, want string // want "" means none
 	}{
@@ -189,6 +206,7 @@ func TestWarnings(t *testing.T) {
 		{"FRIGADE_SECRETFILE=y", "FRIGADE_SECRETFILE is not a variable of the bridge and has no effect; the nearest one is FRIGADE_SECRETS_FILE"},
 		{"LOGLEVEL=y", "LOGLEVEL is not a variable of the bridge and has no effect; the nearest one is LOG_LEVEL"},
 		{"NATS_URLS=y", "NATS_URLS is not a variable of the bridge and has no effect; the nearest one is NATS_URL"},
+		{"STREAM_MAXAGE=y", "STREAM_MAXAGE is not a variable of the bridge and has no effect; the nearest one is STREAM_MAX_AGE"},
 		{"STREAM_AGE=y", "STREAM_AGE is not a variable of the bridge and has no effect; the nearest one is STREAM_NAME"},
 		{"ENDPOINT_0_NAME=eu", "ENDPOINT_0_NAME is not a variable of the bridge and has no effect; the nearest one is ENDPOINTS_<i>_NAME"},
 		{"MAX_BODY_SIZE=1", "MAX_BODY_SIZE is not a variable of the bridge and has no effect; the nearest one is MAX_BODY_BYTES"},

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/nats-io/nkeys"
+
 	"github.com/ade15e70/webhook-bridge/internal/fileio"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
@@ -28,7 +30,8 @@ var kinds = map[string]kind{
 	"provider":    oneOf(providers.Names()),
 	"endpoint":    {"1 to 32 of a-z, 0-9 and -, not beginning with -; no other endpoint's name", matches(`^[a-z0-9][a-z0-9-]*$`, 32)},
 	"file":        {canBeRead, checkFile},
-	"seed":        {canBeRead, holds("seed of a user", regexp.MustCompile(`(?m)^\s*SU[A-Z2-7]{56}`).Match)},
+	"credentials": {canBeRead, holds("JWT with the seed of its user", hasCredentials)},
+	"seed":        {canBeRead, holds("seed of a user", hasSeed)},
 	"servers":     {"nats://host:port or tls://host:port, several with commas between", checkServers},
 	"stream":      {"1 to 200 of A-Z, a-z, 0-9, _ and -", matches(`^[A-Za-z0-9_-]+$`, 200)},
 	"subject":     {"tokens of A-Z, a-z, 0-9, _ and -, with dots between, at most 100 characters", matches(`^[\w-]+(\.[\w-]+)*$`, 100)},
@@ -119,6 +122,22 @@ func holds(what string, isHeld func(content []byte) bool) func(path string) erro
 		}
 		return nil
 	}
+}
+
+// hasSeed reports whether nats.go finds a user's seed in a file.
+func hasSeed(content []byte) bool {
+	seed, err := nkeys.ParseDecoratedUserNKey(content)
+	if err == nil {
+		_, err = seed.PublicKey() // checks the checksum
+	}
+	return err == nil
+}
+
+// hasCredentials reports whether nats.go finds a user's JWT and seed in a file. If it finds no JWT, it
+// takes the whole file for one.
+func hasCredentials(content []byte) bool {
+	token, err := nkeys.ParseDecoratedJWT(content)
+	return err == nil && strings.HasPrefix(token, "eyJ") && hasSeed(content)
 }
 
 func checkURL(text string) error {

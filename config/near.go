@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -36,8 +37,12 @@ func looksLikeOurs(variable string, known []string) bool {
 	return len(variable) >= 7 && Similar(documentedName(variable), known) != ""
 }
 
+// nearest returns the known name that differs least; of several, the one that differs in an underscore.
 func nearest(name string, known []string) string {
-	return slices.MinFunc(known, func(a, b string) int { return distance(name, a) - distance(name, b) })
+	bare := strings.NewReplacer("_", "").Replace
+	return slices.MinFunc(known, func(a, b string) int {
+		return cmp.Or(distance(name, a)-distance(name, b), distance(bare(name), bare(a))-distance(bare(name), bare(b)))
+	})
 }
 
 // Similar returns the known name that a name is probably meant to be: it differs by one or two

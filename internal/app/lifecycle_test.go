@@ -63,7 +63,8 @@ func TestProbes(t *testing.T) {
 func TestSettingsForOtherServers(t *testing.T) {
 	pair := tlstest.New(t, "nats.example.com")
 	creds := filepath.Join(t.TempDir(), "creds")
-	expect.NoError(t, os.WriteFile(creds, []byte("SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY"), 0o600))
+	expect.NoError(t, os.WriteFile(creds, []byte("-----BEGIN NATS USER JWT-----\neyJ\n------END NATS USER JWT------\n"+
+		"-----BEGIN USER NKEY SEED-----\nSUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY\n------END USER NKEY SEED------\n"), 0o600))
 	start(t, "NATS_CREDS="+creds, "NATS_CA="+pair.Cert, "NATS_CERT="+pair.Cert, "NATS_KEY="+pair.Key, "NATS_JS_DOMAIN=leaf")
 }
 
