@@ -1,6 +1,7 @@
 package docs_test
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,52 +11,48 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
-var (
-	quoted = regexp.MustCompile("`([^`]+)`")
-	goFile = regexp.MustCompile(`^(?:[a-z]+/)*[a-z]+\.go$`)
-	goFunc = regexp.MustCompile(`^(?:[A-Za-z]+\.)*([A-Za-z]+)$`)
-)
+// walked is a function, or a file alone, in the walk: `Type.method` (`dir/file.go`).
+var walked = regexp.MustCompile("`([a-z/]+\\.go)`|`(?:([A-Za-z]+)\\.)?([A-Za-z]+)`(?:,?\\s+\\(?`([a-z/]+\\.go)`)?")
 
-// The walk through the code in architecture.md names files and functions that there are.
+// The walk through the code in architecture.md names functions that there are, in the files where they are.
 func TestWalk(t *testing.T) {
 	_, walk, _ := strings.Cut(prose(t, "architecture.md"), "\n1. ")
 	steps := regexp.MustCompile(`(?m)^\d+\. `).Split("1. "+walk, -1)[1:]
 	if len(steps) < 10 || len(steps) > 15 {
 		t.Errorf("the walk has %d steps", len(steps))
 	}
-	code := productCode(t)
 	for _, step := range steps {
-		for _, m := range quoted.FindAllStringSubmatch(step, -1) {
-			switch name := m[1]; {
-			case goFile.MatchString(name):
-				below, _ := filepath.Glob("../internal/*/" + name)
-				whole, _ := filepath.Glob("../internal/" + name)
-				if len(below)+len(whole) == 0 {
-					t.Errorf("there is no file %s: %s", name, step)
-				}
-			case goFunc.MatchString(name) && name != "spooled":
-				last := goFunc.FindStringSubmatch(name)[1] // a function, a method, or a field that is one
-				if !regexp.MustCompile(`(func (\([^)]+\) )?` + last + `\(|\t` + last + ` +func\()`).MatchString(code) {
-					t.Errorf("there is no function %s: %s", name, step)
-				}
+		for _, m := range walked.FindAllStringSubmatch(step, -1) {
+			file, owner, name := m[1]+m[4], m[2], m[3]
+			code := productCode(t, file)
+			declared := `func (\([^)]+\) )?` + name + `\(|\t` + name + `(:| +func\()` // a function, a method, or a field that is one
+			if owner != "" {
+				declared = `(?s)package ` + owner + `\n.*func ` + name + `\(|func \(\w+ \*?` + owner + `\) ` + name + `\(`
+			}
+			switch {
+			case code == "":
+				t.Errorf("there is no file %s: %s", file, step)
+			case name != "" && name != "spooled" && !regexp.MustCompile(declared).MatchString(code):
+				t.Errorf("there is no function %s: %s", m[0], step)
 			}
 		}
 	}
 }
 
-func productCode(t *testing.T) string {
+// productCode returns the code of a file, such as ingest/handler.go or handler.go; of all files for "".
+func productCode(t *testing.T, name string) string {
 	t.Helper()
-	files, err := filepath.Glob("../internal/*/*.go")
-	expect.NoError(t, err)
-	vendors, _ := filepath.Glob("../internal/*/*/*.go")
 	var code strings.Builder
-	for _, file := range append(files, vendors...) {
-		if strings.HasSuffix(file, "_test.go") {
-			continue
-		}
-		text, err := os.ReadFile(file)
+	for _, dir := range []string{"../internal", "../internal/*", "../internal/*/*"} {
+		files, err := filepath.Glob(filepath.Join(dir, cmp.Or(name, "*.go")))
 		expect.NoError(t, err)
-		code.Write(text)
+		for _, file := range files {
+			if !strings.HasSuffix(file, "_test.go") {
+				text, err := os.ReadFile(file)
+				expect.NoError(t, err)
+				code.Write(text)
+			}
+		}
 	}
 	return code.String()
 }
