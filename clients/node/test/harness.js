@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
@@ -43,13 +43,18 @@ function start(command, args, vars) {
   return child
 }
 
+let given = 0
+
+// freePort returns a port on which nothing listens. No outgoing connection is given it, not even one to
+// this very port while its server is stopped, so that the server finds it free again.
 async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
-  server.close()
-  await once(server, 'close')
-  return port
+  for (;;) {
+    const port = 10_000 + (process.pid * 100 + ++given) % 20_000
+    const socket = createConnection(port, '127.0.0.1')
+    const isTaken = await new Promise((resolve) => socket.once('connect', () => resolve(true)).once('error', () => resolve(false)))
+    socket.destroy()
+    if (!isTaken) return port
+  }
 }
 
 // nats starts a real nats-server with the streams of a bridge.

@@ -76,9 +76,9 @@ test('a handler that takes longer than the ack wait has its event alone', async 
   let calls = 0
   const handler = async () => {
     calls++
-    await setTimeout(2_500)
+    await setTimeout(6_000)
   }
-  const workers = [begin(t, server, handler, { ackWait: 500 }), begin(t, server, handler, { ackWait: 500 })]
+  const workers = [begin(t, server, handler, { ackWait: 3_000 }), begin(t, server, handler, { ackWait: 3_000 })]
   await eventually('it is handled', () => workers.some(({ seen }) => seen.length > 0))
   await server.settled()
   assert.equal(calls, 1)
@@ -105,9 +105,9 @@ test('a handler that never ends has no company, and another worker gets its even
   const stuck = begin(t, server, () => {
     begun++
     return new Promise(() => undefined)
-  }, { timeout: 100, ackWait: 500, shutdownTimeout: 100 })
+  }, { timeout: 100, ackWait: 3_000, shutdownTimeout: 100 })
   await eventually('it has begun', () => begun > 0)
-  const other = begin(t, server, () => undefined, { ackWait: 500 })
+  const other = begin(t, server, () => undefined, { ackWait: 3_000 })
   await server.settled()
   assert.equal(other.seen.filter((line) => line.startsWith('handled')).length, 2)
   assert.deepEqual([begun, stuck.seen], [1, []])
@@ -118,12 +118,12 @@ for (const late of [new Error('no'), new PermanentError('no')]) {
     const server = await nats(t)
     await server.publish(1)
     let fail, done, calls = 0
-    const stuck = begin(t, server, () => new Promise((_, reject) => { fail = reject }), { timeout: 100, ackWait: 500 })
+    const stuck = begin(t, server, () => new Promise((_, reject) => { fail = reject }), { timeout: 100, ackWait: 3_000 })
     await eventually('it has begun', () => fail)
     const other = begin(t, server, () => {
       calls++
       return new Promise((resolve) => { done = resolve })
-    }, { ackWait: 500, concurrency: 2 })
+    }, { ackWait: 3_000, concurrency: 2 })
     await eventually('the other has begun', () => done)
     fail(late)
     await eventually('it has failed', () => stuck.seen.length === 1)
