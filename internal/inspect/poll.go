@@ -99,7 +99,7 @@ func (s *Server) explain(err error, began time.Time, name string, apis ...string
 	if !s.conn.IsConnected() {
 		return s.disconnected()
 	}
-	if what := s.denied.Request(apis, began); what != "" {
+	if what := s.denied.RightFor(apis, began); what != "" {
 		return "Our account has no right to " + what + ". Grant it, or use credentials that have it."
 	}
 	switch {

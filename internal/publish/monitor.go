@@ -125,7 +125,7 @@ func (m *monitor) checkOnce(s *session) {
 	}
 	if err != nil {
 		name := m.stream.Name
-		right := s.denied.Request(append(stream.Requests(name), "STREAM.CREATE."+name+"."), began)
+		right := s.denied.RightFor(append(stream.Requests(name), "STREAM.CREATE."+name+"."), began)
 		if right != "" && errors.Is(err, context.DeadlineExceeded) {
 			err = fmt.Errorf("stream %s: %w: our account may not %s: grant it, see docs/operations.md",
 				name, nats.ErrPermissionViolation, right)

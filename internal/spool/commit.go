@@ -18,10 +18,10 @@ import (
 
 // waiting is a record to be written.
 type waiting struct {
-	journal, from *journal // from is nil if the record is new
+	journal, from *journal // from has the record that is set aside; nil if the record is new
 	kind          publish.Kind
 	id            id
-	seq, oldSeq   uint64 // old ones are those in from
+	seq, oldSeq   uint64 // oldSeq and oldSize are those in from
 	payload       []byte
 	size, oldSize int64
 	err           error
@@ -107,11 +107,11 @@ func (s *Spool) take(j *journal) []*waiting {
 	return batch
 }
 
-// commit writes what waits for a journal, with one write and one sync. If nothing waits and probe is
+// commit writes what waits for a journal, with one write and one sync. If nothing waits and mayProbe is
 // set, it writes a probe, to find out whether the disk can be written.
-func (s *Spool) commit(j *journal, probe bool) {
+func (s *Spool) commit(j *journal, mayProbe bool) {
 	batch := s.take(j)
-	if len(batch) == 0 && !probe {
+	if len(batch) == 0 && !mayProbe {
 		return
 	}
 	err := s.write(j, batch)
@@ -147,8 +147,8 @@ func (s *Spool) added(w *waiting) {
 	signal(w.journal.changed)
 }
 
-// count counts a record unless it is a copy. One that is set aside takes the place of the one in the
-// queue. s.mu must be held.
+// count counts a record unless it is a copy. A record that is set aside replaces the one in the queue.
+// s.mu must be held.
 func (s *Spool) count(w *waiting) {
 	switch {
 	case s.dropped[w.oldSeq], w.from == nil && s.ids.has(w.id):
@@ -224,13 +224,13 @@ func (s *Spool) try(j *journal, batch []*waiting) (err error) {
 	return err
 }
 
-// newSegment creates a segment. It isn't preallocated: that would make a single sync a third faster,
-// but hide where the records end.
+// newSegment creates a segment. It doesn't preallocate the file: that would make a single sync a third
+// faster, but hide where the records end.
 func (s *Spool) newSegment(journal string) (*segment, error) {
 	var salt [4]byte
 	_, _ = rand.Read(salt[:]) // never fails
 	in := &segment{disk: s.disk, number: s.next, salt: binary.BigEndian.Uint32(salt[:])}
-	s.next++ // even if it fails, it may stay in the directory
+	s.next++ // even after a failure the file may stay in the directory
 	in.path = s.path(nameOf(journal, in.number, in.salt))
 	var err error
 	in.file, err = s.disk.open(in.path, os.O_CREATE|os.O_EXCL|os.O_RDWR)
@@ -271,7 +271,7 @@ func (s *Spool) report() {
 	s.reported = err != nil
 }
 
-// hasFree returns nil if after n more bytes so much stays free on the disk.
+// hasFree returns nil if left bytes stay free on the disk after n more are written.
 func (s *Spool) hasFree(n, left int64) error {
 	if free := s.free.Load(); n > free-left {
 		return fmt.Errorf("%w: %d bytes are free, and the last %d must stay free", ErrNoDisk, free, left)

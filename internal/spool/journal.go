@@ -49,7 +49,7 @@ func (j *journal) seal() {
 	}
 }
 
-// following returns the segment after s; the first one for nil.
+// following returns the segment after s, or the first one if s is nil.
 func following(segments []*segment, s *segment) *segment {
 	for _, next := range segments {
 		if s == nil || next.number > s.number {
@@ -79,10 +79,10 @@ const chunk = 128 << 10
 // cursor reads a journal's records in order.
 type cursor struct {
 	position
-	seq     uint64 // of the last record; records with no higher number are skipped
+	seq     uint64 // number of the last record; records up to it are skipped
 	durable int64  // bytes of the segment that were synced before its last write began
-	// damage is called for damage; isEnd means that no whole record follows. If it is nil, damage
-	// is skipped in a segment that is known to be damaged, and is an error in another.
+	// damage is called for damage; isEnd means that no whole record follows. If it is nil, damage is
+	// skipped in a segment that is known to be damaged, and is an error in any other.
 	damage func(s *segment, from int64, isEnd bool, err error)
 
 	buf []byte // a part of the segment
@@ -92,8 +92,8 @@ type cursor struct {
 // seek moves to a position.
 func (c *cursor) seek(p position) { c.position, c.durable, c.buf = p, 0, c.buf[:0] }
 
-// next returns the next record, which is in the cursor's segment or in a later one of those, or io.EOF.
-// The record's data is valid until the next call.
+// next returns the next record of the cursor's segment and the later ones, or io.EOF. The record's data
+// is valid until the next call.
 func (c *cursor) next(later []*segment) (Record, error) {
 	for {
 		if c.segment == nil || c.offset >= c.segment.end.Load() {
@@ -179,8 +179,8 @@ func (c *cursor) fill(n int) ([]byte, error) {
 	return c.buf[from : from+int64(n)], nil
 }
 
-// resync moves to the next whole record. It reads each byte once, except those behind a header with
-// a correct checksum. Nobody can forge such a header without the segment's salt.
+// resync moves to the next whole record, and reports whether there is one. It reads each byte once,
+// except those behind a header with a correct checksum, which nobody can forge without the segment's salt.
 func (c *cursor) resync() bool {
 	for c.offset++; c.offset < c.segment.end.Load(); {
 		if _, err := c.fill(recordHeader); err != nil {

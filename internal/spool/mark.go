@@ -15,8 +15,8 @@ const (
 	markBytes = 8*journals + 4
 )
 
-// readMark returns the numbers up to which the journals are delivered: zeros without a mark, and
-// with one that can't be read, which is an error.
+// readMark returns the numbers up to which the journals are delivered. Without a mark they are 0. If the
+// mark can't be read, it returns zeros and an error.
 func readMark(d disk, dir string) (delivered [journals]uint64, err error) {
 	f, err := d.open(filepath.Join(dir, markName), os.O_RDONLY)
 	if errors.Is(err, os.ErrNotExist) {

@@ -11,8 +11,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-// Next returns the kind's records with higher numbers than after, oldest first: at most limit of
-// them and as many bytes, but at least one. During a recovery it returns none.
+// Next returns the kind's records with higher numbers than after, oldest first: at most limit records
+// and that many bytes, but at least one record. During a recovery it returns none.
 func (s *Spool) Next(kind publish.Kind, after uint64, limit int, bytes int64) ([]Record, error) {
 	return s.list(s.journals[kind], after, limit, bytes)
 }
@@ -32,7 +32,7 @@ func (s *Spool) list(j *journal, after uint64, limit int, bytes int64) ([]Record
 		return nil, nil
 	}
 	c := &j.read
-	if after = max(after, settled); after != c.seq { // not where the last call ended
+	if after = max(after, settled); after != c.seq { // the last call ended elsewhere
 		c.seek(head)
 		c.seq = after
 	}
@@ -64,22 +64,22 @@ func (s *Spool) list(j *journal, after uint64, limit int, bytes int64) ([]Record
 		records = append(records, r)
 	}
 	if after == settled {
-		s.reached(j, settled, queued, records)
+		s.noteFirst(j, settled, queued, records)
 	}
 	return records, nil
 }
 
-// reached notes which records are the first that aren't settled. queued is how many there should be.
-func (s *Spool) reached(j *journal, settled uint64, queued int64, records []Record) {
+// noteFirst notes the first records that aren't settled. queued is how many there should be.
+func (s *Spool) noteFirst(j *journal, settled uint64, queued int64, records []Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case settled != j.settled || s.recovering.Load(): // meanwhile
+	case settled != j.settled || s.recovering.Load(): // the records are outdated
 	case len(records) > 0:
 		j.oldest.Store(records[0].Arrived.UnixNano())
 	case queued != 0: // the count is wrong: some records can't be read any more, or can again
 		s.recoverAgain()
-	default: // all that follow are dropped
+	default: // all that follow are dropped copies
 		j.settled, j.head = j.read.seq, j.read.position
 		signal(s.wake)
 	}
@@ -136,7 +136,7 @@ func (s *Spool) Stats() Stats {
 	for _, j := range s.journals {
 		stats.FileBytes += j.size()
 	}
-	stats.Err = s.lastWrite()
+	stats.Err = s.writeError()
 	stats.IsWritable = stats.Err == nil && s.hasFree(0, reserve) == nil
 	return stats
 }

@@ -19,7 +19,7 @@ type Record struct {
 
 	size       int64    // in the segment
 	at         position // where it was read
-	recoveries int      // that had begun then
+	recoveries int      // how many had begun then
 	isFirst    bool     // of a write
 }
 

@@ -14,7 +14,8 @@ import (
 )
 
 // ErrVersion means that the spool's files have another format.
-var ErrVersion = errors.New("written by another version of the bridge, and left as it is: run that version until its spool is empty and remove the file if it is still there, or set DATA_DIR to another directory")
+var ErrVersion = errors.New("written by another version of the bridge, and left as it is: run that version until its spool is empty " +
+	"and remove the file if it is still there, or set DATA_DIR to another directory")
 
 // oldName is the file of a build before December 2026.
 const oldName = "spool.db"
@@ -27,7 +28,7 @@ type recovery struct {
 	queued     [journals]int64
 	bytes      [publish.Kinds]int64
 	damage     []error
-	lastWrites []error // what can't be read of a segment's last write: a crash may have cut it short
+	lastWrites []error // unreadable ends of segments: a crash may have cut the last write short
 	isUnsynced bool    // some records may not be durable
 }
 
@@ -63,7 +64,8 @@ func openJournals(d disk, dir string, flag int) (delivered [journals]uint64, seg
 	delivered, err = readMark(d, dir)
 	switch {
 	case err != nil && flag == os.O_RDWR:
-		// Without it the numbers may begin at 1 again. If it came back, it would hide new records.
+		// A damaged mark is removed: the numbers may begin at 1 again, and if the mark came back it would
+		// hide new records.
 		return delivered, segments, d.remove(filepath.Join(dir, markName))
 	case !isThere:
 		return delivered, segments, os.ErrNotExist
@@ -160,10 +162,10 @@ func (s *Spool) recoverAgain() {
 	signal(s.wake)
 }
 
-// scan counts the records and calls visit with each, first with those that are set aside, so that
-// none counts as waiting. It notes what can't be read. That is damage, except in a segment's last
-// write: a crash may have cut that short, and nothing of it was acknowledged. An error of visit ends
-// it.
+// scan counts the records and calls visit with each. Those that are set aside come first, so that their
+// copies in the queues don't count as waiting. It notes what can't be read: that is damage, except in a
+// segment's last write, which a crash may have cut short and of which nothing was acknowledged. An error
+// of visit ends the scan.
 func (f *recovery) scan(segments [journals][]*segment, delivered [journals]uint64, visit func(r *Record) error) error {
 	for n := range journals {
 		i := setAside - n
@@ -260,16 +262,18 @@ func (s *Spool) adopt(f *recovery) {
 	signal(s.wake)
 	first20 := func(all []error) zap.Field { return zap.Errors("damage", all[:min(len(all), 20)]) }
 	if n := len(f.damage); n > 0 {
-		s.config.Log.Error("spool is damaged and some records are lost: the others are delivered, and then the damaged files are renamed to *"+damagedSuffix,
+		s.config.Log.Error("spool is damaged and some records are lost: "+
+			"the others are delivered, and then the damaged files are renamed to *"+damagedSuffix,
 			zap.String("directory", s.config.Dir), zap.Int("places", n), first20(f.damage))
 	}
 	if n := len(f.lastWrites); n > 0 {
-		s.config.Log.Warn("the ends of some files of the spool can't be read: after a crash they are writes that were never acknowledged, else records are lost",
+		s.config.Log.Warn("the ends of some files of the spool can't be read: "+
+			"after a crash they are writes that were never acknowledged, else records are lost",
 			zap.String("directory", s.config.Dir), zap.Int("places", n), first20(f.lastWrites))
 	}
 }
 
-// check writes files again that were removed. Their contents can be read as long as they are open.
+// check restores files that were removed: they can be read as long as they are open.
 func (s *Spool) check() {
 	if !s.loaded {
 		if err := s.load(); err != nil {

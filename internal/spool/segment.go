@@ -29,7 +29,7 @@ type segment struct {
 	mayBeUnsynced bool
 	hasFailed     bool        // a write or a sync failed: nothing may be written to it any more
 	damaged       atomic.Bool // some of it can't be read
-	unreadable    atomic.Bool // the disk has failed to read some of it, perhaps only once
+	unreadable    atomic.Bool // the disk failed to read some of it, perhaps only once
 
 	mu   sync.RWMutex // held while the file is read, and while it is replaced
 	file file         // nil: all of it was delivered, and the file removed
@@ -112,14 +112,14 @@ func (s *segment) makeDurable(from int64) (err error) {
 	case s.hasFailed, s.damaged.Load(): // what we read could be worse than what is on disk
 		return errDamaged
 	}
-	err = s.copy(s.file, s.file, from) // its name may not be durable either
+	err = s.rewrite(s.file, s.file, from) // its name may not be durable either
 	s.hasFailed = err != nil
 	s.mayBeUnsynced = s.hasFailed
 	return err
 }
 
-// copy writes the segment from an offset on to a file at its path, and makes that durable.
-func (s *segment) copy(to file, source io.ReaderAt, from int64) error {
+// rewrite writes the segment from an offset on to a file at its path, and makes that durable.
+func (s *segment) rewrite(to file, source io.ReaderAt, from int64) error {
 	if _, err := io.Copy(io.NewOffsetWriter(to, from), io.NewSectionReader(source, from, s.end.Load()-from)); err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func (s *segment) copy(to file, source io.ReaderAt, from int64) error {
 	return s.disk.syncDir(filepath.Dir(s.path))
 }
 
-// errGone is the error of reading a segment that was removed.
+// errGone means that the segment was removed.
 var errGone = errors.New("removed")
 
 // ReadAt fills b. A page that the disk can't read is zero, which counts as damage.
@@ -163,7 +163,7 @@ func (s *segment) restore() error {
 	if err != nil {
 		return err
 	}
-	if err := s.copy(fresh, s, 0); err != nil {
+	if err := s.rewrite(fresh, s, 0); err != nil {
 		_ = fresh.Close()
 		_ = s.disk.remove(s.path)
 		return err

@@ -15,9 +15,9 @@ import (
 const retireAt = 1 << 20
 
 // Settle removes records from the beginning of the kind's queue, as [Spool.Next] has returned them.
-// Those that have a Reason now are set aside, and Settle waits until that is on disk. After an error
-// no record is removed; if the spool was read again since, Next must return them again. It doesn't
-// wait until the removal is on disk: after a crash records may come again.
+// Those with a Reason are set aside, and Settle waits until they are on disk. After an error no record
+// is removed; if the spool has been read again since, Next must return them again. Settle doesn't wait
+// until the removal is on disk: after a crash records may come again.
 func (s *Spool) Settle(kind publish.Kind, records []Record) error {
 	return s.settle(s.journals[kind], records)
 }
@@ -106,7 +106,7 @@ func (s *Spool) move(from *journal, records []Record) (err error) {
 	return err
 }
 
-// remove removes the segments of which all is settled, and writes the mark. A segment that comes
+// remove removes the segments whose records are all settled, and writes the mark. A segment that comes
 // back after a loss of power is delivered again.
 func (s *Spool) remove() {
 	if s.recovering.Load() {

@@ -63,11 +63,11 @@ type Spool struct {
 	journals [journals]*journal
 
 	mu        sync.Mutex
-	ids       ids                  // of the records on disk; during a recovery, only of those appended since
+	ids       ids                  // of the records on disk; during a recovery, of those appended since it began
 	durable   ids                  // of those that this process wrote since isUnsynced is set
 	unwritten [publish.Kinds]int64 // bytes of the records that aren't on disk yet
 	dropped   map[uint64]bool      // records on disk that are copies of another one, or were set aside
-	// recoveries counts those that have begun, and meanwhile has the records written since then.
+	// recoveries counts the recoveries that have begun. meanwhile has the records written during one.
 	recoveries int
 	meanwhile  []*waiting
 	closed     bool
@@ -79,8 +79,8 @@ type Spool struct {
 	recovery  sync.WaitGroup
 	recovered chan *recovery
 	loaded    bool             // the journals are open
-	reported  bool             // the log says that the disk takes nothing
-	mark      [journals]uint64 // numbers up to which the journals are settled, as the mark has them
+	reported  bool             // it was logged that the disk takes nothing
+	mark      [journals]uint64 // the numbers in the mark: up to them the journals are settled
 	buf       []byte           // for a write
 
 	failure                atomic.Pointer[error]     // why the last write failed; nil if it succeeded
@@ -106,8 +106,8 @@ const (
 	lockName = "spool.lock"
 	// reserve stays free on the disk, because delivering records needs a little room.
 	reserve = 4 << 20
-	// reserveForOthers stays free for each more important kind: events first, then what was
-	// answered 200.
+	// reserveForOthers stays free for each more important kind: events come first, then deliveries
+	// that were answered 200.
 	reserveForOthers = 16 << 20
 	// maxUnwritten bounds the memory for records that wait for the disk.
 	maxUnwritten = 64 << 20
@@ -145,7 +145,7 @@ func Open(c Config) (*Spool, error) {
 		return nil, fmt.Errorf("opening spool: %w", err)
 	}
 	if !fileio.CanSyncDir {
-		c.Log.Warn("this system can't make file names durable: an acknowledged record survives the end of the process, but perhaps not a loss of power",
+		c.Log.Warn("this system can't make file names durable: after a loss of power, acknowledged records may be lost",
 			zap.String("directory", c.Dir))
 	}
 	if s.recovering.Load() {
@@ -153,7 +153,8 @@ func Open(c Config) (*Spool, error) {
 		case found := <-s.recovered:
 			s.adopt(found)
 		case <-time.After(cmp.Or(c.patience, openPatience)):
-			c.Log.Info("spool is being read in the background; new records are taken meanwhile", zap.String("directory", c.Dir), zap.Int64("bytes", s.bytesToRead.Load()))
+			c.Log.Info("spool is being read in the background; new records are taken meanwhile",
+				zap.String("directory", c.Dir), zap.Int64("bytes", s.bytesToRead.Load()))
 		}
 	}
 	s.measure()
@@ -163,9 +164,9 @@ func Open(c Config) (*Spool, error) {
 
 func (s *Spool) path(name string) string { return filepath.Join(s.config.Dir, name) }
 
-// Append keeps the message, whose data must not change any more. It returns nil once the record is
-// on disk, and at once if one with its kind and id is there already. If the context ends first, the
-// record is dropped, unless it is just being written: then it may be kept or not.
+// Append keeps the message, whose data must not change any more. It returns nil once the record is on
+// disk, and at once if one with its kind and id is there already. If the context ends first, the record
+// is dropped, unless it is being written at that moment: then it may be kept.
 func (s *Spool) Append(ctx context.Context, m publish.Message, attempted time.Time) error {
 	w, err := s.enqueue(&Record{Message: m, Attempted: attempted})
 	if w == nil {
@@ -191,7 +192,7 @@ func (s *Spool) Append(ctx context.Context, m publish.Message, attempted time.Ti
 	return fmt.Errorf("waiting for the disk: %w", ctx.Err())
 }
 
-// enqueue returns the record to wait for; nil if it is on disk already or is refused.
+// enqueue queues the record to be written, and returns it; nil if it is on disk already, or refused.
 func (s *Spool) enqueue(r *Record) (*waiting, error) {
 	w := newWaiting(r, s.journals[r.Kind], nil)
 	if w.size > recordHeader+largest { // it couldn't be read again
@@ -217,9 +218,9 @@ func (s *Spool) enqueue(r *Record) (*waiting, error) {
 // room returns nil if n more bytes of the kind can be kept. s.mu must be held.
 func (s *Spool) room(kind publish.Kind, n int64) error {
 	var used, unwritten int64
-	for kind, n := range s.unwritten {
-		used += s.bytes[kind].Load() + n
-		unwritten += n
+	for k, waiting := range s.unwritten {
+		used += s.bytes[k].Load() + waiting
+		unwritten += waiting
 	}
 	if used+n > s.config.MaxBytes {
 		return fmt.Errorf("%w: %d of %d bytes are used", ErrFull, used, s.config.MaxBytes)
@@ -233,10 +234,10 @@ func (s *Spool) room(kind publish.Kind, n int64) error {
 	return s.hasFree(unwritten+n, reserve+int64(kind)*reserveForOthers)
 }
 
-// Room returns nil while an event of n bytes can be kept: it fits, and the last write succeeded. It
+// Room returns nil while an event of n bytes can be kept: there is room, and the last write succeeded. It
 // never waits for the disk.
 func (s *Spool) Room(n int64) error {
-	if err := s.lastWrite(); err != nil {
+	if err := s.writeError(); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -244,19 +245,19 @@ func (s *Spool) Room(n int64) error {
 	return s.room(publish.Event, n)
 }
 
-// lastWrite returns why the last write failed, or why it has not succeeded yet.
-func (s *Spool) lastWrite() error {
+// writeError returns why the last write failed, or why it has not succeeded yet.
+func (s *Spool) writeError() error {
 	if err := s.failure.Load(); err != nil {
 		return *err
 	}
 	if since := s.working.Load(); since != nil && time.Since(*since) > hungAfter {
-		return fmt.Errorf("%w: it has not answered for %s", ErrSlow, time.Since(*since).Round(time.Second))
+		return fmt.Errorf("%w: no answer for %s", ErrSlow, time.Since(*since).Round(time.Second))
 	}
 	return nil
 }
 
-// Holds reports whether a message of that kind and id is kept. During a recovery it returns true
-// for all: a look-up in the stream then remembers more ids than it needs, and misses none.
+// Holds reports whether a message of that kind and id is kept. During a recovery it returns true for
+// every message: a look-up in the stream then keeps more ids than it needs, but misses none.
 func (s *Spool) Holds(kind publish.Kind, messageID string) bool {
 	id := idOf(kind, messageID)
 	s.mu.Lock()
@@ -264,15 +265,15 @@ func (s *Spool) Holds(kind publish.Kind, messageID string) bool {
 	return s.recovering.Load() || s.ids.has(id)
 }
 
-// Len returns how many records of the kind wait, without those set aside. During a recovery it
-// isn't zero if there may be any.
+// Len returns how many records of the kind wait, without those set aside. During a recovery it isn't
+// zero unless there certainly are none.
 func (s *Spool) Len(kind publish.Kind) int64 { return s.journals[kind].queued.Load() }
 
 // Last returns the highest number of any record that is or was on disk.
 func (s *Spool) Last() uint64 { return s.last.Load() }
 
-// Changes receives a value after records of the kind were appended, or the last of them was
-// settled.
+// Changes returns a channel that gets a value after records of the kind were appended, or the last one
+// was settled.
 func (s *Spool) Changes(kind publish.Kind) <-chan struct{} { return s.journals[kind].changed }
 
 // Close writes the waiting records and closes the files. It gives up when the context ends.

@@ -67,7 +67,7 @@ func (r *Reader) first(info *jetstream.StreamInfo) uint64 {
 	return 0
 }
 
-// attach creates a consumer that begins where we are.
+// attach creates a consumer that begins at the reader's position.
 func (r *Reader) attach(ctx context.Context, stream jetstream.Stream) (*consumer, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -86,7 +86,7 @@ func (r *Reader) attach(ctx context.Context, stream jetstream.Stream) (*consumer
 		return nil, fmt.Errorf("creating consumer: %w", err)
 	}
 	consumer := &consumer{Consumer: made, config: c}
-	// If the stream was created again in the meantime, the consumer isn't of the one that we know.
+	// If the stream was created again in the meantime, the consumer belongs to the new one.
 	info, err := stream.Info(ctx)
 	if err == nil && !info.Created.Equal(r.created) {
 		err = errOther
@@ -116,9 +116,9 @@ func (r *Reader) create(ctx context.Context, stream jetstream.Stream, c *jetstre
 	return nil, errInUse
 }
 
-// isStillOurs reports whether the consumer is still the one that we created: another reader may
-// have taken its name. Creating an existing consumer with the same configuration changes nothing
-// and returns its info (nats-server, addConsumerWithAssignment).
+// isStillOurs reports whether the consumer is the one that we created: another reader may have taken its
+// name since. Creating an existing consumer with the same configuration changes nothing and returns its
+// info (nats-server, addConsumerWithAssignment).
 func (r *Reader) isStillOurs(ctx context.Context, stream jetstream.Stream, c *consumer) bool {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
 	defer cancel()

@@ -55,10 +55,10 @@ func (d *Denied) Publishing(subject string, since time.Time) bool {
 	return known && !at.Before(since)
 }
 
-// Request returns a right that one of these requests to JetStream needs, or that its answer needs, and
-// that was denied since a time; "" if none was. A request is the beginning of a subject after $JS.API,
-// with a dot after each whole token.
-func (d *Denied) Request(requests []string, since time.Time) string {
+// RightFor returns a right that was denied since a time, and that one of the requests to JetStream or its
+// answer needs; "" if there is none. A request is the beginning of a subject after $JS.API, with a dot
+// after each whole token.
+func (d *Denied) RightFor(requests []string, since time.Time) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for right, at := range d.rights {

@@ -35,8 +35,8 @@ func TestDenied(t *testing.T) {
 			expect.Equal(t, want, isNew, "%s: whether it is new", test.denied)
 		}
 		requests := []string{"OTHER.", test.request}
-		expect.Equal(t, test.want, d.Request(requests, before), "%s, %s", test.denied, test.request)
-		expect.Equal(t, "", d.Request(requests, time.Now().Add(1)), "%s, but that was before", test.denied)
+		expect.Equal(t, test.want, d.RightFor(requests, before), "%s, %s", test.denied, test.request)
+		expect.Equal(t, "", d.RightFor(requests, time.Now().Add(1)), "%s, but that was before", test.denied)
 	}
 }
 

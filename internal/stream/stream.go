@@ -58,22 +58,22 @@ type Reader struct {
 	JetStream jetstream.JetStream
 	Section   Section
 	Name      string // prefix of the consumers' names
-	// Names, if set, are the only names that the account may give its consumers. If another reader
-	// uses them at the same time, a message may be handled twice.
+	// Names, if set, are the only names that the account may give to consumers. If another reader uses
+	// them at the same time, a message may be handled twice.
 	Names []string
 	// Handle is called with one message at a time. Its error ends Run.
 	Handle func(Message) error
 	// Report, if set, is called with the error of each failed attempt to read, and with nil when a
 	// consumer was created.
 	Report func(error)
-	// Denied, if set together with Names, holds what NATS denies on the connection. Run ends with
-	// [ErrNoRights] once NATS has denied it a consumer of such a name.
+	// Denied, if set together with Names, holds the rights that NATS has denied on the connection. Run
+	// ends with [ErrNoRights] once NATS has denied a consumer with one of the names.
 	Denied *Denied
 
 	created time.Time // when the stream was created; zero: not known yet
 	next    uint64    // the next sequence number to read; 0: begin with Since
 	until   uint64    // the last sequence number of the section
-	ahead   bool      // Since is by a clock that may be ahead of the server's
+	ahead   bool      // Since is by our clock, which may be ahead of the server's
 	end     context.CancelCauseFunc
 }
 
@@ -173,7 +173,7 @@ func (r *Reader) watch(ctx context.Context, cancel context.CancelCauseFunc, brea
 			cancel(errBroken)
 			return
 		case <-poll.C:
-			if r.Denied != nil && r.Denied.Request(requests, began) != "" {
+			if r.Denied != nil && r.Denied.RightFor(requests, began) != "" {
 				r.end(ErrNoRights)
 			}
 		}
