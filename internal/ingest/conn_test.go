@@ -113,6 +113,24 @@ func TestHeadBounds(t *testing.T) {
 	}
 }
 
+// net/http takes a bare line feed for a trailer's end only once it has seen an end with carriage
+// returns, perhaps in a later request. The bytes of a head behind it count all the same.
+func TestHeadBehindBareLineFeed(t *testing.T) {
+	c := newPublic(t, nil).listen().dial()
+	const head = "POST /webhooks/flock HTTP/1.1\nHost: x\n"
+	body := strings.Repeat("x", 3000) + "\r\n\r\n"
+	first := head + "Transfer-Encoding: chunked\n\n0\r\nX: y\n\n"
+	second := fmt.Sprintf("%sContent-Length: %d\n\n%s", head, len(body), body)
+	third := head + strings.Repeat("a:\n", 900) + "Content-Length: 2\n\n{}"
+	go func() { _, _ = c.Write([]byte(first + second + third)) }() // it may be refused before all is sent
+	for n := 1; n <= 3; n++ {
+		if r, err := c.tryRead(); err != nil || r.closes {
+			return
+		}
+	}
+	t.Error("a head of 900 headers was taken")
+}
+
 // gone is the answer to a connection that the limiter has closed.
 type gone struct{ *httptest.ResponseRecorder }
 

@@ -37,7 +37,7 @@ type framing struct {
 	bytes int   // bytes so far of the head, the trailer or the chunk's line
 	lines int   // lines so far of the head or the trailer
 	text  bool  // the line isn't empty: it has more than a carriage return
-	cr    bool  // the line is a carriage return so far
+	cr    bool  // so far, the line ends with one
 	hex   int   // digits of the chunk's length
 }
 
@@ -70,6 +70,8 @@ func (f *framing) advance(b []byte) (n int, refusal ConnRefusal) {
 				return n, HeadTooLarge
 			case f.lines > maxHeaders+1 || f.part == partTrailer && f.lines > maxHeaders:
 				return n, TooManyHeaders
+			case f.part == partBroken:
+				return n, ""
 			case ended:
 				*f = framing{}
 				return n, ""
@@ -105,12 +107,13 @@ func (f *framing) advance(b []byte) (n int, refusal ConnRefusal) {
 }
 
 // line takes the bytes up to the next line break, and reports whether the head or the trailer ends
-// there. Empty lines before a request's first line don't end its head (RFC 9112, section 2.2).
+// there. Empty lines before a request's first line don't end its head (RFC 9112, section 2.2). In a
+// trailer a bare line feed ends the connection: net/http would look for the end in the next request.
 func (f *framing) line(b []byte) (n int, ended bool) {
 	line, _, whole := bytes.Cut(b, []byte{'\n'})
 	if len(line) > 0 {
 		f.text = f.text || f.cr || len(line) > 1 || line[0] != '\r'
-		f.cr = !f.text
+		f.cr = line[len(line)-1] == '\r'
 	}
 	n = len(line)
 	if whole {
@@ -120,8 +123,12 @@ func (f *framing) line(b []byte) (n int, ended bool) {
 	if !whole {
 		return n, false
 	}
-	isEmpty := !f.text
+	isEmpty, isBare := !f.text, !f.cr
 	f.text, f.cr = false, false
+	if f.part == partTrailer && isBare {
+		f.part = partBroken
+		return n, false
+	}
 	if isEmpty {
 		return n, f.lines > 0 || f.part == partTrailer
 	}
