@@ -13,8 +13,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/event/consumer"
 )
 
-// setting is a variable of the environment, or what stands for it.
-func setting(name, otherwise string) string { return cmp.Or(os.Getenv(name), otherwise) }
+// setting returns a variable of the environment, or its default.
+func setting(name, fallback string) string { return cmp.Or(os.Getenv(name), fallback) }
 
 func settings() (o consumer.Options, err error) {
 	o = consumer.Options{
@@ -31,7 +31,7 @@ func settings() (o consumer.Options, err error) {
 	return o, err
 }
 
-// connect connects by the variables that the nats command has.
+// connect connects as the variables of the nats command say.
 func connect() (*nats.Conn, error) {
 	options := []nats.Option{
 		nats.Name(setting("DURABLE", "rewards")), nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true),

@@ -13,7 +13,8 @@ const log = (level) => (msg, fields) => console.error(JSON.stringify({ time: new
 // nats connects with the variables of the nats command.
 function nats() {
   const file = (name) => (env[name] ? readFileSync(env[name]) : undefined)
-  const authenticator = env.NATS_CREDS ? credsAuthenticator(file('NATS_CREDS')) : env.NATS_NKEY ? nkeyAuthenticator(file('NATS_NKEY')) : undefined
+  const authenticator = env.NATS_CREDS ? credsAuthenticator(file('NATS_CREDS'))
+    : env.NATS_NKEY ? nkeyAuthenticator(file('NATS_NKEY')) : undefined
   const tls = env.NATS_CA || env.NATS_CERT ? { tls: { caFile: env.NATS_CA, certFile: env.NATS_CERT, keyFile: env.NATS_KEY } } : {}
   return connect({
     servers: (env.NATS_URL || 'nats://127.0.0.1:4222').split(','), user: env.NATS_USER, pass: env.NATS_PASSWORD, authenticator,
@@ -26,7 +27,7 @@ async function main() {
   log('info')('connecting to NATS, and waiting if it is away', {})
   const stop = new AbortController()
   let nc
-  // A container's first process is ended by a signal only if it says so itself.
+  // A container's first process ignores signals that it doesn't handle.
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => nc ? stop.abort() : process.exit())
   nc = await nats()
   try {

@@ -52,7 +52,7 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 		background.Wait()
 		s.feeds.Done()
 	}()
-	events, problems, states := make(chan shown, maxBatch), make(chan string), make(chan state)
+	events, problems, states := make(chan item, maxBatch), make(chan string), make(chan state)
 	background.Go(func() { s.read(ctx, events, problems) })
 	background.Go(func() { s.poll(ctx, states) })
 
@@ -67,7 +67,7 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 		case <-ctx.Done():
 			return
 		case next := <-events:
-			batch, size := []shown{next}, next.Size
+			batch, size := []item{next}, next.Size
 			for len(events) > 0 && len(batch) < maxBatch && size < maxBatchBytes {
 				next = <-events
 				batch, size = append(batch, next), size+next.Size
@@ -88,12 +88,12 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 
 // read sends the newest events and those that come. It also sends why the stream can't be read, each
 // time that this changes; "" if the stream can be read.
-func (s *Server) read(ctx context.Context, events chan<- shown, problems chan<- string) {
+func (s *Server) read(ctx context.Context, events chan<- item, problems chan<- string) {
 	began := time.Now() // when this attempt to read began
 	reader := stream.Reader{
 		JetStream: s.js, Name: consumerName,
 		Section: stream.Section{Stream: s.config.Stream, Subjects: []string{s.config.Prefix + ".>"}, Last: initialEvents},
-		Handle:  func(m stream.Message) error { return give(ctx, events, shownOf(m)) },
+		Handle:  func(m stream.Message) error { return give(ctx, events, newItem(m)) },
 		Report: func(err error) {
 			if !errors.Is(err, stream.ErrRecreated) { // the page sees it by the events
 				_ = give(ctx, problems, s.explain(err, began, s.config.Stream, stream.Requests(s.config.Stream, consumerName)...))
@@ -127,8 +127,8 @@ func (s *Server) send(w http.ResponseWriter, name string, value any) error {
 	return control.Flush()
 }
 
-// shown is a message of the stream in the page's JSON.
-type shown struct {
+// item is a message of the stream in the page's JSON.
+type item struct {
 	Sequence      uint64       `json:"sequence"`
 	StreamCreated time.Time    `json:"streamCreated"`
 	Subject       string       `json:"subject"`
@@ -140,8 +140,8 @@ type shown struct {
 	Payload       string       `json:"payload"`           // bytes that aren't UTF-8 are replaced
 }
 
-func shownOf(m stream.Message) shown {
-	v := shown{
+func newItem(m stream.Message) item {
+	v := item{
 		Sequence: m.Sequence, StreamCreated: m.StreamCreated, Subject: m.Subject(), Stored: m.Stored,
 		Size: len(m.Data()), Headers: m.Headers(), Payload: strings.ToValidUTF8(string(m.Data()), "\uFFFD"),
 	}

@@ -142,10 +142,10 @@ func (p *page) hello() (h hello) {
 }
 
 // events returns at least so many.
-func (p *page) events(n int) (all []shown) {
+func (p *page) events(n int) (all []item) {
 	p.t.Helper()
 	for len(all) < n {
-		var some []shown
+		var some []item
 		expect.NoError(p.t, json.Unmarshal(p.next("events"), &some))
 		all = append(all, some...)
 	}
@@ -216,7 +216,7 @@ func TestLargeEvents(t *testing.T) {
 		if len(text) > maxBatchBytes+600<<10 {
 			t.Fatalf("a batch has %d bytes", len(text))
 		}
-		var some []shown
+		var some []item
 		expect.NoError(t, json.Unmarshal(text, &some))
 		n += len(some)
 	}
@@ -233,13 +233,13 @@ func TestSlowBrowserIsDropped(t *testing.T) {
 	slow.hello()
 	w.publish(many, strings.Repeat("x", 16<<10))
 	for range 2 {
-		var got []shown
+		var got []item
 		poll.Until(t, "another page has the newest events", func() bool {
 			page := w.open()
 			defer func() { _ = page.close() }()
 			got = nil
 			for len(got) < initialEvents {
-				var some []shown
+				var some []item
 				if json.Unmarshal(page.scan("events"), &some) != nil {
 					return false // on a machine this slow it was dropped, too: like a browser, it connects again
 				}

@@ -21,7 +21,7 @@ func newQuery(values url.Values) query {
 
 // matches reports whether each word is in the field that it names, or anywhere in the message if it
 // names none. The fields of a message that isn't an event are "".
-func (q query) matches(v shown) bool {
+func (q query) matches(v item) bool {
 	e := cmp.Or(v.Event, new(event.Event))
 	if q.provider != "" && q.provider != e.Provider || q.event != "" && q.event != e.Event {
 		return false

@@ -33,7 +33,7 @@ func TestQuery(t *testing.T) {
 		var got []string
 		for _, name := range slices.Sorted(maps.Keys(cases.Messages)) {
 			m := cases.Messages[name]
-			v := shown{Subject: m.Subject, Payload: cmp.Or(string(m.Event), m.Text)}
+			v := item{Subject: m.Subject, Payload: cmp.Or(string(m.Event), m.Text)}
 			if e, err := event.Parse([]byte(v.Payload)); err == nil {
 				v.Event = &e
 			}

@@ -28,7 +28,7 @@ var errSlow = errors.New("NATS sent too little within half a minute; search agai
 
 // part is the result of searching a part of the stream.
 type part struct {
-	Events        []shown   `json:"events"` // that match, oldest first; of too many, the newest
+	Events        []item    `json:"events"` // that match, oldest first; of too many, the newest
 	Read          int       `json:"read"`   // messages
 	Time          time.Time `json:"time"`   // when the oldest of them was stored
 	First         uint64    `json:"first"`  // the sequence number of the stream's first message
@@ -53,7 +53,7 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	ctx, cancel := context.WithTimeoutCause(r.Context(), searchTimeout, errSlow)
 	defer cancel()
-	p := part{Events: []shown{}, query: newQuery(r.URL.Query())}
+	p := part{Events: []item{}, query: newQuery(r.URL.Query())}
 	err := s.searchPart(ctx, &p, r.URL.Query())
 	p.Problem = s.explain(err, began, s.config.Stream, stream.Requests(s.config.Stream, stream.LookupNames...)...)
 	w.Header().Set("Content-Type", "application/json")
@@ -103,7 +103,7 @@ func (p *part) take(m stream.Message) error {
 	if p.Time.IsZero() || m.Stored.Before(p.Time) {
 		p.Time = m.Stored
 	}
-	v := shownOf(m)
+	v := newItem(m)
 	if !p.query.matches(v) {
 		return nil
 	}

@@ -43,7 +43,8 @@ export async function attempt(w: Worker, raw: JsMsg, stopping: AbortSignal): Pro
   if (error) [outcome, error] = await failed(w, raw, m, error)
   else raw.ack() // if it is lost, the event comes again
   // Its errors, also asynchronous ones, end nothing.
-  void (async () => w.observer?.(m, outcome, performance.now() - began, error))().catch((bug: unknown) => w.logger.error('the observer failed', { error: String(bug) }))
+  void (async () => w.observer?.(m, outcome, performance.now() - began, error))()
+    .catch((bug: unknown) => w.logger.error('the observer failed', { error: String(bug) }))
 }
 
 const about = (m: Message) => ({ id: m.event.id, subject: m.subject, sequence: m.sequence, attempt: m.attempt })
@@ -86,7 +87,8 @@ async function handle(w: Worker, raw: JsMsg, m: Message, stopping: AbortSignal):
   }, w.ackWait / 3)
   const late = setTimeout(() => {
     call.abort(new Error(`the handler took longer than ${w.timeout} ms`))
-    w.logger.error('the handler takes longer than its time-out; no other event is begun in its place until it ends', { ...about(m), timeout: w.timeout })
+    w.logger.error('the handler takes longer than its time-out; no other event is begun in its place until it ends',
+      { ...about(m), timeout: w.timeout })
   }, w.timeout)
   const clear = () => {
     clearInterval(keep)
@@ -130,7 +132,8 @@ export async function bury(w: Pick<Worker, 'js' | 'subjectPrefix' | 'deadStream'
   const rest = m.subject.startsWith(`${w.subjectPrefix}.`) ? m.subject.slice(w.subjectPrefix.length + 1) : m.subject
   try {
     await w.js.publish(prefix + rest, raw.data, {
-      headers: dead, msgID: `${m.durable}:${m.stream}:${m.sequence}:${m.stored.getTime()}`, expect: { streamName: w.deadStream }, timeout: 10_000,
+      headers: dead, msgID: `${m.durable}:${m.stream}:${m.sequence}:${m.stored.getTime()}`,
+      expect: { streamName: w.deadStream }, timeout: 10_000,
     })
   } catch (cause) {
     throw new Error('no dead letter could be stored, so the event stays (make room in the stream, or make it: nats stream add ' +

@@ -14,7 +14,8 @@ export const isCode = (error: unknown, ...wanted: number[]): boolean =>
 export async function begin(js: JetStreamClient, s: Settings): Promise<Consumer> {
   const manager = await js.jetstreamManager(false) // without a look at the account, which needs a right of its own
   if (s.makeDeadStream) {
-    await manager.streams.add({ name: s.deadStream, subjects: [`${s.subjectPrefix}-dead.>`], storage: StorageType.File }).catch((error: unknown) => {
+    const wanted = { name: s.deadStream, subjects: [`${s.subjectPrefix}-dead.>`], storage: StorageType.File }
+    await manager.streams.add(wanted).catch((error: unknown) => {
       if (!isCode(error, codes.streamNameInUse)) throw cannot(`making stream ${s.deadStream}`, error) // one that exists is left as it is
     })
   }
@@ -33,7 +34,7 @@ async function durable(js: JetStreamClient, manager: JetStreamManager, s: Settin
   const wanted: Partial<ConsumerConfig> = {
     durable_name: s.durable, ack_policy: AckPolicy.Explicit,
     ack_wait: nanos(s.ackWait),
-    max_ack_pending: -1, // at the default of 1000, as many failed events that wait for their next attempt would block all others
+    max_ack_pending: -1, // at the default, 1000 failed events that wait for their next attempt would block all others
     max_deliver: -1, // the worker counts: the server would drop an event that is neither handled nor a dead letter
     ...(s.filters.length === 1 ? { filter_subject: s.filters[0]! } : s.filters.length > 1 ? { filter_subjects: s.filters } : {}),
     ...(s.since ? { deliver_policy: DeliverPolicy.StartTime, opt_start_time: s.since.toISOString() } : {}),
@@ -44,8 +45,8 @@ async function durable(js: JetStreamClient, manager: JetStreamManager, s: Settin
   }).catch((error: unknown) => { throw cannot(`finding or making consumer ${s.durable} of stream ${s.stream}`, error) })
   const [has, needs] = [describe(is), describe(wanted)]
   if (has !== needs) {
-    throw new Error(`consumer ${s.durable} of stream ${s.stream} exists and ${has}, but run needs one that ${needs}: give another durable, or, ` +
-      `if its position may be lost: nats consumer rm ${s.stream} ${s.durable}`)
+    throw new Error(`consumer ${s.durable} of stream ${s.stream} exists and ${has}, but run needs one that ${needs}: ` +
+      `give another durable, or, if its position may be lost: nats consumer rm ${s.stream} ${s.durable}`)
   }
   if (is.ack_wait !== wanted.ack_wait || is.max_deliver !== -1 || is.backoff?.length || is.headers_only) {
     s.logger.info('changing the consumer', { durable: s.durable, ackWait: s.ackWait, maxDeliver: -1 })

@@ -7,16 +7,16 @@ export interface Options {
   subjectPrefix?: string // webhooks: the bridge's SUBJECT_PREFIX; dead letters have the subjects {subjectPrefix}-dead.>
   filters?: string[] // subjects, such as webhooks.*.user.created; none means all
   since?: Date // where a new durable begins; without it, with the oldest event
-  concurrency?: number // 1: how many handlers run at once; all workers of the durable together at most 512; one worker with 1 keeps the stream's order, but for retries
+  concurrency?: number // 1: handlers at once, in all workers at most 512; one worker with 1 keeps the order, except for retries
   ackWait?: number // 30 s: how long after a worker's death another has its event; handlers may take longer
   timeout?: number // 5 min: how long a handler may take; ackWait after that, another worker gets the event
   maxAttempts?: number // 10: how often an event is tried before it is a dead letter
   backoff?: number // 1 s: the pause after the first attempt; it doubles with each, up to 5 min
-  makeDeadStream?: boolean // make the stream of dead letters if it is missing; without it an event that always fails is tried for ever
-  shutdownTimeout?: number // 30 s: how long handlers that began may go on when run is to stop
+  makeDeadStream?: boolean // make the stream of dead letters if it is missing: without it an event that always fails is tried for ever
+  shutdownTimeout?: number // 30 s: how long running handlers may go on once signal is aborted
   signal?: AbortSignal // to stop run: it finishes what has begun, and begins nothing else
   logger?: Pick<Console, 'info' | 'warn' | 'error'> // console; it is never given an event's data
-  /** Is told how each attempt ended, for metrics. message.pending and message.stored tell how far behind the consumer is. */
+  /** Is called after each attempt, for metrics. message.pending and message.stored tell how far behind the consumer is. */
   observer?: (message: Message, outcome: Outcome, took: number, error?: Error) => void
 }
 
@@ -34,7 +34,9 @@ export function withDefaults(options: Options): Settings {
   }
   for (const name of ['concurrency', 'ackWait', 'timeout', 'maxAttempts', 'backoff', 'shutdownTimeout'] as const) {
     const value = options[name]
-    if (value !== undefined && !(value > 0 && value <= most)) throw new TypeError(`options.${name} is ${value}: give a number above 0, at most ${most}`)
+    if (value !== undefined && !(value > 0 && value <= most)) {
+      throw new TypeError(`options.${name} is ${value}: give a number above 0, at most ${most}`)
+    }
   }
   if (Number.isNaN(options.since?.getTime())) throw new TypeError('options.since is no valid date: give one, or none')
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Options

@@ -37,7 +37,8 @@ export async function run(js: JetStreamClient, options: Options, handler: Handle
   if (!await within(s.shutdownTimeout, ended)) {
     stopping.abort(new Error('the worker is stopping'))
     if (!await within(pullWait + 2_000, ended)) { // for those that heed their signal, and a pull
-      throw new Error(`stopping: a handler is still running after ${s.shutdownTimeout} ms; its event comes again: end it with its signal, or raise options.shutdownTimeout`)
+      throw new Error(`stopping: a handler is still running after ${s.shutdownTimeout} ms; its event comes again: ` +
+        'end it with its signal, or raise options.shutdownTimeout')
     }
   }
   await within(pullWait, from.info().catch(() => undefined)) // then the acknowledgements before it have arrived

@@ -28,10 +28,12 @@ const isObject = (value: unknown) => typeof value === 'object' && value !== null
 
 /** Reports whether the event is Flock's, with the members that each of its bodies has. */
 export function isFlock(event: Event): event is Event & { data: FlockBody } {
-  return event.provider === 'flock' && typeof event.data?.name === 'string' && typeof event.data.timestamp === 'number' && isObject(event.data.data)
+  const { provider, data } = event
+  return provider === 'flock' && typeof data?.name === 'string' && typeof data.timestamp === 'number' && isObject(data.data)
 }
 
 /** Reports whether the event is Frigade's, with the members that each of its bodies has. */
 export function isFrigade(event: Event): event is Event & { data: FrigadeBody } {
-  return event.provider === 'frigade' && typeof event.data?.type === 'string' && typeof event.data.time === 'string' && isObject(event.data.data)
+  const { provider, data } = event
+  return provider === 'frigade' && typeof data?.type === 'string' && typeof data.time === 'string' && isObject(data.data)
 }
