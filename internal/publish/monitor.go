@@ -116,6 +116,9 @@ func (m *monitor) checkOnce(s *session) {
 	began := time.Now()
 	attempt, cancel := context.WithTimeout(s.alive, checkTimeout)
 	defer cancel()
+	if m.room != nil {
+		m.room.begin()
+	}
 	found, err := m.stream.ensure(attempt, s.js)
 	if s.alive.Err() != nil {
 		return

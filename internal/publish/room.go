@@ -22,10 +22,10 @@ type room struct {
 	limit  int64  // QUARANTINE_MAX_BYTES, 0 for none; the stream's own limit counts if it is smaller
 	look   func() // requests a look
 
-	mu     sync.Mutex
-	left   int64 // bytes that have room
-	step   int64 // bytes to admit until the next look
-	isUsed bool  // a message was admitted since the last look
+	mu       sync.Mutex
+	left     int64 // bytes that have room
+	step     int64 // bytes to admit until the next look
+	admitted int64 // bytes, since the last look began
 }
 
 const (
@@ -57,15 +57,22 @@ func (r *room) admit(size int64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if size > r.left {
-		if r.isUsed {
+		if r.admitted > 0 {
 			r.look()
 		}
 		return &Error{NoRoom, fmt.Errorf("%d bytes, of which %d would fit", size, max(r.left, 0))}
 	}
 	r.left -= size
 	r.step -= size
-	r.isUsed = true
+	r.admitted += size
 	return nil
+}
+
+// begin begins a look. What is admitted from now on may not be in what it sees.
+func (r *room) begin() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.admitted = 0
 }
 
 // update computes the room from a look at the stream.
@@ -79,7 +86,7 @@ func (r *room) update(info *jetstream.StreamInfo) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.left, r.step, r.isUsed = limit, limit/roomSteps, false
+	r.left, r.step = limit, limit/roomSteps-r.admitted
 	for subject := range info.State.Subjects {
 		if !strings.HasSuffix(subject, "."+r.reason) {
 			continue
@@ -89,4 +96,5 @@ func (r *room) update(info *jetstream.StreamInfo) {
 			r.left = 0
 		}
 	}
+	r.left -= r.admitted
 }
