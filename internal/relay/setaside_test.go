@@ -60,7 +60,7 @@ func TestForbiddenSubject(t *testing.T) {
 		t.Errorf("logged %d times", n)
 	}
 	remedy := fmt.Sprint(f.logs.FilterMessage(sayAside).All()[0].ContextMap()["remedy"])
-	if !strings.Contains(remedy, "grant") {
+	if !strings.Contains(remedy, "allow our account to publish") {
 		t.Errorf("remedy: %q", remedy)
 	}
 	const count = "messages are set aside in the spool: `bridge spool list` shows them"
