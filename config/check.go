@@ -90,6 +90,14 @@ func (l *loader) checkRules(c *Config) {
 			fmt.Sprintf("at least %s, so that a delivery of MAX_BODY_BYTES, %s, fits in it; or set QUARANTINE=false",
 				c.LargestRecord(), c.MaxBodyBytes),
 		},
+		{
+			"OTEL_SDK_DISABLED", !c.OTELDisabled || strings.EqualFold(l.vars["OTEL_SDK_DISABLED"], "true"),
+			"true or false: to OpenTelemetry nothing else is true",
+		},
+		{
+			"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", slices.Contains([]string{"", "http/protobuf"}, l.vars["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"]),
+			"http/protobuf, as OTEL_EXPORTER_OTLP_PROTOCOL",
+		},
 	} {
 		if !rule.holds {
 			l.wrong(rule.variable, rule.takes)

@@ -125,6 +125,8 @@ func TestProblems(t *testing.T) {
 		{"OTEL_EXPORTER_OTLP_ENDPOINT=u:word", `OTEL_EXPORTER_OTLP_ENDPOINT: got "[hidden]"; takes a URL such as http://collector:4318`},
 		{"OTEL_EXPORTER_OTLP_ENDPOINT=http://u:wo,rd@c:1/", `OTEL_EXPORTER_OTLP_ENDPOINT: got "http://[hidden]@c:1/"; takes a URL such as http://collector:4318 (a user, a password or a query is not sent: use OTEL_EXPORTER_OTLP_HEADERS)`},
 		{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://c?key=word", `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: got "http://c?[hidden]"; takes a URL such as http://collector:4318 (a user, a password or a query is not sent: use OTEL_EXPORTER_OTLP_HEADERS)`},
+		{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=grpc", `OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: got "grpc"; takes http/protobuf, as OTEL_EXPORTER_OTLP_PROTOCOL`},
+		{"OTEL_SDK_DISABLED=1", `OTEL_SDK_DISABLED: got "1"; takes true or false: to OpenTelemetry nothing else is true`},
 		{"NATS_CREDS=/nowhere", `NATS_CREDS: got "/nowhere"; takes ` + file},
 		{"NATS_CREDS=" + creds, `NATS_CREDS: got "` + creds + `"; takes the path of a file that can be read (it is empty)`},
 		{"NATS_NKEY=/nowhere", `NATS_NKEY: got "/nowhere"; takes ` + file},
