@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 )
@@ -37,6 +38,11 @@ type Options struct {
 func (o Options) withDefaults() (Options, error) {
 	if o.Durable == "" || strings.ContainsAny(o.Durable, " \t\r\n.*>/\\") { // nats-server refuses these too
 		return o, fmt.Errorf("consumer: Options.Durable is %q: give a name without space, dot, wildcard or slash", o.Durable)
+	}
+	for _, filter := range o.Filters { // for such a one nats-server doesn't answer, or gives everything
+		if slices.Contains(strings.Split(filter, "."), "") {
+			return o, fmt.Errorf("consumer: the filter %q in Options.Filters is no subject: a token of it is empty", filter)
+		}
 	}
 	if o.Concurrency < 0 || o.AckWait < 0 || o.Timeout < 0 || o.MaxAttempts < 0 || o.Backoff < 0 || o.ShutdownTimeout < 0 {
 		return o, errors.New("consumer: a number or time in Options is negative: 0 means the default")

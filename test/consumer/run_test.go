@@ -307,6 +307,13 @@ func TestExisting(t *testing.T) {
 	if err := consumer.Run(t.Context(), n.js, consumer.Options{Durable: "a.b"}, nil); err == nil || !strings.Contains(err.Error(), "without space, dot") {
 		t.Error(err)
 	}
+	for _, filter := range []string{"", "webhooks..user.created"} {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		err := consumer.Run(ctx, n.js, consumer.Options{Durable: "rewards", Filters: []string{"webhooks.a.>", filter}}, nil)
+		if cancel(); err == nil || !strings.Contains(err.Error(), "a token of it is empty") {
+			t.Errorf("Run with the filter %q: %v", filter, err)
+		}
+	}
 }
 
 // A consumer that begins before the stream waits for it and says so.

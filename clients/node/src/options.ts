@@ -32,6 +32,8 @@ export function withDefaults(options: Options): Settings {
   if (!options.durable || /[\s.*>/\\]/.test(options.durable)) { // nats-server refuses these too
     throw new TypeError(`options.durable is ${JSON.stringify(options.durable)}: give a name without space, dot, wildcard or slash`)
   }
+  const wrong = options.filters?.find((filter) => filter.split('.').includes('')) // nats-server doesn't answer, or gives everything
+  if (wrong !== undefined) throw new TypeError(`options.filters has ${JSON.stringify(wrong)}, which is no subject: a token of it is empty`)
   for (const name of ['concurrency', 'ackWait', 'timeout', 'maxAttempts', 'backoff', 'shutdownTimeout'] as const) {
     const value = options[name]
     if (value !== undefined && !(value > 0 && value <= most)) {

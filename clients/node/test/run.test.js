@@ -329,6 +329,9 @@ test('a consumer that exists is used where it fits, mended where that is safe, a
   await assert.rejects(begin(t, server, () => undefined, { durable: 'p' }).over, /exists and is a push consumer, but run needs/)
   assert.equal((await server.manager.consumers.info('WEBHOOKS', 'p')).config.max_deliver, 3)
   await assert.rejects(begin(t, server, () => undefined, { durable: 'a.b' }).over, /options\.durable is "a\.b"/)
+  for (const filter of ['', 'webhooks..user.created']) {
+    await assert.rejects(begin(t, server, () => undefined, { filters: ['webhooks.a.>', filter] }).over, /options\.filters has .*a token of it is empty/)
+  }
   await assert.rejects(begin(t, server, () => undefined, { ackWait: -1 }).over, /options\.ackWait is -1/)
   await assert.rejects(begin(t, server, () => undefined, { timeout: Infinity }).over, /options\.timeout is Infinity/)
   await assert.rejects(begin(t, server, () => undefined, { since: new Date('yesterday') }).over, /options\.since is no valid date/)
