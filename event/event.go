@@ -106,9 +106,8 @@ func New(e Event, endpoint, typePrefix string, received time.Time) Event {
 	return e
 }
 
-// allowed reports whether CloudEvents' String type may hold the character: no controls, no
-// noncharacters, no surrogates (CloudEvents 1.0.2, Type System). A Go string holds a surrogate only
-// as invalid UTF-8.
+// allowed reports whether CloudEvents' String type may hold the character: no controls, no noncharacters,
+// no surrogates (CloudEvents 1.0.2, Type System). A Go string holds a surrogate only as invalid UTF-8.
 func allowed(c rune) bool {
 	return ' ' <= c && c <= '~' || !unicode.In(c, unicode.Cc, unicode.Noncharacter_Code_Point)
 }
@@ -166,8 +165,7 @@ func Parse(payload []byte) (Event, error) {
 	return e, nil
 }
 
-// Member returns the value in Data at a path of names; nil if there is none. Names are
-// case-sensitive.
+// Member returns the value in Data at a path of names; nil if there is none. Names are case-sensitive.
 //
 // encoding/json decodes into a struct without regard to case: "DATA" fills the field for "data",
 // and the last one wins. If only a part of Data is signed (see Event.Signed), an unsigned member

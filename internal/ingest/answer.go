@@ -92,8 +92,7 @@ func appendAccepted(dst []byte, id string, status publish.Status) []byte {
 	return append(append(append(dst, `","status":"`...), status...), `"}`...)
 }
 
-// appendProblem appends the body of any other answer (RFC 9457). The table's texts need no
-// escaping.
+// appendProblem appends the body of any other answer (RFC 9457). The table's texts need no escaping.
 func appendProblem(dst []byte, r Refusal) []byte {
 	dst = append(append(dst, `{"title":"`...), r.Title...)
 	dst = strconv.AppendInt(append(dst, `","status":`...), int64(r.Status), 10)

@@ -74,8 +74,7 @@ func recognize(first []byte) ConnRefusal {
 	return ""
 }
 
-// plainOnTLS returns the refusal for bytes on a TLS port that aren't TLS; "" if they may be
-// anything.
+// plainOnTLS returns the refusal for bytes on a TLS port that aren't TLS; "" if they may be anything.
 func plainOnTLS(first []byte) ConnRefusal {
 	for _, p := range preludes {
 		if bytes.HasPrefix(p.bytes, first) {

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -39,8 +40,7 @@ type Observer interface {
 	Observe(*Record)
 }
 
-// Record is the outcome of a request. An unauthenticated sender chooses nothing in it, except
-// Remote.
+// Record is the outcome of a request. An unauthenticated sender chooses nothing in it, except Remote.
 type Record struct {
 	Endpoint string        // the one at the path, or at nearly that path; "" if there is none
 	Outcome  string        // a publish.Status, or an outcome of the table in answer.go
@@ -137,6 +137,23 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.Outcome, d.Err = d.answer(status, err), err
 	d.Duration, d.Trace = time.Since(d.began), d.span.ID()
 	h.Observer.Observe(&d.Record)
+}
+
+// notFound returns the error for an unknown path. If the path differs from an endpoint's only in
+// slashes, capitals, escapes or the part before the name, notFound also returns that endpoint's name:
+// somebody has registered a wrong address.
+func (h *Handler) notFound(path string) (nearest string, err error) {
+	plain, err := url.PathUnescape(path)
+	if err != nil {
+		plain = path
+	}
+	plain = strings.TrimRight(strings.ToLower(plain), "/ ")
+	plain = plain[strings.LastIndexByte(plain, '/')+1:]
+	at, ok := h.endpoints["/webhooks/"+plain]
+	if !ok {
+		return "", errNotFound
+	}
+	return at.Name, fmt.Errorf("%w: the endpoint is at /webhooks/%s", errWrongPath, at.Name)
 }
 
 // delivery is a request that is being worked on, with its record.
@@ -253,8 +270,7 @@ func (d *delivery) verify(at *verify.Endpoint, received time.Time) (body []byte,
 	return body, err
 }
 
-// parse is like [verify.Provider.Parse], but takes an object only, and charges its memory to the
-// budget.
+// parse is like [verify.Provider.Parse], but takes an object only, and charges its memory to the budget.
 func (d *delivery) parse(p *verify.Provider, body []byte) (stringify.Text, error) {
 	inner, err := p.JSON(d.r.Header, body)
 	if err != nil {

@@ -93,8 +93,7 @@ func connOf(ctx context.Context) *conn {
 }
 
 // Handler wraps the handler of a listener without deliveries. There the oldest answered connection is
-// closed first: if answered ones were kept longer, a new one would be closed before its request is
-// read.
+// closed first: if answered ones were kept longer, a new one would be closed before its request is read.
 func (l *ConnLimiter) Handler(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if c := connOf(r.Context()); c != nil {

@@ -16,8 +16,7 @@ import (
 // would change nothing. One that is stale, from the future or contradicts itself is still refused.
 // Nothing unsigned is ever kept.
 //
-// The id depends on the signed text alone, so that a copy with other unsigned parts is kept only
-// once.
+// The id depends on the signed text alone, so that a copy with other unsigned parts is kept only once.
 func (d *delivery) quarantine(at *verify.Endpoint, body []byte, received time.Time, refusal error) (publish.Status, error) {
 	if !d.Quarantine || !verify.IsAuthentic(refusal) {
 		return "", refusal

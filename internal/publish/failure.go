@@ -52,10 +52,7 @@ var causes = map[Cause]struct {
 	Disconnected: {reason: ErrUnavailable},
 	TimedOut:     {reason: ErrUnavailable},
 	NoStream:     {ErrUnavailable, true, "the stream is gone or has no leader: see the log about it; with STREAM_MANAGE=false create it"},
-	WrongStream: {
-		ErrUnavailable, true,
-		"another stream or JetStream domain takes the subject: give it back to ours, or set STREAM_NAME or NATS_JS_DOMAIN",
-	},
+	WrongStream:  {ErrUnavailable, true, "another stream or domain takes the subject: change that, or set STREAM_NAME or NATS_JS_DOMAIN"},
 	StreamFull:   {ErrUnavailable, false, "the stream is full: raise its max_bytes or max_msgs, or remove old messages from it"},
 	NoStorage:    {ErrUnavailable, false, "storage or a limit of the account is used up: raise it, or remove old messages"},
 	Busy:         {reason: ErrUnavailable},

@@ -72,11 +72,6 @@ func NewMessage(prefix, endpoint string, of *event.Event) Message {
 	if of.TraceState != "" {
 		headers = append(slices.Clip(headers), Header{Name: "tracestate", Value: of.TraceState})
 	}
-	return Message{
-		Kind:    Event,
-		Subject: event.Subject(prefix, endpoint, of.Event),
-		ID:      of.ID,
-		Headers: headers,
-		Data:    of.Encode(),
-	}
+	subject := event.Subject(prefix, endpoint, of.Event)
+	return Message{Kind: Event, Subject: subject, ID: of.ID, Headers: headers, Data: of.Encode()}
 }

@@ -170,8 +170,7 @@ func (p *Publisher) await(ctx context.Context, m outgoing) Result {
 	return Result{Status: Stored, Took: o.took, StreamCreated: m.StreamCreated}
 }
 
-// OnLate sets f to be called for each message that is acknowledged after its time-out. f must not
-// block.
+// OnLate sets f to be called for each message that is acknowledged after its time-out. f must not block.
 func (p *Publisher) OnLate(f func(LateAck)) {
 	p.acks.mu.Lock()
 	defer p.acks.mu.Unlock()

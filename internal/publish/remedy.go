@@ -44,8 +44,7 @@ func (s Server) remedy(err error) string {
 	return ""
 }
 
-// expiry returns when the user JWT in the credentials file expires; zero if that is unknown or
-// never.
+// expiry returns when the user JWT in the credentials file expires; zero if that is unknown or never.
 func (s Server) expiry() time.Time {
 	content, _ := os.ReadFile(s.Creds)
 	token, _ := jwt.ParseDecoratedJWT(content)

@@ -41,8 +41,7 @@ func (s Server) JetStream(nc *nats.Conn) jetstream.JetStream {
 // commandTimeout bounds a command's attempt to connect, because its user waits.
 const commandTimeout = 10 * time.Second
 
-// Connect returns a connection for a command. It makes one attempt, unless the options say
-// otherwise.
+// Connect returns a connection for a command. It makes one attempt, unless the options say otherwise.
 func (s Server) Connect(more ...nats.Option) (*nats.Conn, error) {
 	options := []nats.Option{nats.Timeout(commandTimeout), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort()}
 	nc, err := s.dial(append(options, more...)...)

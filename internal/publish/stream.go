@@ -69,8 +69,7 @@ type found struct {
 	differences []string               // remaining differences from the configuration, in words
 }
 
-// ensure creates or changes the stream as configured, and returns an error if it can't take our
-// messages.
+// ensure creates or changes the stream as configured, and returns an error if it can't take our messages.
 func (s Stream) ensure(ctx context.Context, js jetstream.JetStream) (found, error) {
 	var f found
 	stream, err := js.Stream(ctx, s.Name)
@@ -209,8 +208,7 @@ func limit(n int64, unit string) string {
 func (s Stream) usable(have jetstream.StreamConfig) error {
 	switch {
 	case have.Mirror != nil:
-		return fmt.Errorf("stream %s is a mirror of %s and takes no messages itself: set STREAM_NAME to %[2]s, or to another name",
-			s.Name, have.Mirror.Name)
+		return fmt.Errorf("stream %s is a mirror of %s and takes no messages: set STREAM_NAME to %[2]s", s.Name, have.Mirror.Name)
 	case have.NoAck:
 		return fmt.Errorf("stream %s sends no acknowledgements (no_ack): set no_ack to false, or no event is known to be stored", s.Name)
 	case have.PersistMode == jetstream.AsyncPersistMode:

@@ -6,11 +6,10 @@ import (
 	"time"
 )
 
-// drainGate lets a kind's messages be published directly again after they went through the spool.
-// Under a steady flow the spool never runs empty: while one record is delivered others are appended.
-// So once a single batch is left, the gate closes for a moment. New messages wait, nothing is
-// appended, the last records are delivered, and then the waiting messages are published directly,
-// still in order.
+// drainGate lets a kind's messages be published directly again after they went through the spool. Under a
+// steady flow the spool never runs empty: while one record is delivered others are appended. So once a
+// single batch is left, the gate closes for a moment. New messages wait, nothing is appended, the last
+// records are delivered, and then the waiting messages are published directly, still in order.
 //
 // If the disk or the stream is too slow for that, the messages have waited in vain.
 type drainGate struct {

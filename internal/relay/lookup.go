@@ -30,8 +30,7 @@ type lookup struct {
 }
 
 const (
-	// clockMargin allows for the difference between our clock and NATS', and for slow
-	// acknowledgements.
+	// clockMargin allows for the difference between our clock and NATS', and for slow acknowledgements.
 	clockMargin = time.Minute
 	scanBound   = 10 * time.Minute
 	// lookupPatience is how long messages wait while look-ups fail. They are safe in the spool, and

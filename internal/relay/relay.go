@@ -1,11 +1,10 @@
 // Package relay makes a message durable: directly in JetStream, or in the spool, from which it is
 // delivered later in order of arrival.
 //
-// [Relay.Publish] returns nil only once the message is durable. It returns in time for a sender
-// that waits a second, whatever the state of NATS and the disk. The spool keeps a record until
-// JetStream has acknowledged it. A message that NATS refuses while it takes others is set aside and
-// retried later, so that it doesn't block others. No message is stored twice, within the limits in
-// ADR 9.
+// [Relay.Publish] returns nil only once the message is durable. It returns in time for a sender that
+// waits a second, whatever the state of NATS and the disk. The spool keeps a record until JetStream has
+// acknowledged it. A message that NATS refuses while it takes others is set aside and retried later, so
+// that it doesn't block others. No message is stored twice, within the limits in ADR 9.
 package relay
 
 import (

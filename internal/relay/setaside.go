@@ -10,8 +10,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 )
 
-// retrySetAside retries the records that were set aside, every r.RetrySetAside, until the context
-// ends.
+// retrySetAside retries the records that were set aside, every r.RetrySetAside, until the context ends.
 func (r *Relay) retrySetAside(ctx context.Context) {
 	forwarders := make(map[publish.Kind]*forwarder)
 	for _, kind := range r.Kinds {

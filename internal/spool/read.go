@@ -96,9 +96,8 @@ func (s *Spool) Recovery() (read, all int64, ok bool) {
 	return s.bytesRead.Load(), s.bytesToRead.Load(), s.recovering.Load()
 }
 
-// Read calls visit with every record in the directory: first those set aside, then those in the
-// queues. It changes nothing, and a bridge may be using the directory. It returns damage apart from
-// other errors.
+// Read calls visit with every record in the directory: first those set aside, then those in the queues.
+// It changes nothing, and a bridge may be using the directory. It returns damage apart from other errors.
 func Read(dir string, visit func(r *Record) error) (damage, err error) {
 	delivered, segments, err := openJournals(osDisk{}, dir, os.O_RDONLY)
 	if err != nil {

@@ -1,16 +1,14 @@
 // Package spool is a durable queue on disk for messages that JetStream can't take now.
 //
-// [Spool.Append] returns nil only once the record is on disk and synced: then it survives a crash
-// of the process and of the machine. [Spool.Next] returns records in the order in which they were
-// appended. They stay until [Spool.Settle] removes them: after a crash one may be delivered twice,
-// but none is lost.
+// [Spool.Append] returns nil only once the record is on disk and synced: then it survives a crash of the
+// process and of the machine. [Spool.Next] returns records in the order in which they were appended. They
+// stay until [Spool.Settle] removes them: after a crash one may be delivered twice, but none is lost.
 //
-// The spool is a log in segments: docs/spool-format.md has the format, and ADR 14 the reasons and
-// the measurements. One goroutine writes (commit.go), and puts all waiting records into one write
-// and one sync. No failure loses an acknowledged record: on a full disk new records are refused
-// until there is room; after any other failure nothing more is written to that file, and a new one
-// is begun. At a start the records are read in the background (recover.go); new ones are taken
-// meanwhile.
+// The spool is a log in segments: docs/spool-format.md has the format, and ADR 14 the reasons and the
+// measurements. One goroutine writes (commit.go), and puts all waiting records into one write and one
+// sync. No failure loses an acknowledged record: on a full disk new records are refused until there is
+// room; after any other failure nothing more is written to that file, and a new one is begun. At a start
+// the records are read in the background (recover.go); new ones are taken meanwhile.
 package spool
 
 import (
@@ -45,8 +43,7 @@ type Config struct {
 	patience    time.Duration // how long Open waits for the recovery; 0: openPatience
 }
 
-// journals is the number of journals: one for each kind, and one for the records that are set
-// aside.
+// journals is the number of journals: one for each kind, and one for the records that are set aside.
 const (
 	journals = publish.Kinds + 1
 	setAside = publish.Kinds

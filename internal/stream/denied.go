@@ -8,9 +8,8 @@ import (
 	"time"
 )
 
-// Denied holds the rights that NATS has denied to our account, on one connection or several. NATS
-// reports a denial through the connection's error handler alone: the request itself looks like a
-// time-out.
+// Denied holds the rights that NATS has denied to our account, on one connection or several. NATS reports
+// a denial through the connection's error handler alone: the request itself looks like a time-out.
 type Denied struct {
 	mu     sync.Mutex
 	rights map[string]time.Time // such as "publish on webhooks.a": when each was denied last

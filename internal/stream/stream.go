@@ -7,10 +7,9 @@
 // section therefore ends only with the leader's last sequence number, or when a new consumer at the
 // leader has no more messages.
 //
-// nats.go's ordered consumer promises neither. After a stream was created again, it also waits for
-// the sequence number that it had reached, which may take days. This package reads a consumer until
-// it ends, as it does with its stream. Before it creates the next one, it asks when the stream was
-// created.
+// nats.go's ordered consumer promises neither. After a stream was created again, it also waits for the
+// sequence number that it had reached, which may take days. This package reads a consumer until it ends,
+// as it does with its stream. Before it creates the next one, it asks when the stream was created.
 package stream
 
 import (
@@ -105,9 +104,8 @@ var (
 	errInUse   = errors.New("all consumer names that may be used are in use")
 )
 
-// Run reads until a section with Stop is complete. It returns the error of the context or of
-// Handle, and repeats other failed attempts. It gives up a section with Stop after a while without
-// progress.
+// Run reads until a section with Stop is complete. It returns the error of the context or of Handle, and
+// repeats other failed attempts. It gives up a section with Stop after a while without progress.
 func (r *Reader) Run(ctx context.Context) error {
 	ctx, r.end = context.WithCancelCause(ctx)
 	defer r.end(nil)

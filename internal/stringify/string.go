@@ -10,8 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// skipPlain returns the end of the bytes at i that need no escape in a string. The text is valid
-// UTF-8.
+// skipPlain returns the end of the bytes at i that need no escape in a string. The text is valid UTF-8.
 func skipPlain(src []byte, i int) int {
 	// Eight bytes at a time. Subtracting sets the high bit of a byte that is too small. By
 	// borrowing it may also set that of later bytes, so only the first counts.
@@ -29,8 +28,7 @@ func skipPlain(src []byte, i int) int {
 	return i
 }
 
-// The characters with a short escape, and the letter of each. JSON.stringify doesn't escape the
-// last one.
+// The characters with a short escape, and the letter of each. JSON.stringify doesn't escape the last one.
 const (
 	short   = "\"\\\b\f\n\r\t/"
 	letters = `"\bfnrt/`

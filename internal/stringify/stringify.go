@@ -1,12 +1,11 @@
 // Package stringify is ECMAScript's JSON.stringify(JSON.parse(x)), byte for byte: the text that
 // vendors sign if their code is written in JavaScript.
 //
-// The first pass validates the bytes and finds out whether they already have that form, as bodies
-// from JSON.stringify do; then they are used as they are. Otherwise a second pass writes the
-// canonical form: members whose names are array indices first, in ascending order (ECMA-262,
-// OrdinaryOwnPropertyKeys), numbers as in Number::toString, and strings as in QuoteJSONString. If
-// members aren't in order, another pass finds them before. Except for the sorting of members, all
-// passes are linear in time and memory.
+// The first pass validates the bytes and finds out whether they already have that form, as bodies from
+// JSON.stringify do; then they are used as they are. Otherwise a second pass writes the canonical form:
+// members whose names are array indices first, in ascending order (ECMA-262, OrdinaryOwnPropertyKeys),
+// numbers as in Number::toString, and strings as in QuoteJSONString. If members aren't in order, another
+// pass finds them before. Except for the sorting of members, all passes are linear in time and memory.
 //
 // It refuses more than JSON.parse does, because a signature must not cover a text that two readers
 // read differently: a member given twice, at any depth, and nesting deeper than [MaxDepth].

@@ -27,14 +27,8 @@ type Endpoint struct {
 // canonical form.
 func (e *Endpoint) Request(header http.Header, raw []byte, body stringify.Text, now time.Time) Request {
 	return Request{
-		Header:    header,
-		Raw:       raw,
-		Body:      body,
-		Secrets:   e.Secrets(),
-		Scheme:    e.Scheme,
-		Freshness: e.Freshness,
-		Tolerance: e.Tolerance,
-		Now:       now,
+		Header: header, Raw: raw, Body: body, Secrets: e.Secrets(), Now: now,
+		Scheme: e.Scheme, Freshness: e.Freshness, Tolerance: e.Tolerance,
 	}
 }
 
@@ -46,15 +40,8 @@ func (e *Endpoint) ID(c Claims) string {
 // Event returns the envelope of a verified delivery.
 func (e *Endpoint) Event(id string, c Claims, received time.Time) event.Event {
 	return event.New(event.Event{
-		ID:       id,
-		Provider: e.Provider.Name,
-		Event:    c.Name,
-		Entity:   c.Entity,
-		EntityID: c.EntityID,
-		UserID:   c.UserID,
-		Time:     c.Time,
-		Signed:   c.Scheme,
-		Data:     json.RawMessage(c.Body),
+		ID: id, Provider: e.Provider.Name, Event: c.Name, Entity: c.Entity, EntityID: c.EntityID, UserID: c.UserID,
+		Time: c.Time, Signed: c.Scheme, Data: json.RawMessage(c.Body),
 	}, e.Name, e.Provider.TypePrefix, received)
 }
 

@@ -14,8 +14,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 )
 
-// This part of a provider makes deliveries like the vendor's, for `bridge send`, the demo and
-// tests.
+// This part of a provider makes deliveries like the vendor's, for `bridge send`, the demo and tests.
 
 // NewBody returns the body of an event of that name. If data is nil, NewBody makes some up that
 // contains id.

@@ -1,7 +1,6 @@
-// Package hmac verifies and makes the webhooks of any vendor that signs with HMAC-SHA256 and is
-// described by settings: the header and the form of the signature, the signed text, and the places
-// of the time, the event's name and its id. A preset is a set of these settings for one vendor
-// (presets.go).
+// Package hmac verifies and makes the webhooks of any vendor that signs with HMAC-SHA256 and is described
+// by settings: the header and the form of the signature, the signed text, and the places of the time, the
+// event's name and its id. A preset is a set of these settings for one vendor (presets.go).
 //
 // These vendors sign the bytes that they send, so the body is used as it came. The whole body is
 // always signed: settings without it are refused. The signed text can be split into its parts in

@@ -35,9 +35,8 @@ func providers() []*verify.Provider {
 // custom is the provider without a preset.
 const custom = "hmac"
 
-// presets are vendors with their settings. Adding one takes a value here, a body in samples and
-// vectors in testdata; its name is then a value of …_PROVIDER, and `go generate ./...` updates
-// docs/providers.md.
+// presets are vendors with their settings. Adding one takes a value here, a body in samples and vectors
+// in testdata; its name is then a value of …_PROVIDER, and `go generate ./...` updates docs/providers.md.
 var presets = []*verify.Provider{
 	{
 		Name: "standard-webhooks", Title: "Standard Webhooks", Site: "https://www.standardwebhooks.com",
