@@ -14,7 +14,9 @@ export function detail(item, about, onBack) {
   }
   const { event } = item
   const body = el('div', { id: 'detail-body', role: 'tabpanel' })
-  const tabs = kinds.map(([name, label]) => el('button', { type: 'button', role: 'tab', id: `detail-${name}`, 'aria-controls': 'detail-body', onclick: () => show(name) }, label))
+  const tabs = kinds.map(([name, label]) => el('button', {
+    type: 'button', role: 'tab', id: `detail-${name}`, 'aria-controls': 'detail-body', onclick: () => show(name),
+  }, label))
   const show = (name) => {
     kind = name
     selectTab(tabs, tabs[kinds.findIndex(([known]) => known === name)])
@@ -56,13 +58,16 @@ export function arrows(tabs) {
   }))
 }
 
-// facts shows names and values. A value is what is copied; what follows it, if anything, is shown instead.
-export const facts = (pairs) => el('dl', { class: 'facts' }, ...pairs.filter(([, value]) => value !== undefined && value !== '').map(([name, value, ...shown]) =>
-  el('div', {}, el('dt', {}, name), el('dd', { data: { value } }, el('span', {}, ...shown.length ? shown : [String(value)]),
-    copyButton('copy', name, (button) => button.parentElement.dataset.value, 'act')))))
+// facts shows names and values, to copy. If anything follows a value, that is shown in its place.
+export const facts = (pairs) => el('dl', { class: 'facts' }, ...pairs.filter(([, value]) => value !== undefined && value !== '')
+  .map(([name, value, ...shown]) => el('div', {},
+    el('dt', {}, name), el('dd', { data: { value } }, el('span', {}, ...shown.length ? shown : [String(value)]),
+      copyButton('copy', name, (button) => button.parentElement.dataset.value, 'act')))))
 
 // time shows a time as it was sent and how long ago that is; unless the browser is in UTC, as local time too.
-const time = (text) => text ? [text, `${text} `, el('span', { class: 'nowrap' }, `(${new Date(text).getTimezoneOffset() ? `${clock(text)}, ` : ''}`, ago(text), ')')] : []
+const time = (text) => text
+  ? [text, `${text} `, el('span', { class: 'nowrap' }, `(${new Date(text).getTimezoneOffset() ? `${clock(text)}, ` : ''}`, ago(text), ')')]
+  : []
 
 function whole(item) {
   const { event } = item
@@ -76,7 +81,8 @@ function whole(item) {
   }
   const data = el('div')
   box.append(el('h3', {}, event ? 'Data' : 'Payload'), data, el('h3', {}, 'Message'), facts([
-    ['subject', item.subject], ['sequence', item.sequence, count(item.sequence)], ['stored', ...time(item.stored)], ['size', item.size, bytes(item.size)],
+    ['subject', item.subject], ['sequence', item.sequence, count(item.sequence)],
+    ['stored', ...time(item.stored)], ['size', item.size, bytes(item.size)],
     ...Object.entries(item.headers ?? {}).flatMap(([name, values]) => values.map((value) => [name, value])),
   ]))
   try {
@@ -102,5 +108,6 @@ function raw(item) {
   }
   lines.addEventListener('click', () => { stored = !stored; show() })
   show()
-  return el('div', {}, el('div', { class: 'bar' }, lines, el('span', { class: 'grow' }), copyButton('Copy', 'the payload as it is stored', () => item.payload)), code)
+  const bar = [lines, el('span', { class: 'grow' }), copyButton('Copy', 'the payload as it is stored', () => item.payload)]
+  return el('div', {}, el('div', { class: 'bar' }, ...bar), code)
 }

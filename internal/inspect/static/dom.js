@@ -90,7 +90,8 @@ export function refreshTimes() {
 
 // commandLine shows a command to copy, and what it does.
 export const commandLine = (command, purpose) => el('div', { class: 'command' },
-  el('code', {}, command), copyButton('Copy command', '', () => command, '', `Copy command: ${command}`), el('p', { class: 'hint' }, purpose))
+  el('code', {}, command), copyButton('Copy command', '', () => command, '', `Copy command: ${command}`),
+  el('p', { class: 'hint' }, purpose))
 
 // morph makes an element the same as a new one. It keeps the nodes that are there, and so focus, selection
 // and scrolling.

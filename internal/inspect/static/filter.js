@@ -31,5 +31,7 @@ export function filter({ search, provider, event }) {
   const tests = words(search).map(({ word, name, value, known }) => known
     ? (item) => (fields[name](item) ?? '').toLowerCase().includes(value)
     : (item) => text(item).includes(word))
-  return (item) => (!provider || item.event?.provider === provider) && (!event || item.event?.event === event) && tests.every((test) => test(item))
+  if (provider) tests.push((item) => item.event?.provider === provider)
+  if (event) tests.push((item) => item.event?.event === event)
+  return (item) => tests.every((test) => test(item))
 }

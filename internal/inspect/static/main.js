@@ -159,6 +159,7 @@ function empty(length, filtering, beyond) {
   if (box.dataset.kind === kind) return
   box.dataset.kind = kind
   const send = `${about.command} send ${about.endpoint}`
+  const showAll = el('button', { type: 'button', onclick: clearFilters }, 'Show all')
   box.replaceChildren(...{
     '': [],
     wait: [el('p', {}, 'Waiting for NATS.')],
@@ -168,8 +169,11 @@ function empty(length, filtering, beyond) {
       el('p', {}, 'Events appear here as soon as they are in the stream.'),
       commandLine(send, `Sends an event to a bridge on this machine. Set ${about.secrets} to the bridge’s secret.`),
     ],
-    beyond: [el('h2', {}, 'No match among the events on this page'), el('p', {}, 'New events that match will appear here. To find older ones, search the stream.'), el('button', { type: 'button', onclick: clearFilters }, 'Show all')],
-    filter: [el('h2', {}, 'No event matches'), el('p', {}, 'New events that match will appear here.'), el('button', { type: 'button', onclick: clearFilters }, 'Show all')],
+    beyond: [
+      el('h2', {}, 'No match among the events on this page'),
+      el('p', {}, 'New events that match will appear here. To find older ones, search the stream.'), showAll,
+    ],
+    filter: [el('h2', {}, 'No event matches'), el('p', {}, 'New events that match will appear here.'), showAll],
   }[kind])
 }
 

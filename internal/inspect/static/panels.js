@@ -4,8 +4,9 @@ import { growth } from './lag.js'
 import { tree } from './tree.js'
 
 const cell = (label, text, kind = '') => el('td', { class: kind, data: { label } }, text)
-const head = (...names) => el('thead', {}, el('tr', {}, ...names.map(([name, kind]) => el('th', { scope: 'col', class: kind ?? '' }, name))))
-const table = (label, names, rows) => el('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': label }, el('table', {}, head(...names), el('tbody', {}, ...rows)))
+const head = (names) => el('thead', {}, el('tr', {}, ...names.map(([name, kind = '']) => el('th', { scope: 'col', class: kind }, name))))
+const table = (label, names, rows) => el('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': label },
+  el('table', {}, head(names), el('tbody', {}, ...rows)))
 const hint = (...text) => el('p', { class: 'hint' }, ...text)
 
 // rate is messages a second.
@@ -59,13 +60,17 @@ function streamParts({ connected, stream, consumers, moreConsumers, consumersPro
   ]
 }
 
-const consumerColumns = [['Consumer'], ['State'], ['Not delivered', 'n'], ['Not acknowledged', 'n'], ['Delivered again', 'n'], ['Last delivery', 'n'], ['Subjects']]
+const consumerColumns = [
+  ['Consumer'], ['State'], ['Not delivered', 'n'], ['Not acknowledged', 'n'], ['Delivered again', 'n'], ['Last delivery', 'n'],
+  ['Subjects'],
+]
 const severity = ['bad', 'warn', 'good']
 
 // consumerTable lists the consumers, those in trouble first.
 function consumerTable(consumers, more) {
   if (!consumers.length) return hint('This stream has no consumers. “Consume it”, beside an event, shows how to make one.')
-  const judged = consumers.map((c) => [c, ...judge(c)]).sort(([a, , kindA], [b, , kindB]) => severity.indexOf(kindA) - severity.indexOf(kindB) || (a.name < b.name ? -1 : 1))
+  const judged = consumers.map((c) => [c, ...judge(c)]).sort(([a, , kindA], [b, , kindB]) =>
+    severity.indexOf(kindA) - severity.indexOf(kindB) || (a.name < b.name ? -1 : 1))
   const rows = judged.map(([c, text, kind]) => el('tr', {},
     el('th', { scope: 'row', class: 'mono' }, c.name, c.config.durable_name ? '' : ' (ephemeral)'), ...[
     [text, kind], [count(c.num_pending), 'n'], [count(c.num_ack_pending), 'n'], [count(c.num_redelivered), 'n'], [lastDelivery(c), 'n'],
@@ -73,9 +78,10 @@ function consumerTable(consumers, more) {
   ].map(([value, kind], i) => cell(consumerColumns[i + 1][0], value, kind))))
   const bad = judged.filter(([, , kind]) => kind === 'bad').length
   const growing = consumers.filter((c) => growth(c) > 0).map((c) => c.name)
+  const others = growing.length > 3 ? ` and ${count(growing.length - 3)} more` : ''
   return el('div', {},
     consumers.length > 1 ? hint(`${count(consumers.length + more)} consumers, ${bad ? `${count(bad)} in trouble` : 'none in trouble'}.`,
-      growing.length ? ` Falling further behind: ${growing.slice(0, 3).join(', ')}${growing.length > 3 ? ` and ${count(growing.length - 3)} more` : ''}.` : '') : '',
+      growing.length ? ` Falling further behind: ${growing.slice(0, 3).join(', ')}${others}.` : '') : '',
     table('Consumers', consumerColumns, rows),
     more ? hint(`And ${count(more)} more, with smaller backlogs.`) : '')
 }
@@ -88,7 +94,8 @@ function lastDelivery(c) {
 function deadLetters({ stream, messages, sequence, time, subject, reason }) {
   return [
     el('h2', {}, 'Dead letters'),
-    hint(`${count(messages)} in ${stream}, put aside by consumers. The last one: `, ago(time), reason ? `, ${subject}: ${reason}` : '; its reason can’t be read.'),
+    hint(`${count(messages)} in ${stream}, put aside by consumers. The last one: `, ago(time),
+      reason ? `, ${subject}: ${reason}` : '; its reason can’t be read.'),
     commandLine(`nats stream get ${stream} ${sequence}`, 'Prints the last dead letter.'),
   ]
 }
@@ -113,10 +120,13 @@ export function quarantinePanel({ connected, quarantine, deliveries, quarantineP
   const focused = document.activeElement
   box.replaceChildren(
     el('h2', {}, 'Quarantine'),
-    hint('Deliveries with a correct signature that could not be published. “Show” has the commands that publish or delete one; this page changes nothing.'),
-    ...rows.length ? [table('In quarantine', [['Body'], ['Received'], ['Reason'], ['Endpoint'], ['Size', 'n'], ['Id']], rows)]
-      : [hint(quarantineProblem || (quarantine ? 'The quarantine is empty.' : connected ? 'Waiting for the quarantine’s stream.' : 'Waiting for NATS.'))],
-    quarantine?.state.messages > list.length && list.length ? hint(`The newest ${count(list.length)} of ${count(quarantine.state.messages)}. “bridge quarantine list” prints all.`) : '')
+    hint('Deliveries with a correct signature that could not be published. ' +
+      '“Show” has the commands that publish or delete one; this page changes nothing.'),
+    rows.length ? table('In quarantine', [['Body'], ['Received'], ['Reason'], ['Endpoint'], ['Size', 'n'], ['Id']], rows)
+      : hint(quarantineProblem ||
+        (quarantine ? 'The quarantine is empty.' : connected ? 'Waiting for the quarantine’s stream.' : 'Waiting for NATS.')),
+    quarantine?.state.messages > list.length && list.length
+      ? hint(`The newest ${count(list.length)} of ${count(quarantine.state.messages)}. “bridge quarantine list” prints all.`) : '')
   if (box.contains(focused)) focused.focus({ preventScroll: true })
 }
 
@@ -131,13 +141,18 @@ function deliveryRows(d, command) {
     button.setAttribute('aria-expanded', opens)
     if (opens && !place.childElementCount) place.append(el('td', { colspan: '6' }, await deliveryBody(d, command)))
   })
-  return [el('tr', {}, el('td', {}, button), cell('Received', ago(d.received)), cell('Reason', d.reason, 'warn'), cell('Endpoint', d.endpoint), cell('Size', bytes(d.bytes), 'n'), cell('Id', d.id, 'mono')), place]
+  const cells = [
+    cell('Received', ago(d.received)), cell('Reason', d.reason, 'warn'), cell('Endpoint', d.endpoint),
+    cell('Size', bytes(d.bytes), 'n'), cell('Id', d.id, 'mono'),
+  ]
+  return [el('tr', {}, el('td', {}, button), ...cells), place]
 }
 
 async function deliveryBody(d, command) {
   const box = el('div', { class: 'body' })
   box.append(
-    commandLine(`${command} quarantine release ${d.id}`, 'Verifies the delivery again, without the time check, and publishes it. Needs the endpoint’s secrets in the environment.'),
+    commandLine(`${command} quarantine release ${d.id}`,
+      'Verifies the delivery again, without the time check, and publishes it. Needs the endpoint’s secrets in the environment.'),
     commandLine(`${command} quarantine drop ${d.id}`, 'Deletes the delivery for good.'))
   const answer = await fetch(`/api/quarantine?${new URLSearchParams({ sequence: d.sequence, id: d.id })}`).catch(() => undefined)
   if (!answer?.ok) {
@@ -145,7 +160,8 @@ async function deliveryBody(d, command) {
     return box
   }
   const text = await answer.text()
-  box.append(el('div', { class: 'bar' }, el('h3', {}, 'Body as received ', clock(d.received)), el('span', { class: 'grow' }), copyButton('Copy body', '', () => text)))
+  const title = el('h3', {}, 'Body as received ', clock(d.received))
+  box.append(el('div', { class: 'bar' }, title, el('span', { class: 'grow' }), copyButton('Copy body', '', () => text)))
   if (text.includes('\uFFFD')) box.append(hint('Bytes that aren’t UTF-8 are shown as \uFFFD.'))
   try {
     box.append(tree(JSON.parse(text)))

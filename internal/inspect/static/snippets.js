@@ -27,8 +27,10 @@ let kind = 'nats' // the last one that was chosen
 // snippets shows how to consume a subject: with the nats command, in Go and in JavaScript.
 export function snippets(subject, { prefix, stream, nats }) {
   const code = el('pre', { tabindex: '0', 'aria-label': 'Snippet' })
-  const choose = el('select', { 'aria-label': 'Subject of the snippet' }, ...scopes(subject, prefix).map((scope) => el('option', {}, scope)))
-  const buttons = kinds.map(([name, label]) => el('button', { type: 'button', 'aria-pressed': 'false', onclick: () => { kind = name; show() } }, label))
+  const options = scopes(subject, prefix).map((scope) => el('option', {}, scope))
+  const choose = el('select', { 'aria-label': 'Subject of the snippet' }, ...options)
+  const choices = { type: 'button', 'aria-pressed': 'false' }
+  const buttons = kinds.map(([name, label]) => el('button', { ...choices, onclick: () => { kind = name; show() } }, label))
   const show = async () => {
     buttons.forEach((button, i) => button.setAttribute('aria-pressed', kinds[i][0] === kind))
     const quote = kind === 'nats' ? shell : JSON.stringify
@@ -43,6 +45,7 @@ export function snippets(subject, { prefix, stream, nats }) {
   choose.addEventListener('change', show)
   show()
   return el('div', { class: 'snippets' },
-    el('div', { class: 'bar' }, ...buttons, choose, el('span', { class: 'grow' }), copyButton('Copy', 'the snippet', () => code.textContent)),
+    el('div', { class: 'bar' }, ...buttons, choose,
+      el('span', { class: 'grow' }), copyButton('Copy', 'the snippet', () => code.textContent)),
     code)
 }

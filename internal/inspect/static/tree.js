@@ -12,16 +12,23 @@ export function tree(value) {
   return root
 }
 
+// moreButton makes a button that shows more in its place.
+function moreButton(label, show) {
+  const button = el('button', { type: 'button', class: 'quiet', onclick: () => { button.remove(); show() } }, label)
+  return button
+}
+
 const isBranch = (value) => typeof value === 'object' && value !== null
 
 function members(into, value, depth) {
   const entries = Object.entries(value)
   if (!entries.length) into.append(el('div', { class: 'leaf' }, el('span', { class: 'size' }, Array.isArray(value) ? '[ ]' : '{ }')))
   const more = (from) => {
-    for (const [key, member] of entries.slice(from, from + atOnce)) into.append(isBranch(member) ? branch(key, member, depth) : leaf(key, member))
+    for (const [key, member] of entries.slice(from, from + atOnce)) {
+      into.append(isBranch(member) ? branch(key, member, depth) : leaf(key, member))
+    }
     if (from + atOnce >= entries.length) return
-    const button = el('button', { type: 'button', class: 'quiet', onclick: () => { button.remove(); more(from + atOnce) } }, `${entries.length - from - atOnce} more`)
-    into.append(button)
+    into.append(moreButton(`${entries.length - from - atOnce} more`, () => more(from + atOnce)))
   }
   more(0)
 }
@@ -51,8 +58,7 @@ function leaf(key, value) {
   const text = el('span', { class: kind }, whole.length > longest ? whole.slice(0, longest) : whole)
   const line = el('div', { class: 'leaf' }, ...key === undefined ? [] : [el('span', { class: 'key' }, key), ' '], text)
   if (whole.length > longest) {
-    const button = el('button', { type: 'button', class: 'quiet', onclick: () => { text.textContent = whole; button.remove() } }, `… ${whole.length - longest} more`)
-    line.append(button)
+    line.append(moreButton(`… ${whole.length - longest} more`, () => { text.textContent = whole }))
   }
   line.append(' ', copyButton('copy', key ?? 'value', () => typeof value === 'string' ? value : whole, 'act'))
   return line
