@@ -10,6 +10,7 @@
 package hmac
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"strings"
@@ -64,6 +65,7 @@ func (s *scheme) isAmbiguous(text [][]byte) bool {
 		is, next := s.signed[i].kind, s.signed[i+1]
 		switch {
 		case is == literal, is == body, is == timestamp && s.isDateTime(value): // they can end at one place only
+		case s.isOnlyBeforeObject(i, text): // and so can this
 		case next.kind == literal && strings.Index(string(value)+next.text, next.text) < len(value):
 			return true
 		case next.kind == timestamp && !s.isDateTime(text[i+1]):
@@ -71,6 +73,15 @@ func (s *scheme) isAmbiguous(text [][]byte) bool {
 		}
 	}
 	return false
+}
+
+// isOnlyBeforeObject reports whether the value is the only one, with text and an object behind it. If it
+// ended elsewhere, what is behind the text would be no object. A form, which never contains a {, could
+// still be one.
+func (s *scheme) isOnlyBeforeObject(i int, text [][]byte) bool {
+	rest := s.signed[i+1:]
+	return (i == 0 || i == 1 && s.signed[0].kind == literal) &&
+		len(rest) == 2 && rest[0].kind == literal && rest[1].kind == body && bytes.Contains(text[i+2], []byte("{"))
 }
 
 // isDateTime reports whether the settings want a time in RFC 3339, and the text is one.

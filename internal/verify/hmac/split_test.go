@@ -82,3 +82,58 @@ func templates(parts []string, text string) (all []string) {
 	}
 	return all
 }
+
+// The only value before a JSON object may contain the text behind it, such as a time in seconds with a
+// fraction: no other split leaves an object. Before a form, or beside another value, it is refused.
+func TestOnlyValue(t *testing.T) {
+	pieces := []string{"a", "1", ".", "{}", ` {"x":".{}"}`, "&payload=%7B%7D"}
+	texts := slices.Clone(pieces) // of one to four pieces
+	for i := range 6 + 6*6 + 6*6*6 {
+		for _, piece := range pieces {
+			texts = append(texts, texts[i]+piece)
+		}
+	}
+	for template, want := range map[string]bool{
+		"{header:A}.{body}": true, "v0.{header:A}.{body}": true, "{header:B}.{header:A}.{body}": false, "{header:A}.{body}.": false,
+	} {
+		accepted := false // with a full stop in the value
+		for _, text := range texts {
+			splits := 0
+			for i := range text {
+				raw, isSplit := strings.CutPrefix(text[i:], ".")
+				if isSplit && accepts(t, template, text[:i], raw) {
+					splits++
+					accepted = accepted || strings.Contains(text[:i], ".")
+				}
+			}
+			if splits > 1 {
+				t.Errorf("SIGNED=%s: %q is accepted with %d splits", template, text, splits)
+			}
+		}
+		if accepted != want {
+			t.Errorf("SIGNED=%s: a value with a full stop is accepted: %t", template, accepted)
+		}
+	}
+}
+
+// accepts reports whether a correctly signed delivery with that value in header A is accepted.
+func accepts(t *testing.T, template, value, raw string) bool {
+	t.Helper()
+	set := verify.Settings{SignatureHeader: "S", SignatureFormat: "{hex}", Signed: template, Event: "header:E"}
+	p, problems := presets[len(presets)-1].Configure("hooks", set)
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	key := secret.New("key")
+	h := http.Header{
+		"A": {value}, "B": {"b"}, "E": {"event"}, "Content-Type": {"application/x-www-form-urlencoded"},
+		"S": {verify.Hex.Encode(verify.Sum(key))}, // of the empty text, which is taken for each signed text
+	}
+	parsed, err := p.Parse(h, []byte(raw))
+	if err != nil {
+		return false
+	}
+	sealed := func(string, [][]byte) [][]byte { return nil }
+	_, err = p.Verify(verify.Request{Header: h, Raw: []byte(raw), Body: parsed, Secrets: []secret.Secret{key}, Sealed: sealed})
+	return err == nil
+}

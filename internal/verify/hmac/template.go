@@ -118,10 +118,10 @@ var ambiguous = regexp.MustCompile("hh|t[ht]|h[tb].*h")
 // parse reads SIGNED. It refuses a template unless the signed text can be split in one way only:
 //   - the body is there, whole and once. One JSON object is never the beginning or the end of
 //     another one, so nothing can be moved between it and what stands next to it;
-//   - two values have text between them, and a value that contains the text behind it is refused
-//     when it comes (isAmbiguous), so nothing can be moved from one to the other. A time in RFC 3339
-//     needs no text before it and may contain the text behind it, because its year has four digits
-//     and its zone ends it;
+//   - two values have text between them, and a value that contains the text behind it is refused when
+//     it comes (isAmbiguous), so nothing can be moved from one to the other. It may contain that if it
+//     is the only one and an object follows. A time in RFC 3339 needs no text before it and may contain
+//     the text behind it, because its year has four digits and its zone ends it;
 //   - if a header has no text behind it, no other header follows: a JSON object or a time in one of
 //     them could take the place of the body or the time between them.
 func (s *scheme) parse(template string) ([]part, error) {

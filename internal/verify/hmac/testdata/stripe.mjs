@@ -1,5 +1,5 @@
 // Stripe: https://docs.stripe.com/webhooks/signature
-import { contradiction, deliveries, future, id, mac, malformed, missing, stale, swap, text, timeOf, unix, unreadable, wrong } from '../../testdata/vectors.mjs'
+import { deliveries, future, id, mac, malformed, missing, stale, swap, text, timeOf, unix, unreadable, wrong } from '../../testdata/vectors.mjs'
 
 const v1 = (body, secret, time = unix) => mac(secret, `${time}.${body}`).toString('hex')
 const sign = (body, secret, { time = unix } = {}) => ({ 'Stripe-Signature': `t=${time},v1=${v1(body, secret, time)},v0=6ffbb59b2300aae63f272406069a9788598b792a944a07aba816edb039989a39` })
@@ -7,7 +7,7 @@ const claims = (body, headers) => {
   const b = JSON.parse(body)
   return {
     scheme: 'payload', name: b.type, userid: text(b.data?.object?.customer),
-    time: timeOf(Number(/t=(\d+)/.exec(headers['Stripe-Signature'])[1])), id: id('hooks', text(b.id) || `.${body}`),
+    time: timeOf(Number(/t=([\d.]+)/.exec(headers['Stripe-Signature'])[1])), id: id('hooks', text(b.id) || `.${body}`),
   }
 }
 const { vectors, add } = deliveries('stripe', sign, claims)
@@ -33,7 +33,7 @@ add('an empty time', B, { change: header((s) => s.replace(/t=\d+,/, 't=,')), err
 add('v0 alone', B, { change: header((s) => s.replace(/v1=[0-9a-f]+,/, '')), error: malformed })
 add('nine signatures', B, { change: header((s) => s + ',v1=00'.repeat(8)), error: malformed })
 add('another time', B, { change: header((s) => s.replace(`t=${unix}`, `t=${unix + 1}`)), error: wrong })
-add('a time with a full stop', B, { set: { time: `${unix}.5` }, error: contradiction })
+add('a time with a fraction, so with the text behind it', B, { set: { time: `${unix}.5` } })
 add('too old', B, { set: { time: unix - 301 }, error: stale })
 add('from the future', B, { set: { time: unix + 301 }, error: future })
 add('another body', B, { sent: swap(B, '1000', '1'), error: wrong })
