@@ -131,7 +131,7 @@ func Listen(ctx context.Context, variable, address string) (net.Listener, error)
 // maxAdminConnections is several times what probes, Prometheus and a person need.
 const maxAdminConnections = 64
 
-// listenAdmin binds the admin listener. Its connections have the bounds of the public listener's.
+// listenAdmin binds the admin listener, and limits its connections like the public listener's.
 func (a *App) listenAdmin(ctx context.Context, server *http.Server) error {
 	listener, err := a.listen(ctx, "ADMIN_ADDR", a.config.AdminAddr)
 	if err != nil {

@@ -29,7 +29,7 @@ type observer struct {
 	read, verify, publish prometheus.Observer // the stages
 }
 
-// series are an endpoint's most used series. Finding one by its labels takes longer than changing it.
+// series has an endpoint's most used metrics: finding one by its labels takes longer than changing it.
 type series struct {
 	deliveries    map[string]prometheus.Counter // by outcome
 	duration, age prometheus.Observer
