@@ -206,6 +206,7 @@ func TestWarnings(t *testing.T) {
 	}{
 		{"FLOCK_SECRET=y", "FLOCK_SECRET is not a variable of the bridge and has no effect; the nearest one is FLOCK_SECRETS"},
 		{"FRIGADE_SECRETFILE=y", "FRIGADE_SECRETFILE is not a variable of the bridge and has no effect; the nearest one is FRIGADE_SECRETS_FILE"},
+		{"flock_secrets=y", "flock_secrets is not a variable of the bridge and has no effect; the nearest one is FLOCK_SECRETS"},
 		{"LOGLEVEL=y", "LOGLEVEL is not a variable of the bridge and has no effect; the nearest one is LOG_LEVEL"},
 		{"NATS_URLS=y", "NATS_URLS is not a variable of the bridge and has no effect; the nearest one is NATS_URL"},
 		{"STREAM_MAXAGE=y", "STREAM_MAXAGE is not a variable of the bridge and has no effect; the nearest one is STREAM_MAX_AGE"},

@@ -34,7 +34,9 @@ func looksLikeOurs(variable string, known []string) bool {
 	if slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(variable, prefix) }) {
 		return true
 	}
-	return len(variable) >= 7 && Similar(documentedName(variable), known) != ""
+	name := documentedName(variable)
+	isOtherCase := slices.ContainsFunc(known, func(ours string) bool { return strings.EqualFold(ours, name) })
+	return len(variable) >= 7 && (isOtherCase || Similar(name, known) != "")
 }
 
 // nearest returns the known name that differs least; of several, the one that differs in an underscore.
