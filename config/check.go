@@ -41,6 +41,10 @@ func (l *loader) checkRules(c *Config) {
 	forgets := c.StreamMaxAge > 0 && c.StreamDuplicates > c.StreamMaxAge
 	embedded := !c.set["NATS_URL"] // a wrong NATS_URL is set, too
 	secured := !c.NATSToken.IsEmpty() || c.NATSUser != "" && !c.NATSPassword.IsEmpty()
+	protocol := "OTEL_EXPORTER_OTLP_PROTOCOL"
+	if l.vars["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"] != "" {
+		protocol = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL" // it comes first
+	}
 	for _, rule := range []struct {
 		variable string
 		holds    bool
@@ -94,10 +98,7 @@ func (l *loader) checkRules(c *Config) {
 			"OTEL_SDK_DISABLED", !c.OTELDisabled || strings.EqualFold(l.vars["OTEL_SDK_DISABLED"], "true"),
 			"true or false: to OpenTelemetry nothing else is true",
 		},
-		{
-			"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", slices.Contains([]string{"", "http/protobuf"}, l.vars["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"]),
-			"http/protobuf, as OTEL_EXPORTER_OTLP_PROTOCOL",
-		},
+		{protocol, c.SpansURL() == "" || cmp.Or(l.vars[protocol], c.OTLPProtocol) == "http/protobuf", "one of http/protobuf"},
 	} {
 		if !rule.holds {
 			l.wrong(rule.variable, rule.takes)

@@ -67,7 +67,7 @@ type Config struct {
 
 	OTLPEndpoint       string `env:"OTEL_EXPORTER_OTLP_ENDPOINT" kind:"URL" doc:"OpenTelemetry collector for spans; without it there is no tracing"`
 	OTLPTracesEndpoint string `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" kind:"URL" fallback:"OTEL_EXPORTER_OTLP_ENDPOINT and /v1/traces" doc:"the collector's URL for spans, with the whole path"`
-	OTLPProtocol       string `env:"OTEL_EXPORTER_OTLP_PROTOCOL" envDefault:"http/protobuf" oneof:"http/protobuf" doc:"how spans are sent"`
+	OTLPProtocol       string `env:"OTEL_EXPORTER_OTLP_PROTOCOL" envDefault:"http/protobuf" takes:"one of http/protobuf" doc:"how spans are sent"`
 	OTELTracesExporter string `env:"OTEL_TRACES_EXPORTER" envDefault:"otlp" oneof:"otlp none" doc:"where spans go"`
 	OTELDisabled       bool   `env:"OTEL_SDK_DISABLED" envDefault:"false" doc:"turn tracing off"`
 	TrustTraceparent   bool   `env:"TRUST_TRACEPARENT" envDefault:"false" doc:"continue the trace of the traceparent header; only behind a proxy that sets or removes it"`

@@ -125,7 +125,8 @@ func TestProblems(t *testing.T) {
 		{"OTEL_EXPORTER_OTLP_ENDPOINT=u:word", `OTEL_EXPORTER_OTLP_ENDPOINT: got "[hidden]"; takes a URL such as http://collector:4318`},
 		{"OTEL_EXPORTER_OTLP_ENDPOINT=http://u:wo,rd@c:1/", `OTEL_EXPORTER_OTLP_ENDPOINT: got "http://[hidden]@c:1/"; takes a URL such as http://collector:4318 (a user, a password or a query is not sent: use OTEL_EXPORTER_OTLP_HEADERS)`},
 		{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://c?key=word", `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: got "http://c?[hidden]"; takes a URL such as http://collector:4318 (a user, a password or a query is not sent: use OTEL_EXPORTER_OTLP_HEADERS)`},
-		{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=grpc", `OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: got "grpc"; takes http/protobuf, as OTEL_EXPORTER_OTLP_PROTOCOL`},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT=http://c:1 OTEL_EXPORTER_OTLP_PROTOCOL=grpc", `OTEL_EXPORTER_OTLP_PROTOCOL: got "grpc"; takes one of http/protobuf`},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT=http://c:1 OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=grpc", `OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: got "grpc"; takes one of http/protobuf`},
 		{"OTEL_SDK_DISABLED=1", `OTEL_SDK_DISABLED: got "1"; takes true or false: to OpenTelemetry nothing else is true`},
 		{"NATS_CREDS=/nowhere", `NATS_CREDS: got "/nowhere"; takes ` + file},
 		{"NATS_CREDS=" + creds, `NATS_CREDS: got "` + creds + `"; takes the path of a file that can be read (it is empty)`},
@@ -240,6 +241,18 @@ func TestWarnings(t *testing.T) {
 		_, warnings, err := Load(environ)
 		expect.NoError(t, err)
 		expect.Equal(t, test.want, strings.Join(warnings, "\n"), "the warnings about %s", test.set)
+	}
+}
+
+// A protocol for other programs is no mistake: no span is sent, or the one for spans comes first.
+func TestUnusedProtocol(t *testing.T) {
+	for _, set := range []string{
+		"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=grpc",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://c:1 OTEL_EXPORTER_OTLP_PROTOCOL=grpc OTEL_SDK_DISABLED=true",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://c:1 OTEL_EXPORTER_OTLP_PROTOCOL=grpc OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=http/protobuf",
+	} {
+		_, _, err := Load(append(strings.Fields(set), "FLOCK_SECRETS=x"))
+		expect.NoError(t, err)
 	}
 }
 
