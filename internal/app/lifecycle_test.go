@@ -302,6 +302,7 @@ func (l *held) Close() error {
 func TestShutdownDelay(t *testing.T) {
 	const delay = 500 * time.Millisecond
 	b := start(t, fmt.Sprint("SHUTDOWN_DELAY=", delay))
+	expect.Equal(t, time.Second, b.lastAnswer, "how long an open connection may wait for its next answer")
 	b.lastAnswer = time.Minute // the machine may be busy
 	idle := b.dial()
 	idle.write(request("flock", "{}"))
