@@ -151,11 +151,12 @@ func (s *Spool) added(w *waiting) {
 // s.mu must be held.
 func (s *Spool) count(w *waiting) {
 	switch {
-	case s.dropped[w.oldSeq], w.from == nil && s.ids.has(w.id):
+	case s.dropped[w.oldSeq], w.from == nil && s.ids.has(w.id) && !s.unsure[w.id]:
 		s.dropped[w.seq] = true
 		return
 	case w.from == nil:
 		s.ids.add(w.id)
+		delete(s.unsure, w.id)
 	default:
 		s.dropped[w.oldSeq] = true
 		w.from.queued.Add(-1)

@@ -338,3 +338,34 @@ func TestUnsyncedRecordSetAside(t *testing.T) {
 		f = open(t, "spool", on(m))
 	}
 }
+
+// If the one in the queue is lost as well, the same that comes again is no copy.
+func TestUnsyncedRecordSetAsideComesAgain(t *testing.T) {
+	m := newMemory()
+	f := open(t, "spool", on(m))
+	f.keeps("a", "b")
+	records := f.all()
+	for i := range records {
+		records[i].Reason = "refused"
+	}
+	expect.NoError(t, f.Settle(publish.Event, records[:1]))
+	aside := m.live[f.journals[setAside].all()[0].path].number
+	queue := f.journals[publish.Event].all()[0].path
+	failBothSyncs(m)
+	expect.ErrorIs(t, syscall.EIO, f.Settle(publish.Event, records[1:]), "the error")
+	f.close()
+	content := bytes.Clone(m.live[queue].live)
+	content[bytes.LastIndex(content, []byte(`"b"`))] ^= 1
+	m.live[queue].live = content
+	m.fails = func(c call) error {
+		if c.inode == aside && c.name != "pread" {
+			return errIO
+		}
+		return nil
+	}
+	f = open(t, "spool", on(m))
+	expect.Equal(t, 2, f.Stats().SetAside, "records set aside")
+	f.holds()
+	f.keeps("b", "b")
+	f.holds("b")
+}

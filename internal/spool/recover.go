@@ -126,7 +126,7 @@ func (s *Spool) recover() {
 	defer s.mu.Unlock()
 	s.recovering.Store(true)
 	s.recoveries++
-	s.ids, s.durable, s.meanwhile = nil, nil, nil
+	s.ids, s.durable, s.unsure, s.meanwhile = nil, nil, nil, nil
 	var delivered [journals]uint64
 	var segments [journals][]*segment
 	total := int64(0)
@@ -241,7 +241,7 @@ func (f *recovery) scanSegment(c *cursor, in *segment, i int, visit func(r *Reco
 // adopt uses the result of a recovery.
 func (s *Spool) adopt(f *recovery) {
 	s.mu.Lock()
-	s.ids, s.dropped = f.ids, f.dropped
+	s.ids, s.dropped, s.unsure = f.ids, f.dropped, f.unsure
 	for kind, n := range f.bytes {
 		s.bytes[kind].Store(n)
 	}

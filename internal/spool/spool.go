@@ -62,6 +62,7 @@ type Spool struct {
 	mu        sync.Mutex
 	ids       ids                  // of the records on disk; during a recovery, of those appended since it began
 	durable   ids                  // of those that this process wrote since isUnsynced is set
+	unsure    map[id]bool          // set aside and perhaps not durable: the same in the queue isn't a copy
 	unwritten [publish.Kinds]int64 // bytes of the records that aren't on disk yet
 	dropped   map[uint64]bool      // records on disk that are copies of another one, or were set aside
 	// recoveries counts the recoveries that have begun. meanwhile has the records written during one.
