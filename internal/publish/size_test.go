@@ -109,7 +109,7 @@ func TestMaxPayloadIsRaised(t *testing.T) {
 	refuse()
 	poll.Until(t, "the higher limit is known", func() bool {
 		if f.logged("can't find out whether the server's max_payload was raised") > 0 { // a busy machine was too slow
-			_, _ = f.Publish(t.Context(), sized("1", 5000)) // it is asked at the next one
+			_, _ = f.Publish(t.Context(), sized("asks", 5000)) // it is asked at the next one
 		}
 		return f.monitors[Event].limit.Load() == 10_000
 	})
