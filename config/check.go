@@ -198,7 +198,8 @@ type Shared struct{ A, B *Endpoint }
 // Otherwise a delivery that was signed for one could be sent to the other and mean something else
 // there.
 func (s Shared) IsAllowed() bool {
-	return s.A.Provider == s.B.Provider && s.A.Signature == s.B.Signature && s.A.Signed == s.B.Signed
+	// Header names have no case. Of templates whose own text differs in case, neither's deliveries fit the other.
+	return s.A.Provider == s.B.Provider && s.A.Signature == s.B.Signature && strings.EqualFold(s.A.Signed, s.B.Signed)
 }
 
 func (s Shared) String() string {

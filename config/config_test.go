@@ -225,6 +225,7 @@ func TestWarnings(t *testing.T) {
 		{"FLOCK_SECRETS=0123456789abcde", "secret 0 of FLOCK_SECRETS has fewer than 16 characters: if a shell has eaten the part from a $ or ! on, quote it with '; a short secret can be guessed from a signature"},
 		{"FLOCK_SECRETS=WHSEC0123456789abc==", ""},
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=0123456789abcdef", "endpoints flock (FLOCK_SECRETS) and eu (ENDPOINTS_0_SECRETS) share a secret: a delivery to one can also be sent to the other; give each endpoint its own"},
+		{"ENDPOINTS_0_NAME=a ENDPOINTS_0_PROVIDER=standard-webhooks ENDPOINTS_0_SECRETS=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw ENDPOINTS_1_NAME=b ENDPOINTS_1_PROVIDER=standard-webhooks ENDPOINTS_1_SECRETS=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw ENDPOINTS_1_SIGNED={header:Webhook-Id}.{timestamp}.{body}", "endpoints a (ENDPOINTS_0_SECRETS) and b (ENDPOINTS_1_SECRETS) share a secret: a delivery to one can also be sent to the other; give each endpoint its own"},
 		{"ENDPOINTS_0_NAME=any ENDPOINTS_0_PROVIDER=standard-webhooks ENDPOINTS_0_SECRETS=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", ""}, // its bytes aren't ASCII
 		{"NATS_CREDS=" + creds, "NATS_CREDS is for the servers at NATS_URL, which isn't set: the bridge runs an embedded nats-server"},
 		{"NATS_JS_DOMAIN=leaf", "NATS_JS_DOMAIN is for the servers at NATS_URL, which isn't set: the bridge runs an embedded nats-server"},
