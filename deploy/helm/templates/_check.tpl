@@ -5,7 +5,7 @@
 {{- if not .Values.secretName -}}
   {{- $wrong = append $wrong (print
     "secretName is not set: name the Secret with the vendors' secrets. To make one:\n"
-    "      kubectl create secret generic webhook-bridge --from-file=" (join " --from-file=" .Values.vendors)) -}}
+    "      kubectl create secret generic webhook-bridge --from-file=" (join " --from-file=" (default (list "FILE") .Values.vendors))) -}}
 {{- end -}}
 
 {{- $values := dict
