@@ -368,4 +368,10 @@ func TestUnsyncedRecordSetAsideComesAgain(t *testing.T) {
 	f.holds()
 	f.keeps("b", "b")
 	f.holds("b")
+	f.settle(f.all(), nil)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.durable.has(idOf(publish.Event, "b")) {
+		t.Error("what was written counts after it is delivered")
+	}
 }
