@@ -277,6 +277,28 @@ func TestFileThatCannotBeReadOnce(t *testing.T) {
 	expect.Equal(t, 1, f.logs.FilterLevelExact(zapcore.ErrorLevel).Len(), "losses logged")
 }
 
+// If the disk can't read a record once, it is delivered all the same.
+func TestRecordThatCannotBeReadOnce(t *testing.T) {
+	m := newMemory()
+	f := open(t, "spool", on(m))
+	f.keeps("a")
+	var fails atomic.Bool
+	m.mu.Lock()
+	m.fails = func(c call) error {
+		if c.name == "pread" && fails.Load() {
+			return errIO
+		}
+		return nil
+	}
+	m.mu.Unlock()
+	fails.Store(true)
+	_, err := f.Next(publish.Event, 0, 1, maxBytes)
+	fails.Store(false)
+	expect.ErrorIs(t, errDamaged, err, "the error")
+	f.readAgain()
+	f.holds("a")
+}
+
 // Nothing is written again in a damaged file: what it has of the last write may not be durable.
 func TestUnsyncedMessageInDamagedFile(t *testing.T) {
 	m := refuses(t)

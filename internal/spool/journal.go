@@ -29,8 +29,9 @@ type journal struct {
 	oldest  atomic.Int64  // arrival of the first record, Unix nanoseconds; 0: none
 	changed chan struct{} // holds at most one
 
-	reading sync.Mutex // held while [Spool.Next] reads
-	read    cursor
+	reading    sync.Mutex // held while [Spool.Next] reads
+	read       cursor
+	recoveries int // how many had begun at the last read
 }
 
 func newJournal(name string) *journal {

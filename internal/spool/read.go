@@ -32,9 +32,10 @@ func (s *Spool) list(j *journal, after uint64, limit int, bytes int64) ([]Record
 		return nil, nil
 	}
 	c := &j.read
-	if after = max(after, settled); after != c.seq { // the last call ended elsewhere
+	// The last call may have ended elsewhere, or failed to read what a recovery has read since.
+	if after = max(after, settled); after != c.seq || recoveries != j.recoveries {
 		c.seek(head)
-		c.seq = after
+		c.seq, j.recoveries = after, recoveries
 	}
 	records := make([]Record, 0, min(int64(limit), max(0, queued)))
 	for size := int64(0); len(records) < limit; {
