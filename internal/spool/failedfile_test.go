@@ -299,6 +299,26 @@ func TestRecordThatCannotBeReadOnce(t *testing.T) {
 	f.holds("a")
 }
 
+// A record that a recovery has lost since it was read isn't set aside without being counted.
+func TestLostRecordIsNotSetAside(t *testing.T) {
+	m := newMemory()
+	f := open(t, "spool", on(m))
+	f.keeps("a")
+	records := f.all()
+	records[0].Reason = "refused"
+	m.mu.Lock()
+	i := m.live[f.journals[publish.Event].all()[0].path]
+	i.live = bytes.Clone(i.live)
+	i.live[recordHeader] ^= 1
+	m.mu.Unlock()
+	f.readAgain()
+	expect.ErrorIs(t, errRecovering, f.Settle(publish.Event, records), "the error")
+	aside, err := f.SetAside(0, 9)
+	expect.NoError(t, err)
+	expect.Equal(t, len(aside) == 1, f.Holds(publish.Event, "a"), "held, if it is set aside")
+	expect.Equal(t, 0, f.Len(publish.Event), "records that wait")
+}
+
 // Nothing is written again in a damaged file: what it has of the last write may not be durable.
 func TestUnsyncedMessageInDamagedFile(t *testing.T) {
 	m := refuses(t)

@@ -49,14 +49,19 @@ func (s *Spool) settle(j *journal, records []Record) error {
 	if len(records) == 0 {
 		return nil
 	}
+	s.mu.Lock()
+	outdated := s.isOutdated(records)
+	s.mu.Unlock()
+	if outdated {
+		return errRecovering
+	}
 	if err := s.move(j, records); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// A recovery may have chosen another copy of a record, which would be removed with this one.
-	isOutdated := func(r Record) bool { return r.recoveries != s.recoveries }
-	if s.recovering.Load() || slices.ContainsFunc(records, isOutdated) {
+	if s.isOutdated(records) {
+		s.recoverAgain() // to count those that were set aside meanwhile
 		return errRecovering
 	}
 	for _, r := range records {
@@ -78,6 +83,12 @@ func (s *Spool) settle(j *journal, records []Record) error {
 	}
 	signal(s.wake)
 	return nil
+}
+
+// isOutdated reports whether a recovery has begun since the records were read. It may have lost one, or
+// chosen another copy, which would be removed with this one. s.mu must be held.
+func (s *Spool) isOutdated(records []Record) bool {
+	return s.recovering.Load() || slices.ContainsFunc(records, func(r Record) bool { return r.recoveries != s.recoveries })
 }
 
 var errRecovering = errors.New("spool is being read")
