@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"time"
@@ -62,12 +63,18 @@ func refusedSenders(ctx context.Context, s *siege) {
 	})
 }
 
-// halfRequests announce a body to the admin listener that never comes.
+// halfRequests announce a body to the admin listener that never comes. They come one after the other:
+// a flood of new connections is something else, and cuts a probe off (SECURITY.md).
 func halfRequests(ctx context.Context, s *siege) {
 	s.addr = s.admin
-	s.connections(ctx, 300, func(c net.Conn) {
+	attackers(ctx, 300, func(int) {
+		pause(ctx, rand.N(4*time.Second))
+		c, end := s.dial(ctx)
+		if c == nil {
+			return
+		}
+		defer end()
 		_, _ = io.WriteString(c, "PUT /log/level HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
 		s.status(ctx, bufio.NewReader(c))
-		pause(ctx, time.Second) // a flood of new connections is something else, and cuts a probe off (SECURITY.md)
 	})
 }
