@@ -381,6 +381,38 @@ func TestUnsyncedRecordSetAside(t *testing.T) {
 	}
 }
 
+// Once the one in the queue is delivered, the one that is set aside and may not be durable doesn't stand
+// for one that comes again.
+func TestUnsyncedRecordSetAsideComesAgainAfterDelivery(t *testing.T) {
+	m := newMemory()
+	f := open(t, "spool", on(m))
+	f.keeps("a", "b")
+	records := f.all()
+	for i := range records {
+		records[i].Reason = "refused"
+	}
+	expect.NoError(t, f.Settle(publish.Event, records[:1]))
+	aside := m.live[f.journals[setAside].all()[0].path].number
+	failBothSyncs(m)
+	expect.ErrorIs(t, syscall.EIO, f.Settle(publish.Event, records[1:]), "the error")
+	f.close()
+	m.fails = func(c call) error {
+		if c.inode == aside && c.name != "pread" {
+			return errIO
+		}
+		return nil
+	}
+	f = open(t, "spool", on(m))
+	f.settle(f.all(), nil)
+	f.keeps("b")
+	f.holds("b")
+	f.keeps("c")
+	f.close()
+	if f := open(t, "spool", on(m.afterPowerLoss(nil))); !f.Holds(publish.Event, "b") {
+		t.Error("b was acknowledged and is lost")
+	}
+}
+
 // If the one in the queue is lost as well, the same that comes again is no copy.
 func TestUnsyncedRecordSetAsideComesAgain(t *testing.T) {
 	m := newMemory()
