@@ -338,9 +338,11 @@ func TestUnsyncedMessageInDamagedFile(t *testing.T) {
 	}
 }
 
-// A record that is set aside and may not be durable doesn't stand for the one in the queue, which is.
-func TestUnsyncedRecordSetAside(t *testing.T) {
-	m := newMemory()
+// setAsideUnsynced returns the disk of a closed spool whose record b is in the queue, and is set aside in
+// a file that can't be made durable; and the path of the queue's file.
+func setAsideUnsynced(t *testing.T) (m *memory, queue string) {
+	t.Helper()
+	m = newMemory()
 	f := open(t, "spool", on(m))
 	f.keeps("a", "b")
 	records := f.all()
@@ -349,6 +351,7 @@ func TestUnsyncedRecordSetAside(t *testing.T) {
 	}
 	expect.NoError(t, f.Settle(publish.Event, records[:1]))
 	aside := m.live[f.journals[setAside].all()[0].path].number
+	queue = f.journals[publish.Event].all()[0].path
 	failBothSyncs(m)
 	expect.ErrorIs(t, syscall.EIO, f.Settle(publish.Event, records[1:]), "the error")
 	f.close()
@@ -358,7 +361,13 @@ func TestUnsyncedRecordSetAside(t *testing.T) {
 		}
 		return nil
 	}
-	f = open(t, "spool", on(m))
+	return m, queue
+}
+
+// A record that is set aside and may not be durable doesn't stand for the one in the queue, which is.
+func TestUnsyncedRecordSetAside(t *testing.T) {
+	m, _ := setAsideUnsynced(t)
+	f := open(t, "spool", on(m))
 	f.holds("b")
 	f.readAgain()
 	f.holds("b")
@@ -384,25 +393,8 @@ func TestUnsyncedRecordSetAside(t *testing.T) {
 // Once the one in the queue is delivered, the one that is set aside and may not be durable doesn't stand
 // for one that comes again.
 func TestUnsyncedRecordSetAsideComesAgainAfterDelivery(t *testing.T) {
-	m := newMemory()
+	m, _ := setAsideUnsynced(t)
 	f := open(t, "spool", on(m))
-	f.keeps("a", "b")
-	records := f.all()
-	for i := range records {
-		records[i].Reason = "refused"
-	}
-	expect.NoError(t, f.Settle(publish.Event, records[:1]))
-	aside := m.live[f.journals[setAside].all()[0].path].number
-	failBothSyncs(m)
-	expect.ErrorIs(t, syscall.EIO, f.Settle(publish.Event, records[1:]), "the error")
-	f.close()
-	m.fails = func(c call) error {
-		if c.inode == aside && c.name != "pread" {
-			return errIO
-		}
-		return nil
-	}
-	f = open(t, "spool", on(m))
 	f.settle(f.all(), nil)
 	f.keeps("b")
 	f.holds("b")
@@ -415,29 +407,11 @@ func TestUnsyncedRecordSetAsideComesAgainAfterDelivery(t *testing.T) {
 
 // If the one in the queue is lost as well, the same that comes again is no copy.
 func TestUnsyncedRecordSetAsideComesAgain(t *testing.T) {
-	m := newMemory()
-	f := open(t, "spool", on(m))
-	f.keeps("a", "b")
-	records := f.all()
-	for i := range records {
-		records[i].Reason = "refused"
-	}
-	expect.NoError(t, f.Settle(publish.Event, records[:1]))
-	aside := m.live[f.journals[setAside].all()[0].path].number
-	queue := f.journals[publish.Event].all()[0].path
-	failBothSyncs(m)
-	expect.ErrorIs(t, syscall.EIO, f.Settle(publish.Event, records[1:]), "the error")
-	f.close()
+	m, queue := setAsideUnsynced(t)
 	content := bytes.Clone(m.live[queue].live)
 	content[bytes.LastIndex(content, []byte(`"b"`))] ^= 1
 	m.live[queue].live = content
-	m.fails = func(c call) error {
-		if c.inode == aside && c.name != "pread" {
-			return errIO
-		}
-		return nil
-	}
-	f = open(t, "spool", on(m))
+	f := open(t, "spool", on(m))
 	expect.Equal(t, 2, f.Stats().SetAside, "records set aside")
 	f.holds()
 	f.keeps("b", "b")
