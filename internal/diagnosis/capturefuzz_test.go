@@ -21,8 +21,8 @@ func FuzzParse(f *testing.F) {
 	for _, src := range []string{
 		"POST /webhooks/flock HTTP/1.1\r\nX-Flock-Signature: 0f\r\nContent-Length: 7\r\n\r\n{\"a\":1}",
 		"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\n{\"a\r\n4\r\n\":1}\r\n0\r\n\r\n",
-		"> POST / HTTP/2\n> A: b\n>\n* x\n{}\n< HTTP/2 200\n", "| PUT / HTTP/1.0\n| A: b\n|\n| {}", "POST / HTTP/1.1\nA: POST / HTTP/1.1\n b\n{",
-		"\ufeff {}", "POST / HTTP/1.1\r\nContent-Length: 99\r\n\r\n", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n",
+		"> POST / HTTP/2\n> A: b\n>\n* x\n{}\n< HTTP/2 200\n", "| PUT / HTTP/1.0\n| A: b\n|\n| {}", "|PUT / HTTP/1.0\n| {: b\n",
+		"POST / HTTP/1.1\nA: POST / HTTP/1.1\n b\n{", "\ufeff {}", "POST / HTTP/1.1\r\nContent-Length: 99\r\n\r\n", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n",
 	} {
 		f.Add([]byte(src))
 	}

@@ -29,8 +29,9 @@ func (d *Delivery) readHeader(src []byte) (rest []byte) {
 		}
 	}
 	for line := range bytes.Lines(fold.ReplaceAll(head, []byte{' '})) {
-		if name, value, ok := strings.Cut(string(line), ":"); ok { // the server refuses a bad name
-			d.Header = append(d.Header, Field{strings.TrimLeft(name, blank), strings.Trim(value, blank)})
+		name, value, ok := strings.Cut(strings.TrimLeft(string(line), blank), ":")
+		if ok && !strings.HasPrefix(name, "{") { // the server refuses other bad names
+			d.Header = append(d.Header, Field{name, strings.Trim(value, blank)})
 		} else {
 			d.note("a line among the headers is not a header, and is ignored")
 		}
