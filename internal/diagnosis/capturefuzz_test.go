@@ -22,7 +22,7 @@ func FuzzParse(f *testing.F) {
 		"POST /webhooks/flock HTTP/1.1\r\nX-Flock-Signature: 0f\r\nContent-Length: 7\r\n\r\n{\"a\":1}",
 		"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\n{\"a\r\n4\r\n\":1}\r\n0\r\n\r\n",
 		"> POST / HTTP/2\n> A: b\n>\n* x\n{}\n< HTTP/2 200\n", "| PUT / HTTP/1.0\n| A: b\n|\n| {}", "|PUT / HTTP/1.0\n| {: b\n",
-		"POST / HTTP/1.1\nA: POST / HTTP/1.1\n b\n{", "\ufeff {}", "POST / HTTP/1.1\r\nContent-Length: 99\r\n\r\n", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n",
+		"| POST / HTTP/1.1\n|\n| 19:21:02.7 IP a > b: length 5\r\n", "POST / HTTP/1.1\nA: POST / HTTP/1.1\n b\n{", "\ufeff {}", "POST / HTTP/1.1\r\nContent-Length: 99\r\n\r\n", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n",
 	} {
 		f.Add([]byte(src))
 	}
@@ -49,7 +49,7 @@ func FuzzParse(f *testing.F) {
 			d.Header = slices.DeleteFunc(slices.Clone(d.Header), func(f Field) bool {
 				return strings.EqualFold(f.Name, "Content-Length") || strings.EqualFold(f.Name, "Transfer-Encoding")
 			})
-			return Delivery{Method: d.Method, Target: d.Target, Header: append([]Field{}, d.Header...), Body: append([]byte{}, d.Body...)}
+			return Delivery{Method: d.Method, Target: d.Target, Proxy: d.Proxy, Header: append([]Field{}, d.Header...), Body: append([]byte{}, d.Body...)}
 		}
 		if diff := cmp.Diff(lengthless(d), lengthless(again)); diff != "" {
 			t.Fatalf("%q is read as %+v, written as %q, and then (-first +again):\n%s", src, d, written, diff)

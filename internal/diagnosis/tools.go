@@ -57,14 +57,14 @@ var packetLine = regexp.MustCompile(`(?m)^(?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d\.\
 // its direction. tcpdump prints one character a byte, the packet's headers first, so the payload is
 // at the end. Without packets it returns src.
 func (d *Delivery) joinPackets(src []byte) []byte {
-	if at := packetLine.FindIndex(src); at != nil && src[at[1]-1] == '\r' { // it came through a terminal
-		src = bytes.ReplaceAll(src, []byte("\r\n"), []byte{'\n'})
-	}
-	first := requestLine.FindIndex(src)
-	heads := packetLine.FindAllSubmatchIndex(src, -1)
-	if first == nil || len(heads) == 0 || heads[0][0] > first[0] {
+	first, at := requestLine.FindIndex(src), packetLine.FindIndex(src)
+	if first == nil || at == nil || at[0] > first[0] {
 		return src
 	}
+	if src[at[1]-1] == '\r' { // it came through a terminal
+		src = bytes.ReplaceAll(src, []byte("\r\n"), []byte{'\n'})
+	}
+	heads := packetLine.FindAllSubmatchIndex(src, -1)
 	var joined []byte
 	flow, packets := "", 0
 	heads = append(heads, []int{len(src)})
