@@ -53,10 +53,10 @@ func (c *certificate) load(contents [][]byte, err error) {
 		return
 	}
 	changed := !slices.EqualFunc(pair.Certificate, c.inUse.Load().Certificate, bytes.Equal) // the same chain has the same key
-	c.reloads.succeeded(changed, zap.Strings("names", pair.Leaf.DNSNames), zap.Time("not_after", pair.Leaf.NotAfter))
 	if changed {
 		c.use(&pair)
 	}
+	c.reloads.succeeded(changed, zap.Strings("names", pair.Leaf.DNSNames), zap.Time("not_after", pair.Leaf.NotAfter))
 }
 
 // config returns the TLS configuration of a listener with this certificate, or nil if c is nil.

@@ -119,12 +119,14 @@ func newReloads(log *zap.Logger, what string, ok, at prometheus.Gauge) *reloads 
 }
 
 func (r *reloads) failed(err error) {
-	r.log.Error(r.what+" can't be loaded, the last good ones stay in force", zap.Error(err))
 	r.bad = true
 	r.ok.Set(0)
+	r.log.Error(r.what+" can't be loaded, the last good ones stay in force", zap.Error(err))
 }
 
 func (r *reloads) succeeded(changed bool, fields ...zap.Field) {
+	r.ok.Set(1)
+	r.at.SetToCurrentTime()
 	switch {
 	case changed:
 		r.log.Info(r.what+" loaded and in force", fields...)
@@ -132,6 +134,4 @@ func (r *reloads) succeeded(changed bool, fields ...zap.Field) {
 		r.log.Info(r.what+" can be loaded again and have not changed", fields...)
 	}
 	r.bad = false
-	r.ok.Set(1)
-	r.at.SetToCurrentTime()
 }
