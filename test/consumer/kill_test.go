@@ -54,7 +54,7 @@ func work() error {
 	if err != nil {
 		return err
 	}
-	nc, err := nats.Connect(os.Getenv(envNATS), nats.UserInfo(os.Getenv(envUser), os.Getenv(envUser)), nats.MaxReconnects(-1),
+	nc, err := nats.Connect(os.Getenv(envNATS), nats.Timeout(bound), nats.UserInfo(os.Getenv(envUser), os.Getenv(envUser)), nats.MaxReconnects(-1),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // a mute worker's would be many
 	if err != nil {
 		return err

@@ -40,6 +40,7 @@ func serve(t *testing.T, conf string) *natsd {
 	o, err := server.ProcessConfigFile(file)
 	noError(t, err)
 	o.Host, o.Port, o.JetStream, o.StoreDir, o.NoLog, o.NoSigs = "127.0.0.1", freePort(), true, t.TempDir(), true, true
+	o.AuthTimeout = bound.Seconds() // a busy machine's client may be slow
 	n := &natsd{t: t, options: o}
 	n.start()
 	t.Cleanup(n.stop)
@@ -84,7 +85,7 @@ func (n *natsd) url() string { return fmt.Sprintf("nats://127.0.0.1:%d", n.optio
 // connect returns JetStream for a user, "" for the only one.
 func (n *natsd) connect(user string, more ...nats.Option) jetstream.JetStream {
 	n.t.Helper()
-	nc, err := nats.Connect(n.url(), append(more, nats.UserInfo(user, user), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))...)
+	nc, err := nats.Connect(n.url(), append(more, nats.Timeout(bound), nats.UserInfo(user, user), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))...)
 	noError(n.t, err)
 	n.t.Cleanup(nc.Close)
 	js, err := jetstream.New(nc)

@@ -135,7 +135,7 @@ func (b *bridge) post(t *testing.T, body string, header http.Header) *http.Respo
 // message waits for the one message in the stream there.
 func (b *bridge) message(t *testing.T, url string) jetstream.Msg {
 	t.Helper()
-	nc, err := nats.Connect(url)
+	nc, err := nats.Connect(url, nats.Timeout(patient))
 	noError(t, err)
 	t.Cleanup(nc.Close)
 	js, err := jetstream.New(nc)
