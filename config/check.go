@@ -21,12 +21,14 @@ func (l *loader) check(c *Config) {
 		for _, p := range providers.All {
 			variables = append(variables, p.Variable("SECRETS"))
 		}
-		l.wrong(strings.Join(variables, ", "), "the webhook's shared secret. No endpoint is configured: set one of them, or run `bridge demo`")
+		l.problems = append(l.problems, Problem{Says: "no endpoint is configured: set " + strings.Join(variables, " or ") +
+			" to the webhook's shared secret, or the variables ENDPOINTS_0_… of another vendor; or run `bridge demo`"})
 	}
 	if !c.set["STREAM_DUPLICATES"] {
-		c.StreamDuplicates = c.minDuplicates()
+		c.StreamDuplicates, _ = c.minDuplicates()
 	}
 	l.checkRules(c)
+	l.checkListeners(c)
 	c.Certificate = l.loadPair("TLS_CERT_FILE", c.TLSCertFile, c.TLSKeyFile, takesCertificate("TLS_KEY_FILE"))
 	l.loadPair("NATS_CERT", c.NATSCert, c.NATSKey, takesCertificate("NATS_KEY"))
 	l.checkShared(c)
@@ -36,8 +38,8 @@ const maxBody = 64 << 20
 
 // checkRules checks bounds, and rules about several variables.
 func (l *loader) checkRules(c *Config) {
-	window := c.minDuplicates()
-	atLeast := fmt.Sprintf("at least %s (an hour more than the longest span in which a delivery is accepted)", FormatDuration(window))
+	window, tolerance := c.minDuplicates()
+	atLeast := fmt.Sprintf("takes at least %s, an hour more than the time in which %s accepts a delivery: ", FormatDuration(window), tolerance)
 	forgets := c.StreamMaxAge > 0 && c.StreamDuplicates > c.StreamMaxAge
 	embedded := !c.set["NATS_URL"] // a wrong NATS_URL is set, too
 	secured := !c.NATSToken.IsEmpty() || c.NATSUser != "" && !c.NATSPassword.IsEmpty()
@@ -48,60 +50,78 @@ func (l *loader) checkRules(c *Config) {
 	for _, rule := range []struct {
 		variable string
 		holds    bool
-		takes    string // as for wrong
+		says     string // as for wrong
 	}{
-		{"ADMIN_ADDR", c.HTTPAddr != c.AdminAddr || strings.HasSuffix(c.HTTPAddr, ":0"), "another address than HTTP_ADDR's"},
 		{"TLS_CERT_FILE", c.set["TLS_CERT_FILE"] || !c.set["TLS_KEY_FILE"], takesCertificate("TLS_KEY_FILE")},
 		{"TLS_KEY_FILE", c.set["TLS_KEY_FILE"] || !c.set["TLS_CERT_FILE"], takesKey("TLS_CERT_FILE")},
 		{
 			"NATS_URL", !strings.Contains(c.NATSURL, "@") || c.NATSUser == "" && c.NATSNkey == "" && c.NATSToken.IsEmpty(),
-			"servers without a user or token, because NATS_USER, NATS_NKEY or NATS_TOKEN is set and would be ignored: keep one of the two",
+			"it has a user or token, and NATS_USER, NATS_NKEY or NATS_TOKEN is set too, which would be ignored: keep one of the two",
 		},
-		{"NATS_USER", c.NATSPassword.IsEmpty() || c.NATSUser != "", "the user to whom NATS_PASSWORD belongs"},
-		{"NATS_NKEY", c.NATSNkey == "" || c.NATSCreds == "", "an nkey seed file only without NATS_CREDS: set one of the two"},
+		{"NATS_USER", c.NATSPassword.IsEmpty() || c.NATSUser != "", "NATS_PASSWORD is set and needs the name of its user"},
+		{"NATS_NKEY", c.NATSNkey == "" || c.NATSCreds == "", "NATS_CREDS is set too: keep one of the two"},
 		{"NATS_CERT", c.set["NATS_CERT"] || !c.set["NATS_KEY"], takesCertificate("NATS_KEY")},
 		{"NATS_KEY", c.set["NATS_KEY"] || !c.set["NATS_CERT"], takesKey("NATS_CERT")},
 		{
 			"NATS_INBOX_PREFIX", !slices.ContainsFunc([]string{".", "-quarantine.", "-dead."}, func(ours string) bool {
 				return strings.HasPrefix(c.NATSInboxPrefix+".", c.SubjectPrefix+ours)
 			}),
-			"a prefix that is not below SUBJECT_PREFIX: otherwise the stream would store NATS' replies as events",
+			"it begins as the subjects of the events do, so the stream would store NATS' replies as events: set another, such as _INBOX",
 		},
-		{"NATS_TLS_FIRST", !c.NATSTLSFirst || !embedded, "true only with NATS_URL: the embedded server has no TLS"},
+		{"NATS_TLS_FIRST", !c.NATSTLSFirst || !embedded, "the embedded server has no TLS: set NATS_URL, or leave this out"},
 		{
 			"EMBEDDED_NATS_ADDR", !embedded || IsLoopback(c.EmbeddedNATSAddr) || secured,
-			"a loopback address such as 127.0.0.1:4222, unless NATS_TOKEN or NATS_USER and NATS_PASSWORD are set: " +
-				"others could read and write all events",
+			"others could read and write all events: set a loopback address such as 127.0.0.1:4222, " +
+				"or NATS_TOKEN, or NATS_USER and NATS_PASSWORD",
 		},
 		{"STREAM_REPLICAS", c.StreamReplicas >= 1 && c.StreamReplicas <= 5 && (c.StreamReplicas == 1 || !embedded), ""},
 		{"STREAM_MAX_AGE", c.StreamMaxAge >= 0, ""},
-		{"STREAM_DUPLICATES", c.StreamDuplicates >= window, atLeast + ": otherwise a replay could be stored twice"},
+		{"STREAM_DUPLICATES", c.StreamDuplicates >= window, atLeast + "otherwise a replay could be stored twice"},
 		{
 			"STREAM_DUPLICATES", !forgets || !c.set["STREAM_DUPLICATES"],
-			fmt.Sprintf("at most STREAM_MAX_AGE, %s: the stream doesn't recognise what it has dropped", FormatDuration(c.StreamMaxAge)),
+			fmt.Sprintf("takes at most STREAM_MAX_AGE, %s: the stream doesn't recognise what it has dropped", FormatDuration(c.StreamMaxAge)),
 		},
-		{"STREAM_MAX_AGE", !forgets || c.set["STREAM_DUPLICATES"], atLeast + ": the stream doesn't recognise what it has dropped"},
-		{"PUBLISH_TIMEOUT", c.PublishTimeout >= time.Millisecond, "a duration of at least 1ms"},
-		{"SPOOL_DRAIN_TIMEOUT", c.SpoolDrainTimeout >= 0, "a duration of at least 0s"},
-		{"SHUTDOWN_DELAY", c.ShutdownDelay >= 0, "a duration of at least 0s"},
-		{"SHUTDOWN_TIMEOUT", c.ShutdownTimeout >= time.Millisecond, "a duration of at least 1ms"},
+		{"STREAM_MAX_AGE", !forgets || c.set["STREAM_DUPLICATES"], atLeast + "the stream doesn't recognise what it has dropped"},
+		{"PUBLISH_TIMEOUT", c.PublishTimeout >= time.Millisecond, "takes a duration of at least 1ms"},
+		{"SPOOL_DRAIN_TIMEOUT", c.SpoolDrainTimeout >= 0, "takes a duration of at least 0s"},
+		{"SHUTDOWN_DELAY", c.ShutdownDelay >= 0, "takes a duration of at least 0s"},
+		{"SHUTDOWN_TIMEOUT", c.ShutdownTimeout >= time.Millisecond, "takes a duration of at least 1ms"},
 		{"MAX_BODY_BYTES", c.MaxBodyBytes >= 1 && c.MaxBodyBytes <= maxBody, ""},
-		{"MAX_IN_FLIGHT_BYTES", c.MaxInFlightBytes >= 1, "a size above 0, such as 64MiB"},
-		{"SPOOL_MAX_BYTES", c.SpoolMaxBytes >= 1, "a size above 0, such as 1GiB"},
-		{"QUARANTINE_MAX_BYTES", c.QuarantineMaxBytes >= 1, "a size above 0, such as 64MiB"},
+		{"MAX_IN_FLIGHT_BYTES", c.MaxInFlightBytes >= 1, "takes a size above 0, such as 64MiB"},
+		{"SPOOL_MAX_BYTES", c.SpoolMaxBytes >= 1, "takes a size above 0, such as 1GiB"},
+		{"QUARANTINE_MAX_BYTES", c.QuarantineMaxBytes >= 1, "takes a size above 0, such as 64MiB"},
 		{
 			"QUARANTINE_MAX_BYTES", !c.Quarantine || c.MaxBodyBytes < 1 || c.MaxBodyBytes > maxBody || c.QuarantineMaxBytes >= c.LargestRecord(),
-			fmt.Sprintf("at least %s, so that a delivery of MAX_BODY_BYTES, %s, fits in it; or set QUARANTINE=false",
+			fmt.Sprintf("takes at least %s, so that a delivery of MAX_BODY_BYTES, %s, fits in it; or set QUARANTINE=false",
 				c.LargestRecord(), c.MaxBodyBytes),
 		},
 		{
 			"OTEL_SDK_DISABLED", !c.OTELDisabled || strings.EqualFold(l.vars["OTEL_SDK_DISABLED"], "true"),
-			"true or false: to OpenTelemetry nothing else is true",
+			"takes true or false: to OpenTelemetry nothing else is true",
 		},
-		{protocol, c.SpansURL() == "" || cmp.Or(l.vars[protocol], c.OTLPProtocol) == "http/protobuf", "one of http/protobuf"},
+		{protocol, c.SpansURL() == "" || cmp.Or(l.vars[protocol], c.OTLPProtocol) == "http/protobuf", "takes http/protobuf"},
 	} {
 		if !rule.holds {
-			l.wrong(rule.variable, rule.takes)
+			l.wrong(rule.variable, rule.says)
+		}
+	}
+}
+
+// checkListeners refuses listeners that would have the same port.
+func (l *loader) checkListeners(c *Config) {
+	type listener struct{ variable, address string }
+	all := []listener{{"HTTP_ADDR", c.HTTPAddr}, {"ADMIN_ADDR", c.AdminAddr}}
+	if !c.set["NATS_URL"] {
+		all = append(all, listener{"EMBEDDED_NATS_ADDR", c.EmbeddedNATSAddr})
+	}
+	for i, b := range all {
+		for _, a := range all[:i] {
+			if collide(a.address, b.address) {
+				l.problems = append(l.problems, Problem{
+					a.variable + " and " + b.variable, l.got(a.variable) + ", and " + l.got(b.variable),
+					"they can't listen on the same port: change one of them",
+				})
+			}
 		}
 	}
 }
@@ -110,15 +130,15 @@ func (l *loader) checkRules(c *Config) {
 const MaxTLSFile = 1 << 20
 
 func takesCertificate(keyVariable string) string {
-	return "a certificate in PEM whose key is in " + keyVariable
+	return "takes a certificate in PEM whose key is in " + keyVariable
 }
 
 func takesKey(certVariable string) string {
-	return "the key, in PEM, of the certificate in " + certVariable
+	return "takes the key, in PEM, of the certificate in " + certVariable
 }
 
 // loadPair returns the certificate of two files; nil if they aren't set or can't be used.
-func (l *loader) loadPair(variable, certFile, keyFile, takes string) *tls.Certificate {
+func (l *loader) loadPair(variable, certFile, keyFile, says string) *tls.Certificate {
 	if certFile == "" || keyFile == "" {
 		return nil
 	}
@@ -126,7 +146,7 @@ func (l *loader) loadPair(variable, certFile, keyFile, takes string) *tls.Certif
 	key, unreadableKey := fileio.Read(keyFile, MaxTLSFile)
 	pair, err := tls.X509KeyPair(chain, key)
 	if err := cmp.Or(unreadable, unreadableKey, err); err != nil {
-		l.wrong(variable, fmt.Sprintf("%s (%v)", takes, err))
+		l.wrong(variable, fmt.Sprintf("%s (%v)", says, err))
 		return nil
 	}
 	return &pair
@@ -226,8 +246,8 @@ func (l *loader) checkShared(c *Config) {
 		case s.IsAllowed():
 			l.warn("%s: a delivery to one can also be sent to the other; give each endpoint its own", s)
 		case s.A.Vendor != nil && s.B.Vendor != nil:
-			l.wrong(s.B.SecretsVariable(), fmt.Sprintf("secrets of its own: %s, and differ in provider or scheme: "+
-				"a delivery that is signed for one could be sent to the other", s))
+			l.wrong(s.B.SecretsVariable(), fmt.Sprintf("%s and differ in provider or scheme, "+
+				"so a delivery that is signed for one could be sent to the other: give each its own", s))
 		}
 	}
 }

@@ -43,7 +43,7 @@ type Config struct {
 	SubjectPrefix    string        `env:"SUBJECT_PREFIX" kind:"subject" envDefault:"webhooks" doc:"events go to {prefix}.{endpoint}.{event}"`
 	StreamName       string        `env:"STREAM_NAME" kind:"stream" envDefault:"WEBHOOKS" doc:"the JetStream stream on {prefix}.>"`
 	StreamManage     bool          `env:"STREAM_MANAGE" envDefault:"true" doc:"create a missing stream, and apply the STREAM_ variables that are set, unless the stream would shrink"`
-	StreamReplicas   int           `env:"STREAM_REPLICAS" envDefault:"1" takes:"1 to 5, on an embedded server 1" doc:"copies of the stream in a NATS cluster"`
+	StreamReplicas   int           `env:"STREAM_REPLICAS" envDefault:"1" takes:"1 to 5, or 1 without NATS_URL" doc:"copies of the stream in a NATS cluster"`
 	StreamMaxAge     time.Duration `env:"STREAM_MAX_AGE" envDefault:"168h" takes:"a duration such as 168h or 7d, or 0s for no limit" doc:"how long the stream keeps an event"`
 	StreamMaxBytes   Size          `env:"STREAM_MAX_BYTES" fallback:"no limit" doc:"largest size of the stream; when it is full, new events wait in the spool"`
 	StreamDuplicates time.Duration `env:"STREAM_DUPLICATES" fallback:"how long a delivery is accepted + 1h" doc:"how long the stream recognises a repeated event"`
@@ -67,7 +67,7 @@ type Config struct {
 
 	OTLPEndpoint       string `env:"OTEL_EXPORTER_OTLP_ENDPOINT" kind:"URL" doc:"OpenTelemetry collector for spans; without it there is no tracing"`
 	OTLPTracesEndpoint string `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" kind:"URL" fallback:"OTEL_EXPORTER_OTLP_ENDPOINT and /v1/traces" doc:"the collector's URL for spans, with the whole path"`
-	OTLPProtocol       string `env:"OTEL_EXPORTER_OTLP_PROTOCOL" envDefault:"http/protobuf" takes:"one of http/protobuf" doc:"how spans are sent"`
+	OTLPProtocol       string `env:"OTEL_EXPORTER_OTLP_PROTOCOL" envDefault:"http/protobuf" takes:"http/protobuf" doc:"how spans are sent"`
 	OTELTracesExporter string `env:"OTEL_TRACES_EXPORTER" envDefault:"otlp" oneof:"otlp none" doc:"where spans go"`
 	OTELDisabled       bool   `env:"OTEL_SDK_DISABLED" envDefault:"false" doc:"turn tracing off"`
 	TrustTraceparent   bool   `env:"TRUST_TRACEPARENT" envDefault:"false" doc:"continue the trace of the traceparent header; only behind a proxy that sets or removes it"`
@@ -132,12 +132,12 @@ const windowMargin = time.Hour
 
 // minDuplicates returns the shortest duplicate window with which no replay is stored twice. If a
 // vendor's time may lie as far ahead as behind, a delivery is accepted for twice the tolerance.
-// Without endpoints the defaults of all providers count.
-func (c *Config) minDuplicates() (window time.Duration) {
+// Without endpoints the defaults of all providers count. tolerance is the variable that decides.
+func (c *Config) minDuplicates() (window time.Duration, tolerance string) {
 	endpoints := c.Endpoints
 	if len(endpoints) == 0 {
 		for _, p := range providers.All {
-			endpoints = append(endpoints, Endpoint{Vendor: p, Tolerance: p.Tolerance})
+			endpoints = append(endpoints, Endpoint{Vendor: p, Tolerance: p.Tolerance, prefix: p.Variable("")})
 		}
 	}
 	for _, e := range endpoints {
@@ -145,7 +145,9 @@ func (c *Config) minDuplicates() (window time.Duration) {
 		if e.Vendor != nil && e.Vendor.Ahead == 0 {
 			span *= 2
 		}
-		window = max(window, span+windowMargin)
+		if span+windowMargin > window {
+			window, tolerance = span+windowMargin, e.Variable("TOLERANCE")
+		}
 	}
-	return window
+	return window, tolerance
 }

@@ -26,19 +26,17 @@ type kind struct {
 // kinds has the kinds of text by the name in the tag of a field.
 var kinds = map[string]kind{
 	"address":     {"host:port or :port", checkAddress},
-	"authorities": {canBeRead, holds("certificate in PEM", hasCertificate)},
+	"authorities": {"the path of a file with certificates in PEM", holds("certificate in PEM", hasCertificate)},
 	"provider":    oneOf(providers.Names()),
 	"endpoint":    {"1 to 32 of a-z, 0-9 and -, not beginning with -; no other endpoint's name", matches(`^[a-z0-9][a-z0-9-]*$`, 32)},
-	"file":        {canBeRead, checkFile},
-	"credentials": {canBeRead, holds("JWT with the seed of its user", hasCredentials)},
-	"seed":        {canBeRead, holds("seed of a user", hasSeed)},
+	"file":        {"the path of a file that can be read", checkFile},
+	"credentials": {"the path of a credentials file with JWT and seed", holds("JWT with the seed of its user", hasCredentials)},
+	"seed":        {"the path of a file with a user's nkey seed", holds("seed of a user", hasSeed)},
 	"servers":     {"nats://host:port or tls://host:port, several with commas between", checkServers},
 	"stream":      {"1 to 200 of A-Z, a-z, 0-9, _ and -", matches(`^[A-Za-z0-9_-]+$`, 200)},
 	"subject":     {"tokens of A-Z, a-z, 0-9, _ and -, with dots between, at most 100 characters", matches(`^[\w-]+(\.[\w-]+)*$`, 100)},
 	"URL":         {"a URL such as http://collector:4318", checkURL},
 }
-
-const canBeRead = "the path of a file that can be read"
 
 // hint is an error that explains what is wrong with a value. It never contains any of the value.
 type hint string
@@ -82,8 +80,38 @@ func checkAddress(text string) error {
 	if err != nil || strings.ContainsAny(host, "; \t\n") {
 		return errInvalid
 	}
-	_, err = strconv.ParseUint(port, 10, 16)
-	return err
+	if _, err = strconv.ParseUint(port, 10, 16); err != nil {
+		return hint("a port is a number up to 65535")
+	}
+	return nil
+}
+
+// collide reports whether two addresses can't both be listened on: they have the same port, and the
+// same host or one that includes the other.
+func collide(a, b string) bool {
+	hostA, portA := split(a)
+	hostB, portB := split(b)
+	return portA == portB && portA != 0 && (hostA == hostB || includes(hostA, hostB) || includes(hostB, hostA))
+}
+
+// split returns the parts of an address to listen on; the port is 0 if any is free to take.
+func split(address string) (host string, port uint64) {
+	host, number, _ := net.SplitHostPort(address)
+	port, _ = strconv.ParseUint(number, 10, 16)
+	switch host {
+	case "":
+		host = "::"
+	case "localhost":
+		host = "127.0.0.1"
+	}
+	return host, port
+}
+
+// includes reports whether who listens on a host listens on the other, too: 0.0.0.0 is each IPv4
+// address, and :: is every address.
+func includes(host, other string) bool {
+	ip, otherIP := net.ParseIP(host), net.ParseIP(other)
+	return ip.IsUnspecified() && (ip.To4() == nil || otherIP == nil || otherIP.To4() != nil)
 }
 
 // IsLoopback reports whether an address is valid and only this machine can reach it.

@@ -49,9 +49,9 @@ func Load(environ []string) (c *Config, warnings []string, err error) {
 
 // Problem is one mistake in the environment. Got never holds a secret.
 type Problem struct {
-	Variable string
+	Variable string // "": the problem is no single variable's
 	Got      string // "": the variable isn't set
-	Takes    string
+	Says     string // what is wrong, or what the variable takes
 }
 
 // Problems lists all mistakes in the environment.
@@ -61,11 +61,15 @@ type Problems []Problem
 func (p Problems) Error() string {
 	var lines []string
 	for _, problem := range p {
-		got := ""
+		got := "not set"
 		if problem.Got != "" {
-			got = "got " + problem.Got + "; "
+			got = "got " + problem.Got
 		}
-		lines = append(lines, fmt.Sprintf("%s: %stakes %s", problem.Variable, got, problem.Takes))
+		if problem.Variable == "" {
+			lines = append(lines, problem.Says)
+		} else {
+			lines = append(lines, fmt.Sprintf("%s: %s; %s", problem.Variable, got, problem.Says))
+		}
 	}
 	return strings.Join(lines, "\n")
 }
@@ -84,10 +88,10 @@ func (l *loader) has(variable string) bool {
 	return ok
 }
 
-// wrong adds a problem, unless the variable has one. If takes is "", it is what the field takes.
-func (l *loader) wrong(variable, takes string) {
+// wrong adds a problem, unless the variable has one. If says is "", it is what the field takes.
+func (l *loader) wrong(variable, says string) {
 	if !l.isWrong(variable) {
-		l.problems = append(l.problems, Problem{variable, l.got(variable), cmp.Or(takes, l.takes[variable])})
+		l.problems = append(l.problems, Problem{variable, l.got(variable), cmp.Or(says, "takes "+l.takes[variable])})
 	}
 }
 
@@ -155,11 +159,11 @@ func (l *loader) parse(target any, prefix string) {
 			continue
 		}
 		value.SetZero()
-		valid := takes(field)
+		says := "takes " + takes(field)
 		if cause, ok := errors.AsType[hint](err); ok {
-			valid = fmt.Sprintf("%s (%s)", valid, cause)
+			says = fmt.Sprintf("%s (%s)", says, cause)
 		}
-		l.wrong(variable, valid)
+		l.wrong(variable, says)
 	}
 }
 
@@ -216,7 +220,7 @@ func (l *loader) complete(e *Endpoint, p *verify.Provider) {
 	}
 	keys, err := p.Keys(e.Secrets)
 	if err != nil {
-		l.wrong(e.SecretsVariable(), fmt.Sprintf("secrets in %s, as %s says (%v)", e.SecretEncoding, e.Variable("SECRET_ENCODING"), err))
+		l.wrong(e.SecretsVariable(), fmt.Sprintf("takes secrets in %s, as %s says (%v)", e.SecretEncoding, e.Variable("SECRET_ENCODING"), err))
 		return
 	}
 	e.Secrets = keys
@@ -227,7 +231,7 @@ func (l *loader) configure(e *Endpoint, p *verify.Provider) *verify.Provider {
 	if p.Configure == nil {
 		for _, s := range (verify.Settings{}).List() {
 			if l.vars[e.prefix+s.Variable] != "" {
-				l.wrong(e.prefix+s.Variable, "nothing: what this provider signs is fixed")
+				l.wrong(e.prefix+s.Variable, "what "+p.Name+" signs is fixed: leave it out")
 			}
 		}
 		return p
@@ -235,7 +239,7 @@ func (l *loader) configure(e *Endpoint, p *verify.Provider) *verify.Provider {
 	configured, problems := p.Configure(e.Name, e.Settings)
 	for field := range fields(e) {
 		if err := problems[field.Tag.Get("env")]; err != nil {
-			l.wrong(e.prefix+field.Tag.Get("env"), fmt.Sprintf("%s (%v)", takes(field), err))
+			l.wrong(e.prefix+field.Tag.Get("env"), fmt.Sprintf("takes %s (%v)", takes(field), err))
 		}
 	}
 	if configured != nil {
@@ -248,10 +252,10 @@ func (l *loader) configure(e *Endpoint, p *verify.Provider) *verify.Provider {
 func (l *loader) choose(value *string, words []string, variable string) {
 	switch {
 	case len(words) == 0 && *value != "":
-		l.wrong(variable, "nothing: this provider has no such choice")
+		l.wrong(variable, "this provider has no such choice: leave it out")
 	case len(words) > 0 && !slices.Contains(words, *value):
 		if *value != "" {
-			l.wrong(variable, oneOf(words).takes)
+			l.wrong(variable, "takes "+oneOf(words).takes)
 		}
 		*value = words[0] // a wrong one causes no other problem
 	}
@@ -262,7 +266,7 @@ func (l *loader) secrets(e *Endpoint) bool {
 	list, file := e.Variable("SECRETS"), e.Variable("SECRETS_FILE")
 	switch {
 	case l.has(list) && l.has(file):
-		l.wrong(list, "secrets only without "+file+": set one of the two")
+		l.wrong(list, file+" is set too: keep one of the two")
 	case l.has(list) && l.vars[list] == "":
 		l.wrong(list, "")
 	case l.has(file) && l.vars[file] == "":
@@ -273,7 +277,7 @@ func (l *loader) secrets(e *Endpoint) bool {
 			e.Secrets, err = secret.Lines(content)
 		}
 		if err != nil {
-			l.wrong(file, "a file with one secret a line: "+err.Error())
+			l.wrong(file, "takes a file with one secret a line: "+err.Error())
 		}
 	}
 	return l.has(list) || l.has(file)
@@ -295,8 +299,8 @@ func (l *loader) furtherEndpoints(c *Config) {
 		l.furtherEndpoint(c, fmt.Sprintf("ENDPOINTS_%d_", next))
 	}
 	for _, number := range slices.Sorted(maps.Keys(numbers)) {
-		l.wrong(fmt.Sprintf("ENDPOINTS_%d_…", next), "an endpoint, since there is ENDPOINTS_"+number+"_…: "+
-			"the numbers begin with 0 and have no gap or leading zero")
+		l.wrong(fmt.Sprintf("ENDPOINTS_%d_…", next), "but there is ENDPOINTS_"+number+"_…: "+
+			"number the endpoints 0, 1, 2 and so on, without a gap or a leading zero")
 		l.furtherEndpoint(c, "ENDPOINTS_"+number+"_") // its other mistakes are reported, too
 	}
 }
@@ -304,10 +308,10 @@ func (l *loader) furtherEndpoints(c *Config) {
 func (l *loader) furtherEndpoint(c *Config, prefix string) {
 	e, isConfigured := l.endpoint(prefix, "")
 	if !isConfigured {
-		l.wrong(prefix+"SECRETS", l.takes[prefix+"SECRETS"]+"; or set "+prefix+"SECRETS_FILE")
+		l.wrong(prefix+"SECRETS", "takes "+l.takes[prefix+"SECRETS"]+"; or set "+prefix+"SECRETS_FILE")
 	}
 	if slices.ContainsFunc(c.Endpoints, func(other Endpoint) bool { return other.Name == e.Name }) {
-		l.wrong(prefix+"NAME", "a name that no other endpoint has")
+		l.wrong(prefix+"NAME", "another endpoint has this name: give each its own")
 	}
 	c.Endpoints = append(c.Endpoints, e)
 }

@@ -72,7 +72,7 @@ func markdownList(variables []config.Variable) string {
 			}
 		}
 		item := strings.Join(names, ", ") + ": " + v.Doc
-		if len(names) == 1 && taking[v.Type] == 1 && v.Type != "one of "+v.Default {
+		if len(names) == 1 && taking[v.Type] == 1 && v.Type != v.Default && !strings.HasPrefix(v.Type, "the path of ") {
 			item += " (" + v.Type + ")"
 		}
 		b.WriteString(markdown.Item(item))

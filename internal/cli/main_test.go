@@ -37,7 +37,7 @@ func TestScripts(t *testing.T) {
 			for _, p := range providers.All {
 				secrets = append(secrets, p.Variable("SECRETS"))
 			}
-			env.Setenv("SECRETS", strings.Join(secrets, ", "))
+			env.Setenv("SECRETS", strings.Join(secrets, " or "))
 			accounts, err := filepath.Abs("../../deploy/nats/accounts.conf")
 			if err != nil {
 				return err

@@ -179,14 +179,13 @@ func unknownCommand(c *cobra.Command, args []string) error {
 }
 
 // load returns the configuration for a command that uses only the variables that match the
-// patterns. It ignores mistakes in others, and the lack of an endpoint.
+// patterns. It ignores mistakes in others, and those of no single variable.
 func (p program) load(patterns ...string) (*config.Config, error) {
 	c, _, err := config.Load(p.environ)
 	problems, _ := errors.AsType[config.Problems](err)
 	problems = slices.DeleteFunc(problems, func(p config.Problem) bool {
 		isUsed := func(pattern string) bool { matches, _ := path.Match(pattern, p.Variable); return matches }
-		noEndpoint := strings.Contains(p.Variable, ",") // it lists the variables that would define one
-		return noEndpoint || !slices.ContainsFunc(patterns, isUsed)
+		return !slices.ContainsFunc(patterns, isUsed)
 	})
 	if len(problems) > 0 {
 		return c, problems
