@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -69,24 +70,30 @@ func (d *demo) start(ctx context.Context, dir string) (err error) {
 		vars = append(vars, p.Variable("SECRETS")+"="+rand.Text())
 	}
 	set := env.ToMap(d.environ)
+	var problems config.Problems
 	for _, listener := range []struct{ name, address string }{
 		{"HTTP_ADDR", "127.0.0.1:8080"}, {"ADMIN_ADDR", "127.0.0.1:9090"}, {"EMBEDDED_NATS_ADDR", "127.0.0.1:4222"},
 	} {
-		vars = append(vars, listener.name+"="+cmp.Or(set[listener.name], defaultOrFree(ctx, listener.address)))
+		address := cmp.Or(set[listener.name], defaultOrFree(ctx, listener.address))
+		if !config.IsLoopback(address) {
+			problems = append(problems, config.Problem{
+				Variable: listener.name, Got: strconv.Quote(address), Says: "the demo takes only loopback addresses, such as " + listener.address,
+			})
+		}
+		vars = append(vars, listener.name+"="+address)
+	}
+	if problems != nil {
+		return problems
 	}
 	if d.config, _, err = config.Load(vars); err != nil {
 		return err
 	}
-	for _, v := range []struct{ name, address string }{{"HTTP_ADDR", d.config.HTTPAddr}, {"ADMIN_ADDR", d.config.AdminAddr}} {
-		if !config.IsLoopback(v.address) { // config.Load has checked EMBEDDED_NATS_ADDR
-			return usagef("%s: got %q; the demo takes only loopback addresses, such as 127.0.0.1:8080", v.name, v.address)
-		}
+	if d.bridge, err = app.New(ctx, d.config, version(), telemetry.NewLogger(d.err, d.config.LogFormat, d.config.LogLevel)); err != nil {
+		return err
 	}
+	// After the bridge, which may have been given the page's usual port.
 	if d.page, err = new(net.ListenConfig).Listen(ctx, "tcp", defaultOrFree(ctx, defaultPageAddr)); err != nil {
 		return fmt.Errorf("listening for the live page: %w", err)
-	}
-	if d.bridge, err = app.New(ctx, d.config, version(), telemetry.NewLogger(d.err, d.config.LogFormat, d.config.LogLevel)); err != nil {
-		return errors.Join(err, d.page.Close())
 	}
 	d.config.EmbeddedNATSAddr = strings.TrimPrefix(d.bridge.NATSURL(), "nats://") // with the port that it took
 	return nil
