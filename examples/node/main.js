@@ -34,7 +34,7 @@ async function main() {
     await run(jetstream(nc), {
       durable: env.DURABLE || 'rewards',
       stream: env.STREAM || 'WEBHOOKS',
-      filters: (env.FILTER || 'webhooks.*.invitee.accepted').split(' '),
+      filters: (env.FILTER || 'webhooks.*.invitee.accepted').split(/\s+/).filter(Boolean),
       since: env.SINCE ? new Date(env.SINCE) : undefined,
       ackWait: Number(env.ACK_WAIT || 30_000), // ms
       maxAttempts: Number(env.TRIES || 5),

@@ -51,7 +51,9 @@ test('each accepted invitation gives one point, whatever is not signed gives non
   send('ada')
   send('eve', '--scheme', 'timestamp-data')
   send('bob')
-  const example = start(process.execPath, [join(here, 'main.js')], { NATS_URL: nats, STORE: store })
+  const example = start(process.execPath, [join(here, 'main.js')], {
+    NATS_URL: nats, STORE: store, FILTER: '  webhooks.*.invitee.accepted   webhooks.*.order.paid',
+  })
   await example.await(/("handled"[^]*"handled")/)
   await example.await(/"dead letter".*"reason":"(what happened isn't signed, only timestamp-data)"/)
   example.child.kill('SIGTERM')
