@@ -22,9 +22,13 @@ const (
 	maxPart       = 100_000 // sequence numbers
 	maxFound      = 500     // matching messages
 	maxFoundBytes = 8 << 20 // of them
+	maxAway       = 5 * time.Second
 )
 
-var errSlow = errors.New("NATS sent too little within half a minute; search again, or use `bridge tail --since`")
+var (
+	errSlow = errors.New("NATS sent too little within half a minute; search again, or use `bridge tail --since`")
+	errAway = errors.New("NATS was away; search again")
+)
 
 // part is the result of searching a part of the stream.
 type part struct {
@@ -53,11 +57,30 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	ctx, cancel := context.WithTimeoutCause(r.Context(), searchTimeout, errSlow)
 	defer cancel()
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	go s.endIfAway(ctx, end)
 	p := part{Events: []item{}, query: newQuery(r.URL.Query())}
 	err := s.searchPart(ctx, &p, r.URL.Query())
 	p.Problem = s.explain(err, began, s.config.Stream, stream.Requests(s.config.Stream, stream.LookupNames...)...)
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(p) // a page that has gone away needs no answer
+}
+
+// endIfAway ends a search once NATS has been away for maxAway.
+func (s *Server) endIfAway(ctx context.Context, end context.CancelCauseFunc) {
+	for seen := time.Now(); ctx.Err() == nil; {
+		select {
+		case <-ctx.Done():
+		case <-time.After(maxAway / 50):
+		}
+		if s.conn.IsConnected() {
+			seen = time.Now()
+		}
+		if time.Since(seen) > maxAway {
+			end(errAway)
+		}
+	}
 }
 
 // searchPart searches as many sequence numbers as the page asks for.

@@ -173,6 +173,31 @@ func TestSearchFails(t *testing.T) {
 	problem("NATS is away")
 }
 
+// A search doesn't wait for the end of its time while NATS is away.
+func TestSearchLosesNATS(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.streams()
+	w.publishNumbered(60_000, 1000)
+	poll.Until(t, "a search loses NATS", func() bool { // it may have ended before
+		poll.Until(t, "connected", w.server.conn.IsConnected)
+		began, found := time.Now(), make(chan part, 1)
+		go func() {
+			p, err := w.part(t.Context(), "search=user:nobody&size=100000")
+			expect.NoError(t, err)
+			found <- p
+		}()
+		poll.Until(t, "search", func() bool { return len(w.server.searches) == 1 || len(found) == 1 })
+		w.nats.Stop()
+		defer w.nats.Start()
+		p := <-found
+		if took := time.Since(began); took > searchTimeout/2 {
+			t.Errorf("it took %s", took)
+		}
+		return p.First > 0 && strings.HasPrefix(p.Problem, "NATS is away") // else it had not begun to read
+	})
+}
+
 // A search ends with its request, also while NATS is silent.
 func TestSearchIsCancelled(t *testing.T) {
 	t.Parallel()
