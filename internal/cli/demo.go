@@ -43,7 +43,7 @@ use, the demo takes a free one.`,
 				return fmt.Errorf("making a directory: %w", err)
 			}
 			defer func() { _ = os.RemoveAll(dir) }()
-			d := demo{program: prog}
+			d := demo{prog: prog}
 			if err := d.start(c.Context(), dir); err != nil {
 				return err
 			}
@@ -57,7 +57,7 @@ use, the demo takes a free one.`,
 }
 
 type demo struct {
-	program
+	prog   program
 	config *config.Config
 	bridge *app.App
 	page   net.Listener
@@ -69,7 +69,7 @@ func (d *demo) start(ctx context.Context, dir string) (err error) {
 	for _, p := range providers.All {
 		vars = append(vars, p.Variable("SECRETS")+"="+rand.Text())
 	}
-	set := env.ToMap(d.environ)
+	set := env.ToMap(d.prog.environ)
 	var problems config.Problems
 	for _, listener := range []struct{ name, address string }{
 		{"HTTP_ADDR", "127.0.0.1:8080"}, {"ADMIN_ADDR", "127.0.0.1:9090"}, {"EMBEDDED_NATS_ADDR", "127.0.0.1:4222"},
@@ -88,7 +88,7 @@ func (d *demo) start(ctx context.Context, dir string) (err error) {
 	if d.config, _, err = config.Load(vars); err != nil {
 		return err
 	}
-	if d.bridge, err = app.New(ctx, d.config, version(), telemetry.NewLogger(d.err, d.config.LogFormat, d.config.LogLevel)); err != nil {
+	if d.bridge, err = app.New(ctx, d.config, version(), telemetry.NewLogger(d.prog.err, d.config.LogFormat, d.config.LogLevel)); err != nil {
 		return err
 	}
 	// After the bridge, which may have been given the page's usual port.
@@ -118,8 +118,8 @@ func (d *demo) show(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("subscribing to the events: %w", err)
 	}
-	d.print("Sample events, sent to http://%s, as a NATS subscriber receives them:", d.bridge.PublicAddr())
-	lines := printer{out: d.out, prefix: d.config.SubjectPrefix, columns: 80}
+	d.prog.print("Sample events, sent to http://%s, as a NATS subscriber receives them:", d.bridge.PublicAddr())
+	lines := printer{out: d.prog.out, prefix: d.config.SubjectPrefix, columns: 80}
 	var first []byte
 	for _, endpoint := range d.config.Endpoints {
 		for _, body := range endpoint.Vendor.Samples {
@@ -168,7 +168,7 @@ func (d *demo) printCommands(event []byte) error {
 	first := d.config.Endpoints[0]
 	program, nats := programName(), d.bridge.NATSURL()
 	bridge := "NATS_URL=" + nats + " " + program
-	_, _ = fmt.Fprintf(d.out, "\nThe first one:\n%s\nThe demo stays up. In another terminal:\n", envelope(event))
+	_, _ = fmt.Fprintf(d.prog.out, "\nThe first one:\n%s\nThe demo stays up. In another terminal:\n", envelope(event))
 	for _, line := range []string{
 		fmt.Sprintf("%s=%s %s send %s --url http://%s",
 			first.Variable("SECRETS"), first.Secrets[0].Key(), program, first.Name, d.bridge.PublicAddr()),
@@ -177,10 +177,10 @@ func (d *demo) printCommands(event []byte) error {
 		bridge + " forward --to http://localhost:3000/hook",
 		fmt.Sprintf("nats sub -s %s '%s.>'", nats, d.config.SubjectPrefix),
 	} {
-		d.print("  %s", line)
+		d.prog.print("  %s", line)
 	}
-	d.print("The live page: %s", pageURL(d.page))
-	d.print("Metrics: http://%s/metrics   Ctrl-C ends it.", d.bridge.AdminAddr())
+	d.prog.print("The live page: %s", pageURL(d.page))
+	d.prog.print("Metrics: http://%s/metrics   Ctrl-C ends it.", d.bridge.AdminAddr())
 	return nil
 }
 

@@ -27,7 +27,7 @@ import (
 )
 
 func forwardCommand(prog program) *cobra.Command {
-	var p poster
+	p := poster{prog: prog}
 	c := &cobra.Command{
 		Use:   "forward [SUBJECT] --to URL",
 		Short: "Post events to a local service as they come, or those of a span of time",
@@ -50,10 +50,10 @@ An event may be posted twice, with the same id. Events that the filters exclude 
   bridge forward --event 'invitee.*' --to http://localhost:3000/hook --since 2h --until 1h
   bridge forward --durable my-laptop --concurrency 4 --to http://localhost:3000/hook`,
 		PreRunE: func(_ *cobra.Command, args []string) error {
-			p.follow = p.durable != "" || p.since.IsZero()
-			return cmp.Or(p.check(), p.selection.check(args))
+			p.chosen.follow = p.durable != "" || p.chosen.since.IsZero()
+			return cmp.Or(p.check(), p.chosen.check(args))
 		},
-		RunE: p.untilCtrlC(prog.withNATS(streamVariables, func(ctx context.Context, s *session, _ []string) error {
+		RunE: p.chosen.untilCtrlC(prog.withNATS(streamVariables, func(ctx context.Context, s *session, _ []string) error {
 			p.session, p.lines = s, newPrinter(prog, s.cfg.SubjectPrefix)
 			if p.durable != "" {
 				return p.forwardDurable(ctx)
@@ -65,15 +65,16 @@ An event may be posted twice, with the same id. Events that the filters exclude 
 	flags.StringVar(&p.to, "to", "", "post to this http or https `URL`")
 	flags.Func("durable", "remember under this `name` which events were delivered, and continue there the next time", setConsumer(&p.durable))
 	flags.IntVar(&p.concurrency, "concurrency", 1, "post up to `n` events at once; 1 keeps their order, except for events posted again")
-	p.selection.flags(c)
+	p.chosen.flags(c)
 	return c
 }
 
 // poster posts events to a service and counts the outcomes.
 type poster struct {
-	*session
-	selection
-	to, durable string // these three are flags
+	prog        program
+	session     *session
+	chosen      selection // this and the next three are flags
+	to, durable string
 	concurrency int
 	client      *http.Client
 	lines       printer
@@ -102,7 +103,7 @@ func (p *poster) check() error {
 		return usagef("--to: leave out the user and password, which others could see in the list of processes")
 	case p.concurrency < 1:
 		return usagef("--concurrency: got %d; takes more than 0", p.concurrency)
-	case p.durable != "" && !p.until.IsZero():
+	case p.durable != "" && !p.chosen.until.IsZero():
 		return usagef("--durable and --until exclude each other")
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
@@ -120,19 +121,18 @@ func (p *poster) check() error {
 func (p *poster) forward(ctx context.Context) error {
 	begin := time.Now()
 	reading, end := context.WithCancel(ctx)
-	if !p.follow {
+	if !p.chosen.follow {
 		go p.progress(reading)
 	}
 	var work errgroup.Group
 	work.SetLimit(p.concurrency)
-	err := p.read(ctx, p.section(p.cfg), p.until, func(m stream.Message) error {
+	err := p.session.read(ctx, p.chosen.section(p.session.cfg), p.chosen.until, func(m stream.Message) error {
 		p.pending.Store(m.Pending + 1)
-		if e := p.event(p.program, m); e != nil {
+		if e := p.chosen.event(p.prog, m); e != nil {
 			work.Go(func() error {
-				switch err := p.deliver(ctx, m.Subject(), e.ID, m.Data()); {
-				case err == nil:
+				if p.deliver(ctx, m.Subject(), e.ID, m.Data()) == nil {
 					p.posted.Add(1)
-				case !errors.Is(err, errInterrupted):
+				} else { // also if Ctrl-C has ended its attempts
 					p.failed.Add(1)
 				}
 				return nil
@@ -147,9 +147,9 @@ func (p *poster) forward(ctx context.Context) error {
 	}
 	posted, failed := p.posted.Load(), p.failed.Load()
 	if posted+failed > 0 || err == nil {
-		p.say("%d delivered, %d not, in %s", posted, failed, time.Since(begin).Round(time.Millisecond))
+		p.prog.say("%d delivered, %d not, in %s", posted, failed, time.Since(begin).Round(time.Millisecond))
 	}
-	if failed > 0 && (err == nil || p.follow && ctx.Err() != nil) {
+	if failed > 0 && (err == nil || p.chosen.follow && ctx.Err() != nil) {
 		return fmt.Errorf("events that were not delivered: %d", failed)
 	}
 	return err
@@ -157,43 +157,43 @@ func (p *poster) forward(ctx context.Context) error {
 
 // forwardDurable posts the events of a durable consumer: the server remembers the delivered ones.
 func (p *poster) forwardDurable(ctx context.Context) error {
-	in, err := p.stream(ctx, p.cfg.StreamName)
+	in, err := p.session.stream(ctx, p.session.cfg.StreamName)
 	if err == nil {
-		err = checkSubjects(in, p.subjects)
+		err = checkSubjects(in, p.chosen.subjects)
 	}
 	if err != nil {
 		return err
 	}
 	name := "forward-" + p.durable // no service's consumer
-	if found, err := p.js.Consumer(ctx, p.cfg.StreamName, name); err == nil {
+	if found, err := p.session.js.Consumer(ctx, p.session.cfg.StreamName, name); err == nil {
 		is := found.CachedInfo().Config
 		subjects := strings.Fields(strings.Join(append(is.FilterSubjects, is.FilterSubject), " "))
-		if !p.since.IsZero() || !slices.Equal(subjects, p.subjects) {
+		if !p.chosen.since.IsZero() || !slices.Equal(subjects, p.chosen.subjects) {
 			return usagef("--durable: consumer %[1]s of stream %[2]s exists, for %[3]s, and continues where it was: "+
 				"leave out --since and give the same SUBJECT, or give another name, or run `nats consumer rm %[2]s %[1]s`",
-				name, p.cfg.StreamName, cmp.Or(inWords(subjects, "and"), "every subject"))
+				name, p.session.cfg.StreamName, cmp.Or(inWords(subjects, "and"), "every subject"))
 		}
 	}
-	if p.since.IsZero() {
-		p.since = time.Now()
+	if p.chosen.since.IsZero() {
+		p.chosen.since = time.Now()
 	}
-	p.say("forwarding stream %s as consumer %s, until Ctrl-C", p.cfg.StreamName, name)
-	err = consumer.Run(ctx, skipping{p.js, p}, consumer.Options{
-		Durable: name, Stream: p.cfg.StreamName, SubjectPrefix: p.cfg.SubjectPrefix, Filters: p.subjects, Since: p.since,
+	p.prog.say("forwarding stream %s as consumer %s, until Ctrl-C", p.session.cfg.StreamName, name)
+	err = consumer.Run(ctx, skipping{p.session.js, p}, consumer.Options{
+		Durable: name, Stream: p.session.cfg.StreamName, SubjectPrefix: p.session.cfg.SubjectPrefix, Filters: p.chosen.subjects, Since: p.chosen.since,
 		Concurrency: p.concurrency,
 		AckWait:     15 * time.Second, // until the events of a killed forwarder are posted again
 		Timeout:     math.MaxInt64,    // the service may not be there yet
 		MaxAttempts: math.MaxInt,
 		Logger:      slog.New(slog.DiscardHandler), // each answer is printed, and connect prints that NATS is away
 	}, func(_ context.Context, m *consumer.Message) error {
-		if !p.matches(&m.Event) {
+		if !p.chosen.matches(&m.Event) {
 			return nil
 		}
 		return p.deliver(ctx, m.Subject, m.Event.ID, m.Payload)
 	})
 	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
 		return fmt.Errorf("consumer %s of stream %s was deleted, and its position with it: run the command again, "+
-			"with --since for the events that it lacks", name, p.cfg.StreamName)
+			"with --since for the events that it lacks", name, p.session.cfg.StreamName)
 	}
 	return err
 }
@@ -206,7 +206,7 @@ type skipping struct {
 }
 
 func (s skipping) PublishMsg(_ context.Context, m *nats.Msg, _ ...jetstream.PublishOpt) (*jetstream.PubAck, error) {
-	s.p.say("skipping a message on %s that is not one of the bridge's events: %s", m.Header.Get("Dead-Subject"), m.Header.Get("Dead-Reason"))
+	s.p.prog.say("skipping a message on %s that is not one of the bridge's events: %s", m.Header.Get("Dead-Subject"), m.Header.Get("Dead-Reason"))
 	return new(jetstream.PubAck), nil
 }
 
@@ -273,12 +273,12 @@ func (p *poster) post(ctx context.Context, payload []byte) (code int, answer str
 
 func (p *poster) printAnswer(subject, id, answer string) {
 	head := fmt.Sprintf("%s  %s  %s  ", time.Now().Format(time.TimeOnly), p.lines.name(subject), shortened(id))
-	p.print("%s", head+p.lines.fit(answer, len(head)))
+	p.prog.print("%s", head+p.lines.fit(answer, len(head)))
 }
 
 // progress prints the counts every few seconds, until the context ends.
 func (p *poster) progress(ctx context.Context) {
 	for sleep(ctx, 5*time.Second); ctx.Err() == nil; sleep(ctx, 5*time.Second) {
-		p.say("%d delivered, %d not, about %d left", p.posted.Load(), p.failed.Load(), p.pending.Load())
+		p.prog.say("%d delivered, %d not, about %d left", p.posted.Load(), p.failed.Load(), p.pending.Load())
 	}
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"net"
 	"strings"
@@ -62,14 +61,10 @@ func (p program) servePage(ctx context.Context, listener net.Listener, cfg *conf
 	if err != nil {
 		return unlessEnded(ctx, err)
 	}
-	nc, url := s.js.Conn(), natsURL(cfg)
-	defer nc.Close()
-	if !nc.IsConnected() {
-		p.say("NATS can't be reached at %s, still trying: %v", config.HideUser(url), cmp.Or(nc.LastError(), nats.ErrNoServers))
-	}
+	defer s.js.Conn().Close()
 	return inspect.New(s.js, inspect.Config{
 		Stream: cfg.StreamName, Prefix: cfg.SubjectPrefix,
-		NATS:    strings.ReplaceAll(config.HideUser(url), "[hidden]@", ""),
+		NATS:    strings.ReplaceAll(config.HideUser(s.server.URL), "[hidden]@", ""),
 		Command: programName(), Version: version(),
 	}).Serve(ctx, listener)
 }

@@ -39,8 +39,8 @@ func listCommand(prog program) *cobra.Command {
 		Long: `List what is in quarantine, oldest first, one per line: time of receipt, endpoint, reason, size and
 id. Bodies are not read.`,
 		Example: "  bridge quarantine list\n  bridge quarantine list --endpoint ENDPOINT --reason stale --json",
-		RunE: prog.withQuarantine(streamVariables, func(ctx context.Context, s *quarantineStore, _ []string) error {
-			all, err := s.chosen(ctx, which)
+		RunE: prog.withQuarantine(streamVariables, func(ctx context.Context, q *quarantineSession, _ []string) error {
+			all, err := q.chosen(ctx, which)
 			for _, k := range all {
 				if asJSON {
 					_ = json.NewEncoder(prog.out).Encode(k)
@@ -69,8 +69,8 @@ The signature is not kept; in a body that held it, asterisks replace it. ID may 
 an id.`,
 		Example: "  bridge quarantine show 5e0c\n  bridge quarantine show 5e0c > body.json",
 		Args:    takes(1, 1, "one id or its beginning, as `bridge quarantine list` prints it"),
-		RunE: prog.withQuarantine(streamVariables, func(ctx context.Context, s *quarantineStore, args []string) error {
-			return s.show(ctx, args[0])
+		RunE: prog.withQuarantine(streamVariables, func(ctx context.Context, q *quarantineSession, args []string) error {
+			return q.show(ctx, args[0])
 		}),
 	}
 }
@@ -83,8 +83,8 @@ func dropCommand(prog program) *cobra.Command {
 		Long: `Remove deliveries from quarantine for good, and print them as "bridge quarantine list" does. ID may
 be the beginning of an id; if an ID is unknown, nothing is removed.`,
 		Example: "  bridge quarantine drop 5e0c\n  bridge quarantine drop --all --endpoint ENDPOINT --reason stale",
-		RunE: prog.withQuarantine(streamVariables, func(ctx context.Context, s *quarantineStore, _ []string) error {
-			chosen, err := s.chosen(ctx, which)
+		RunE: prog.withQuarantine(streamVariables, func(ctx context.Context, q *quarantineSession, _ []string) error {
+			chosen, err := q.chosen(ctx, which)
 			if err != nil {
 				return err
 			}
@@ -92,12 +92,12 @@ be the beginning of an id; if an ID is unknown, nothing is removed.`,
 				if ctx.Err() != nil {
 					return fmt.Errorf("%w after %d of %d", errInterrupted, i, len(chosen))
 				}
-				if err := s.Remove(context.WithoutCancel(ctx), k); err != nil {
+				if err := q.store.Remove(context.WithoutCancel(ctx), k); err != nil {
 					return fmt.Errorf("dropping %s, after %d of %d: %w", printable(k.ID), i, len(chosen), err)
 				}
 				prog.printKept(k)
 			}
-			s.say("%d dropped", len(chosen))
+			prog.say("%d dropped", len(chosen))
 			return nil
 		}),
 	}
@@ -105,28 +105,29 @@ be the beginning of an id; if an ID is unknown, nothing is removed.`,
 	return c
 }
 
-type quarantineStore struct {
-	*session
-	quarantine.Store
+// quarantineSession is one run of a command that uses the quarantine.
+type quarantineSession struct {
+	session *session
+	store   quarantine.Store
 }
 
 // withQuarantine is withNATS for a command that uses the quarantine.
-func (p program) withQuarantine(patterns []string, do func(context.Context, *quarantineStore, []string) error) cobraRun {
+func (p program) withQuarantine(patterns []string, do func(context.Context, *quarantineSession, []string) error) cobraRun {
 	return p.withNATS(patterns, func(ctx context.Context, s *session, args []string) error {
-		store, err := s.quarantine(ctx)
+		q, err := s.quarantine(ctx)
 		if err != nil {
 			return err
 		}
-		return do(ctx, store, args)
+		return do(ctx, q, args)
 	})
 }
 
-func (s *session) quarantine(ctx context.Context) (*quarantineStore, error) {
+func (s *session) quarantine(ctx context.Context) (*quarantineSession, error) {
 	found, err := s.stream(ctx, quarantine.Stream(s.cfg.StreamName))
 	if err != nil {
 		return nil, err
 	}
-	return &quarantineStore{s, quarantine.Store{JetStream: s.js, Stream: found, Consumer: "bridge-quarantine-"}}, nil
+	return &quarantineSession{s, quarantine.Store{JetStream: s.js, Stream: found, Consumer: "bridge-quarantine-"}}, nil
 }
 
 // quarantineSelection holds the flags and arguments that choose deliveries.
@@ -162,14 +163,14 @@ func (c *quarantineSelection) flags(command *cobra.Command) {
 }
 
 // chosen returns the chosen deliveries, oldest first. One event may have several.
-func (s *quarantineStore) chosen(ctx context.Context, c quarantineSelection) ([]quarantine.Kept, error) {
-	name := s.Stream.CachedInfo().Config.Name
-	all, foreign, err := s.List(ctx, 0)
+func (q *quarantineSession) chosen(ctx context.Context, c quarantineSelection) ([]quarantine.Kept, error) {
+	name := q.store.Stream.CachedInfo().Config.Name
+	all, foreign, err := q.store.List(ctx, 0)
 	if err != nil {
 		return nil, fmt.Errorf("reading stream %s: %w; the account needs the rights of `bridge tail` for this stream", name, err)
 	}
 	if foreign > 0 {
-		s.say("%d messages in stream %s were not written by a bridge and are skipped", foreign, name)
+		q.session.prog.say("%d messages in stream %s were not written by a bridge and are skipped", foreign, name)
 	}
 	known, wanted := make(map[string]bool), make(map[string]bool)
 	for _, k := range all {
@@ -190,9 +191,9 @@ func (s *quarantineStore) chosen(ctx context.Context, c quarantineSelection) ([]
 	})
 	switch {
 	case len(all) == 0 && len(c.endpoints)+len(c.reasons) > 0:
-		s.say("nothing in quarantine matches --endpoint and --reason")
+		q.session.prog.say("nothing in quarantine matches --endpoint and --reason")
 	case len(all) == 0:
-		s.say("the quarantine is empty")
+		q.session.prog.say("the quarantine is empty")
 	}
 	// A delivery that waited in a spool is stored later than it was received.
 	slices.SortStableFunc(all, func(a, b quarantine.Kept) int { return a.Received.Compare(b.Received) })
@@ -216,19 +217,19 @@ func resolveID[T any](known map[string]T, beginning string) (string, error) {
 }
 
 // show prints an event's last delivery: its details on standard error, its body on standard output.
-func (s *quarantineStore) show(ctx context.Context, id string) error {
-	chosen, err := s.chosen(ctx, quarantineSelection{ids: []string{id}})
+func (q *quarantineSession) show(ctx context.Context, id string) error {
+	chosen, err := q.chosen(ctx, quarantineSelection{ids: []string{id}})
 	if err != nil {
 		return err
 	}
 	k := chosen[len(chosen)-1]
-	d, err := s.Get(ctx, k)
+	d, err := q.store.Get(ctx, k)
 	if err != nil {
 		return err
 	}
-	printFields(s.err, "id", d.ID, "stream", s.Stream.CachedInfo().Config.Name, "sequence", k.Sequence,
+	printFields(q.session.prog.err, "id", d.ID, "stream", q.store.Stream.CachedInfo().Config.Name, "sequence", k.Sequence,
 		"endpoint", d.Endpoint, "provider", d.Provider, "reason", d.Reason,
 		"received", d.Received.Format(time.RFC3339Nano), "bytes", len(d.Body))
-	_, _ = s.out.Write(d.Body)
+	_, _ = q.session.prog.out.Write(d.Body)
 	return nil
 }

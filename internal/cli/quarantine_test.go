@@ -224,14 +224,14 @@ func TestReleaseGone(t *testing.T) {
 	prog := program{environ: o.environ, out: &out, err: t.Output()}
 	c := new(cobra.Command)
 	c.SetContext(t.Context())
-	err := prog.withQuarantine(releaseVariables, func(ctx context.Context, s *quarantineStore, _ []string) error {
+	err := prog.withQuarantine(releaseVariables, func(ctx context.Context, s *quarantineSession, _ []string) error {
 		chosen, err := s.chosen(ctx, quarantineSelection{all: true})
 		expect.NoError(t, err)
 		o.run("", exitOK, "quarantine", "drop", id)
-		to, err := openPublisher(ctx, s.cfg)
+		to, err := s.session.publisher(ctx)
 		expect.NoError(t, err)
 		defer func() { expect.NoError(t, to.Close(ctx)) }()
-		return (&releaser{quarantineStore: s, to: to}).all(ctx, chosen)
+		return (&releaser{prog: prog, cfg: s.session.cfg, from: s.store, to: to}).all(ctx, chosen)
 	})(c, nil)
 	expect.Equal(t, "0 released, 1 not", fmt.Sprint(err), "the error")
 	expect.Equal(t, id+"  not released: it is gone: somebody else has released or dropped it, or newer deliveries have displaced it\n", out.String(), "what is printed")

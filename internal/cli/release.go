@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/app"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
@@ -31,15 +32,15 @@ it is published as a possible duplicate.
 Each outcome is printed in a line. The exit status is 0 if all were released.`,
 		Example: `  SECRETS=… bridge quarantine release 5e0c
   SECRETS=… bridge quarantine release --all --endpoint ENDPOINT --reason stale`,
-		RunE: prog.withQuarantine(releaseVariables, func(ctx context.Context, s *quarantineStore, _ []string) error {
-			if _, err := s.stream(ctx, s.cfg.StreamName); err != nil {
+		RunE: prog.withQuarantine(releaseVariables, func(ctx context.Context, q *quarantineSession, _ []string) error {
+			if _, err := q.session.stream(ctx, q.session.cfg.StreamName); err != nil {
 				return err
 			}
-			chosen, err := s.chosen(ctx, which)
+			chosen, err := q.chosen(ctx, which)
 			if err != nil || len(chosen) == 0 {
 				return err
 			}
-			to, err := openPublisher(ctx, s.cfg)
+			to, err := q.session.publisher(ctx)
 			if err != nil {
 				return err
 			}
@@ -48,7 +49,7 @@ Each outcome is printed in a line. The exit status is 0 if all were released.`,
 				defer cancel()
 				_ = to.Close(ctx) // every acknowledgement was awaited
 			}()
-			return (&releaser{quarantineStore: s, to: to}).all(ctx, chosen)
+			return (&releaser{prog: prog, cfg: q.session.cfg, from: q.store, to: to}).all(ctx, chosen)
 		}),
 	}
 	which.flags(c)
@@ -58,7 +59,9 @@ Each outcome is printed in a line. The exit status is 0 if all were released.`,
 var releaseVariables = endpointVariables(streamVariables...)
 
 type releaser struct {
-	*quarantineStore
+	prog     program
+	cfg      *config.Config
+	from     quarantine.Store
 	to       *publish.Publisher
 	lookedUp time.Time    // when the last look-up began
 	found    stream.Found // the events that were stored already
@@ -96,13 +99,13 @@ func (r *releaser) all(ctx context.Context, chosen []quarantine.Kept) error {
 		default:
 			outcome = "not released: " + err.Error()
 		}
-		r.print("%s  %s", k.ID, outcome)
+		r.prog.print("%s  %s", k.ID, outcome)
 	}
 	summary := fmt.Sprintf("%d released, %d not", released, len(chosen)-released)
 	if released < len(chosen) {
 		return errors.New(summary)
 	}
-	r.say("%s", summary)
+	r.prog.say("%s", summary)
 	return nil
 }
 
@@ -136,7 +139,7 @@ func (r *releaser) release(ctx context.Context, k quarantine.Kept, m publish.Mes
 			outcome = "stored, a possible duplicate: the account has no right to look it up"
 		}
 	}
-	if err := r.Remove(ctx, k); err != nil {
+	if err := r.from.Remove(ctx, k); err != nil {
 		return "", fmt.Errorf("%s, but it could not be removed from quarantine: %w", outcome, err)
 	}
 	if m.ID != k.ID { // the endpoint's settings have changed
@@ -147,7 +150,7 @@ func (r *releaser) release(ctx context.Context, k quarantine.Kept, m publish.Mes
 
 // verify verifies a delivery again, except its time, and returns the message to publish.
 func (r *releaser) verify(ctx context.Context, k quarantine.Kept) (m publish.Message, err error) {
-	d, err := r.Get(ctx, k)
+	d, err := r.from.Get(ctx, k)
 	if err != nil {
 		return m, err
 	}

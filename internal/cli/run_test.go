@@ -130,7 +130,6 @@ func TestStartHint(t *testing.T) {
 		want string
 	}{
 		{nats.ErrNoServers, start},
-		{io.EOF, start},
 		{&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, start},
 		{&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, ""},
 		{&net.OpError{Op: "write", Err: syscall.EPIPE}, ""},

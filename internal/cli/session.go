@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"slices"
 	"strings"
@@ -19,15 +18,15 @@ import (
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/app"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
-	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
 // session is one run of a command that uses NATS.
 type session struct {
-	program
-	cfg *config.Config
-	js  jetstream.JetStream
+	prog   program
+	cfg    *config.Config
+	server publish.Server
+	js     jetstream.JetStream
 }
 
 // cobraRun is the function of a cobra command.
@@ -72,32 +71,42 @@ func endIfForbidden(end context.CancelCauseFunc) nats.Option {
 	})
 }
 
-// connect connects to a bridge's NATS, and prints when the connection is lost and restored.
+// connect connects to a bridge's NATS, and prints when the connection is lost and restored, and why it
+// can't be made again.
 func (p program) connect(ctx context.Context, cfg *config.Config, options ...nats.Option) (*session, error) {
-	url := natsURL(cfg)
-	remote := app.NATSServer(cfg, url, version())
+	server := app.NATSServer(cfg, natsURL(cfg), version())
+	unreachable := func(err error) error {
+		return fmt.Errorf("connecting to NATS at %s: %w%s", config.HideUser(server.URL), err, startHint(err))
+	}
+	said := false // since the connection was lost
 	options = append(options,
 		nats.DisconnectErrHandler(func(nc *nats.Conn, _ error) {
-			if !nc.IsClosed() {
+			if said = false; !nc.IsClosed() {
 				p.say("disconnected from NATS, trying to reconnect")
+			}
+		}),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
+			if !said && !errors.Is(err, nats.ErrNoServers) { // that comes first, and says nothing
+				said = true
+				p.say("%v; still trying", unreachable(server.Explain(err)))
 			}
 		}),
 		nats.ReconnectHandler(func(*nats.Conn) { p.say("connected to NATS again") }),
 	)
-	nc, err := interruptibly(ctx, func() (*nats.Conn, error) { return remote.Connect(options...) })
+	nc, err := interruptibly(ctx, func() (*nats.Conn, error) { return server.Connect(options...) })
 	switch {
 	case errors.Is(err, errInterrupted):
 		return nil, err
 	case err != nil:
-		return nil, fmt.Errorf("connecting to NATS at %s: %w%s", config.HideUser(url), err, startHint(err))
+		return nil, unreachable(err)
 	}
-	return &session{p, cfg, remote.JetStream(nc)}, nil
+	return &session{p, cfg, server, server.JetStream(nc)}, nil
 }
 
 // startHint returns what to do where no NATS answers; "" if one does.
 func startHint(err error) string {
 	network, _ := errors.AsType[*net.OpError](err)
-	if errors.Is(err, nats.ErrNoServers) || errors.Is(err, io.EOF) || network != nil && network.Op == "dial" {
+	if errors.Is(err, nats.ErrNoServers) || network != nil && network.Op == "dial" {
 		return "; start NATS there, or set NATS_URL to its address"
 	}
 	return ""
@@ -108,14 +117,13 @@ const (
 	settleTimeout = 10 * time.Second
 )
 
-// openPublisher returns a publisher to a bridge's streams, which it doesn't create.
-func openPublisher(ctx context.Context, cfg *config.Config) (*publish.Publisher, error) {
-	events := publish.Stream{Name: cfg.StreamName, Prefix: cfg.SubjectPrefix}
-	kept := publish.Stream{
-		Name: quarantine.Stream(events.Name), Prefix: quarantine.Prefix(events.Prefix), DropOldest: true, ProtectedReason: quarantine.Unreadable,
-	}
+// publisher returns a publisher to a bridge's streams as they are: it neither creates nor changes them.
+func (s *session) publisher(ctx context.Context) (*publish.Publisher, error) {
+	events, kept := app.Streams(s.cfg)
+	events.Manage, kept.Manage = false, false
+	events.Endpoints, kept.Endpoints = nil, nil // what is published now may be of others
 	p, err := publish.Open(publish.Config{
-		Server: app.NATSServer(cfg, natsURL(cfg), version()), Stream: events, Quarantine: &kept,
+		Server: s.server, Stream: events, Quarantine: &kept,
 		Timeout: ackTimeout, Log: zap.NewNop(), // the command reports the errors
 	})
 	if err != nil {
@@ -195,7 +203,7 @@ func (s *session) read(ctx context.Context, section stream.Section, until time.T
 				text = fmt.Sprintf("reading stream %s: %v; trying again", section.Stream, err)
 			}
 			if text != "" && text != printed {
-				s.say("%s", text)
+				s.prog.say("%s", text)
 			}
 			printed = text
 		},

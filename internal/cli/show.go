@@ -49,9 +49,9 @@ func (s *session) show(ctx context.Context, id string) error {
 	if err != nil {
 		return fmt.Errorf("reading message %d of stream %s: %w", sequence, name, err)
 	}
-	printFields(s.err, "id", m.Header.Get(nats.MsgIdHdr), "stream", name, "sequence", m.Sequence, "subject", m.Subject,
+	printFields(s.prog.err, "id", m.Header.Get(nats.MsgIdHdr), "stream", name, "sequence", m.Sequence, "subject", m.Subject,
 		"stored", m.Time.UTC().Format(time.RFC3339Nano))
-	_, _ = s.out.Write(indented(m.Data))
+	_, _ = s.prog.out.Write(indented(m.Data))
 	return nil
 }
 

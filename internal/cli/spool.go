@@ -154,16 +154,16 @@ exit status is 1. The spool can be drained again.`,
 
 // drain opens a spool and delivers it by a relay.
 func (s *session) drain(ctx context.Context, dir string, patience time.Duration) error {
-	log := telemetry.NewLogger(s.err, "console", "warn").Logger
+	log := telemetry.NewLogger(s.prog.err, "console", "warn").Logger
 	from, err := spool.Open(spool.Config{Dir: dir, MaxBytes: math.MaxInt64 / 2, Log: log})
 	if err != nil {
 		return unreadableSpool(dir, err)
 	}
-	to, err := openPublisher(ctx, s.cfg)
+	to, err := s.publisher(ctx)
 	if err != nil {
 		return errors.Join(err, from.Close(context.WithoutCancel(ctx)))
 	}
-	d := &drainer{program: s.program, spool: from, outcomes: make(map[string]int)}
+	d := &drainer{prog: s.prog, spool: from, outcomes: make(map[string]int)}
 	kinds := []publish.Kind{publish.Event, publish.Quarantined, publish.Refused}
 	r := relay.Start(relay.Config{
 		Publisher: to, Spool: from, Kinds: kinds, Timeout: ackTimeout,
@@ -192,7 +192,7 @@ const (
 )
 
 type drainer struct {
-	program
+	prog  program
 	spool *spool.Spool
 
 	mu       sync.Mutex
@@ -237,14 +237,14 @@ func (d *drainer) wait(ctx context.Context, patience time.Duration) {
 func (d *drainer) end(ctx context.Context, dir string) error {
 	d.mu.Lock() // closing may have taken too long
 	defer d.mu.Unlock()
-	d.say("%d stored, %d duplicate, %d found stored already, %d possible duplicates",
+	d.prog.say("%d stored, %d duplicate, %d found stored already, %d possible duplicates",
 		d.outcomes[string(publish.Stored)], d.outcomes[string(publish.Duplicate)], d.outcomes[relay.Found], d.outcomes["possible"])
 	waiting, setAside := d.left()
 	left := waiting + setAside
 	if left == 0 {
 		return nil
 	}
-	if err := d.printSpool(context.WithoutCancel(ctx), dir, false); err != nil {
+	if err := d.prog.printSpool(context.WithoutCancel(ctx), dir, false); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -45,13 +46,23 @@ const commandTimeout = 10 * time.Second
 func (s Server) Connect(more ...nats.Option) (*nats.Conn, error) {
 	options := []nats.Option{nats.Timeout(commandTimeout), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort()}
 	nc, err := s.dial(append(options, more...)...)
-	if err == nil {
-		return nc, nil
+	if err != nil {
+		return nil, s.Explain(err)
 	}
-	if remedy := s.remedy(err); remedy != "" {
+	return nc, nil
+}
+
+// Explain adds to an error of a command's connection what to do about it, if that is known.
+func (s Server) Explain(err error) error {
+	remedy := s.remedy(err)
+	if errors.Is(err, io.EOF) { // a bridge's remedies don't include this: NATS may be restarting
+		remedy = "the server hangs up without a greeting: start NATS there, or set NATS_URL to its address; " +
+			"if its tls block has handshake_first, set NATS_TLS_FIRST=true"
+	}
+	if remedy != "" {
 		err = fmt.Errorf("%w: %s", err, remedy)
 	}
-	return nil, err
+	return err
 }
 
 // connect returns a connection for a session. It makes one attempt.

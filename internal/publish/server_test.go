@@ -301,6 +301,10 @@ func TestTLSRemedies(t *testing.T) {
 				f.connected().stores("1")
 				return
 			}
+			_, err := f.config.Server.Connect() // a command waits longer
+			if err == nil || !strings.Contains(err.Error(), test.remedy) {
+				t.Errorf("a command's error: %v, want %q in it", err, test.remedy)
+			}
 			poll.Until(t, "what to do", func() bool {
 				for _, entry := range f.logs.FilterMessage(sayUnreachable).All() {
 					if strings.Contains(fmt.Sprint(entry.ContextMap()["remedy"]), test.remedy) {
