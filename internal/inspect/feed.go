@@ -117,7 +117,7 @@ func give[T any](ctx context.Context, to chan<- T, value T) error {
 // send sends a value as a server-sent event, in JSON.
 func (s *Server) send(w http.ResponseWriter, name string, value any) error {
 	control := http.NewResponseController(w)
-	if err := control.SetWriteDeadline(time.Now().Add(s.readTimeout)); err != nil {
+	if err := control.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return err
 	}
 	text, _ := json.Marshal(value) // strings, numbers and times only

@@ -43,8 +43,6 @@ type Server struct {
 	config Config
 	denied stream.Denied // on conn
 
-	readTimeout time.Duration // after which a page that doesn't read is disconnected
-
 	pages    chan struct{} // holds one value for each open page
 	searches chan struct{} // holds one value for each running search
 	feeds    sync.WaitGroup
@@ -53,7 +51,7 @@ type Server struct {
 // New returns a server. Serve runs it.
 func New(js jetstream.JetStream, c Config) *Server {
 	s := &Server{
-		js: js, conn: js.Conn(), config: c, readTimeout: writeTimeout,
+		js: js, conn: js.Conn(), config: c,
 		pages: make(chan struct{}, maxPages), searches: make(chan struct{}, maxSearches),
 	}
 	s.conn.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {

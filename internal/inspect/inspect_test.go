@@ -35,19 +35,16 @@ type world struct {
 }
 
 // newWorld makes one. rights is what the page's user may publish on; nil: everything.
-func newWorld(t *testing.T, change func(*Server), rights ...string) *world {
+func newWorld(t *testing.T, rights ...string) *world {
 	t.Helper()
-	return newWorldOn(t, natsdtest.Start(t, configured(rights)), change)
+	return newWorldOn(t, natsdtest.Start(t, configured(rights)))
 }
 
-func newWorldOn(t *testing.T, server *natsdtest.Server, change func(*Server)) *world {
+func newWorldOn(t *testing.T, server *natsdtest.Server) *world {
 	t.Helper()
 	w := &world{t: t, nats: server, js: natsdtest.Connect(t, server.URL(), nats.UserInfo("admin", "admin"))}
 	js := natsdtest.Connect(t, server.URL(), nats.UserInfo("page", "page"), nats.IgnoreAuthErrorAbort())
 	w.server = New(js, Config{Stream: "WEBHOOKS", Prefix: "webhooks", NATS: w.nats.URL(), Command: "bridge", Version: "test"})
-	if change != nil {
-		change(w.server)
-	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	expect.NoError(t, err)
 	w.url = "http://" + listener.Addr().String()
@@ -177,7 +174,7 @@ const cloudEvent = `{"specversion":"1.0","id":"5e0c","source":"/webhooks/flock",
 
 func TestFeed(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newWorld(t)
 	w.streams()
 	large := `{"filler":"` + strings.Repeat("x", 100_000) + `"}`
 	w.publish(1, cloudEvent)
@@ -206,7 +203,7 @@ func TestFeed(t *testing.T) {
 // A batch of events has few bytes: it must reach a browser behind a slow line in the write time-out.
 func TestLargeEvents(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newWorld(t)
 	w.streams()
 	w.publish(20, strings.Repeat("x", 500<<10))
 	p := w.open()
@@ -227,7 +224,7 @@ func TestLargeEvents(t *testing.T) {
 func TestSlowBrowserIsDropped(t *testing.T) {
 	t.Parallel()
 	const many = 3000 // 47 MiB: more than any buffers on the way
-	w := newWorld(t, func(s *Server) { s.readTimeout = 3 * time.Second })
+	w := newWorld(t)
 	w.streams()
 	slow := w.open()
 	slow.hello()
@@ -257,7 +254,7 @@ func TestSlowBrowserIsDropped(t *testing.T) {
 // The page gets a message for each failure, and recovers by itself.
 func TestTrouble(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newWorld(t)
 	p := w.open()
 	p.until("the stream is missing", troubled("Stream WEBHOOKS does not exist. Start a bridge"))
 	w.streams()
@@ -271,7 +268,7 @@ func TestTrouble(t *testing.T) {
 func TestRights(t *testing.T) {
 	t.Parallel()
 	const info, infoOfQuarantine = "$JS.API.STREAM.INFO.WEBHOOKS", "$JS.API.STREAM.INFO.WEBHOOKS_QUARANTINE"
-	w := newWorld(t, nil, "nothing")
+	w := newWorld(t, "nothing")
 	w.streams()
 	p := w.open()
 	p.until("no right to ask", troubled("Our account has no right to publish on "+info+"."))

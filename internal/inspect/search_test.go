@@ -98,7 +98,7 @@ func ids(numbers ...int) (all []string) {
 // is left.
 func TestSearch(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil, lookupRights()...)
+	w := newWorld(t, lookupRights()...)
 	w.streams()
 	w.publishNumbered(12_000, 4000)
 	stored, err := w.js.Stream(t.Context(), "WEBHOOKS")
@@ -134,7 +134,7 @@ func TestSearch(t *testing.T) {
 // A part has no more than a page can hold, and the next one has what is left.
 func TestSearchGoesOn(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newWorld(t)
 	w.streams()
 	w.publish(1, cloudEvent)
 	large := strings.Replace(numbered(0, 1), "{}", `"`+strings.Repeat("x", maxFoundBytes/16)+`"`, 1)
@@ -153,7 +153,7 @@ func TestSearchGoesOn(t *testing.T) {
 
 func TestSearchFails(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil, "$JS.API.STREAM.INFO.WEBHOOKS")
+	w := newWorld(t, "$JS.API.STREAM.INFO.WEBHOOKS")
 	problem := func(want string) {
 		t.Helper()
 		if _, last := w.search("size=1000"); !strings.Contains(last.Problem, want) {
@@ -176,7 +176,7 @@ func TestSearchFails(t *testing.T) {
 // A search doesn't wait for the end of its time while NATS is away.
 func TestSearchLosesNATS(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := newWorld(t)
 	w.streams()
 	w.publishNumbered(60_000, 1000)
 	poll.Until(t, "a search loses NATS", func() bool { // it may have ended before
@@ -201,7 +201,7 @@ func TestSearchLosesNATS(t *testing.T) {
 // A search ends with its request, also while NATS is silent.
 func TestSearchIsCancelled(t *testing.T) {
 	t.Parallel()
-	w := newWorldOn(t, natsdtest.StartProcess(t, configured(nil)), nil)
+	w := newWorldOn(t, natsdtest.StartProcess(t, configured(nil)))
 	w.streams()
 	w.publishNumbered(60_000, 1000)
 	poll.Until(t, "a search is cancelled", func() bool { // it may have ended before
