@@ -56,7 +56,7 @@ func TestErasure(t *testing.T) {
 	environ = append(environ, serveIn(t, dir)...)
 	environ = append(environ, "NATS_URL=nats://"+strings.TrimPrefix(environ[len(environ)-1], "EMBEDDED_NATS_ADDR="))
 	for _, command := range []string{
-		"bridge send flock --count 1000 --concurrency 32",
+		"bridge send flock --count 1000 --concurrency 4",
 		`echo '{"invitee":{"id":"customer_7"}}' | bridge send flock --data -`,
 		script + "find_person WEBHOOKS customer_7 | grep . && exit 1; bridge tail --follow=false --json | wc -l",
 	} {

@@ -10,7 +10,7 @@ import { setTimeout } from 'node:timers/promises'
 import { jetstream, jetstreamManager } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
 
-const bound = 120_000 // ms: how long a test waits for anything; long, for slow machines
+export const bound = 120_000 // ms: how long a test waits for anything; long, for slow machines
 const root = join(import.meta.dirname, '../../..')
 
 export const directory = mkdtempSync(join(tmpdir(), 'consumer-'))
@@ -23,8 +23,8 @@ after(() => {
   rmSync(directory, { recursive: true, force: true })
 })
 
-export async function eventually(what, condition) {
-  for (const deadline = Date.now() + bound; ; await setTimeout(10)) {
+export async function eventually(what, condition, within = bound) {
+  for (const deadline = Date.now() + within; ; await setTimeout(10)) {
     const found = await condition()
     if (found) return found
     assert.ok(Date.now() < deadline, `not in time: ${what}`)
@@ -32,7 +32,7 @@ export async function eventually(what, condition) {
 }
 
 function start(command, args, vars) {
-  const child = spawn(command, args, { env: { ...process.env, ...vars }, stdio: ['ignore', 'inherit', 'pipe'] })
+  const child = spawn(command, args, { env: { ...process.env, ...vars }, stdio: ['ignore', 'ignore', 'pipe'] })
   child.words = ''
   child.stderr.setEncoding('utf8').on('data', (text) => { child.words += text })
   child.over = once(child, 'close').then(([status, signal]) => {
@@ -95,10 +95,10 @@ export async function nats(t, { dead = {}, conf: more = '' } = {}) {
     worker: (vars) => start(process.execPath, [join(import.meta.dirname, 'worker.js')], { NATS_URL: url, ...vars }),
 
     // settled waits until a durable has had, and acknowledged, all that is to come to it.
-    settled: (durable = 'd') => eventually(`${durable} has had all`, async () => {
+    settled: (durable = 'd', within = bound) => eventually(`${durable} has had all`, async () => {
       const info = await manager.consumers.info('WEBHOOKS', durable).catch(() => undefined) // not made yet
       return info?.num_pending === 0 && info.num_ack_pending === 0
-    }),
+    }, within),
 
     async deadLetters() {
       const all = []

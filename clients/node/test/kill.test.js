@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { directory, nats } from './harness.js'
+import { bound, directory, nats } from './harness.js'
 import { open } from './store.js'
 
 const numbers = (n) => Array.from({ length: n }, (_, i) => i)
@@ -13,7 +13,7 @@ async function through(t, server, count, workers, vars) {
   const file = join(directory, `store-${stores++}`)
   open(file).close()
   let over = false, kills = 0
-  const settled = server.settled().then(() => {
+  const settled = server.settled('d', 5 * bound).then(() => { // over a dozen lives, each of a process
     over = true
     return 'settled'
   })
