@@ -150,6 +150,9 @@ func (s *scheme) readIDs(list string) error {
 func (s *scheme) compose(event, id string, data stringify.Text) []byte {
 	if data == nil {
 		data = stringify.Text(s.Samples[0])
+		if len(s.ids) == 0 { // only its text tells one event from another
+			data = verify.Set(data, "sample", verify.Quoted(id))
+		}
 	}
 	if s.events[0].kind == member {
 		data = verify.Set(data, s.events[0].text, verify.Quoted(event))

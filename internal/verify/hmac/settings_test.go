@@ -217,33 +217,42 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// A delivery that is made by any settings is verified by them.
+// A delivery that is made by any settings is verified by them. If its data is made up, it is an event
+// of its own.
 func TestMade(t *testing.T) {
 	when := time.Unix(1767323045, 0)
 	sets := []map[string]string{good}
 	for _, v := range read(t, custom) {
 		sets = append(sets, v.Settings)
 	}
+	made := func(p *verify.Provider, id string, data []byte) verify.Claims {
+		t.Helper()
+		key := secret.New("right")
+		body, err := p.NewBody("thing.made", data, id)
+		expect.NoError(t, err)
+		if body, err = p.Renew(body, when); err != nil {
+			t.Fatal(err)
+		}
+		if data != nil && !bytes.Contains(body, []byte(`"mine":true`)) {
+			t.Errorf("%s has not the data that was given", body)
+		}
+		h, err := p.Sign(verify.Signing{Key: key, Event: "thing.made", ID: id, Body: body, Time: when})
+		expect.NoError(t, err)
+		parsed, err := p.Parse(nil, body)
+		expect.NoError(t, err)
+		r := verify.Request{Header: h, Raw: body, Body: parsed, Secrets: []secret.Secret{key}, Tolerance: time.Minute, Now: when}
+		c, err := p.Verify(r)
+		if err != nil || c.Name != "thing.made" {
+			t.Errorf("%s: got %+v, %v, want it verified; the headers are %v", p.Name, c, err, h)
+		}
+		return c
+	}
 	check := func(p *verify.Provider) {
 		t.Helper()
-		for _, data := range [][]byte{nil, []byte(`{"mine":true,"data":[1]}`)} {
-			key := secret.New("right")
-			body, err := p.NewBody("thing.made", data, "1")
-			expect.NoError(t, err)
-			if body, err = p.Renew(body, when); err != nil {
-				t.Fatal(err)
-			}
-			if data != nil && !bytes.Contains(body, []byte(`"mine":true`)) {
-				t.Errorf("%s has not the data that was given", body)
-			}
-			h, err := p.Sign(verify.Signing{Key: key, Event: "thing.made", ID: "1", Body: body, Time: when})
-			expect.NoError(t, err)
-			parsed, err := p.Parse(nil, body)
-			expect.NoError(t, err)
-			r := verify.Request{Header: h, Raw: body, Body: parsed, Secrets: []secret.Secret{key}, Tolerance: time.Minute, Now: when}
-			if c, err := p.Verify(r); err != nil || c.Name != "thing.made" {
-				t.Errorf("%s: got %+v, %v, want it verified; the headers are %v", p.Name, c, err, h)
-			}
+		made(p, "1", []byte(`{"mine":true,"data":[1]}`))
+		first, second := made(p, "1", nil), made(p, "2", nil)
+		if bytes.Equal(bytes.Join(first.IDText, nil), bytes.Join(second.IDText, nil)) {
+			t.Errorf("%s: two made-up deliveries are one event: %s", p.Name, first.Body)
 		}
 	}
 	for _, set := range sets {
