@@ -198,7 +198,7 @@ func (l *loader) warnOfNames(c *Config) {
 	for variable := range c.set {
 		name := documentedName(variable)
 		if !slices.Contains(known, name) && looksLikeOurs(variable, known) && !l.isWrong(variable) {
-			l.warn("%s is not a variable of the bridge and has no effect; the nearest one is %s", variable, nearest(strings.ToUpper(name), known))
+			l.warn("%s is not a variable of the bridge and has no effect; the nearest one is %s", variable, nearestVariable(strings.ToUpper(name), known))
 		}
 	}
 }

@@ -220,6 +220,9 @@ func TestWarnings(t *testing.T) {
 		{"STREAM_MAXAGE=y", "STREAM_MAXAGE is not a variable of the bridge and has no effect; the nearest one is STREAM_MAX_AGE"},
 		{"STREAM_AGE=y", "STREAM_AGE is not a variable of the bridge and has no effect; the nearest one is STREAM_NAME"},
 		{"ENDPOINT_0_NAME=eu", "ENDPOINT_0_NAME is not a variable of the bridge and has no effect; the nearest one is ENDPOINTS_<i>_NAME"},
+		{"TLS_CERT=x", "TLS_CERT is not a variable of the bridge and has no effect; the nearest one is TLS_CERT_FILE"},
+		{"HTTP_ADDRESS=x", "HTTP_ADDRESS is not a variable of the bridge and has no effect; the nearest one is HTTP_ADDR"},
+		{"NATS_KEY_FILE=x", "NATS_KEY_FILE is not a variable of the bridge and has no effect; the nearest one is NATS_KEY"},
 		{"MAX_BODY_SIZE=1", "MAX_BODY_SIZE is not a variable of the bridge and has no effect; the nearest one is MAX_BODY_BYTES"},
 		{"MAX_IN_FLIGHT_BYTES=512KiB", "MAX_IN_FLIGHT_BYTES is 512KiB: a body of MAX_BODY_BYTES, 512KiB, and its envelope don't fit in it, so it is always answered 503"},
 		{"SPOOL_MAX_BYTES=512KiB", "SPOOL_MAX_BYTES is 512KiB: a body of MAX_BODY_BYTES, 512KiB, and its envelope don't fit in it, so it is answered 503 while NATS is away"},
@@ -239,6 +242,7 @@ func TestWarnings(t *testing.T) {
 		{"NATS_SERVICE_HOST=10.0.0.1", ""}, // what Kubernetes sets for a service called nats
 		{"NATS_PORT_4222_TCP_ADDR=10.0.0.1", ""},
 		{"HTTP_PROXY=x", ""},
+		{"PPROF_TMPDIR=x", ""}, // of Go's pprof
 		{"PATH=/bin", ""},
 		{"OTEL_SERVICE_NAME=x", ""},
 	} {

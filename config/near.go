@@ -35,8 +35,21 @@ func looksLikeOurs(variable string, known []string) bool {
 		return true
 	}
 	name := documentedName(variable)
-	isOtherCase := slices.ContainsFunc(known, func(ours string) bool { return strings.EqualFold(ours, name) })
-	return len(variable) >= 7 && (isOtherCase || Similar(name, known) != "")
+	return len(variable) >= 7 && (Similar(name, known) != "" || slices.ContainsFunc(known, func(ours string) bool {
+		// One may begin with the other, as with TLS_CERT and NATS_KEY_FILE. PPROF is too short to tell.
+		return strings.EqualFold(ours, name) || strings.HasPrefix(ours, name) || len(ours) >= 7 && strings.HasPrefix(name, ours)
+	}))
+}
+
+// nearestVariable returns the known variable that is nearest; if some begin with the same word, one of
+// them.
+func nearestVariable(name string, known []string) string {
+	word, _, _ := strings.Cut(name, "_")
+	related := slices.DeleteFunc(slices.Clone(known), func(ours string) bool { return !strings.HasPrefix(ours, word+"_") })
+	if len(related) == 0 {
+		related = known
+	}
+	return nearest(name, related)
 }
 
 // nearest returns the known name that differs least; of several, the one that differs in an underscore.
