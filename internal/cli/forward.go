@@ -79,8 +79,8 @@ type poster struct {
 	client      *http.Client
 	lines       printer
 
-	posted, failed atomic.Int64
-	pending        atomic.Uint64 // how many events are left, about
+	posted, failed, interrupted atomic.Int64
+	pending                     atomic.Uint64 // how many events are left, about
 }
 
 const (
@@ -130,9 +130,12 @@ func (p *poster) forward(ctx context.Context) error {
 		p.pending.Store(m.Pending + 1)
 		if e := p.chosen.event(p.prog, m); e != nil {
 			work.Go(func() error {
-				if p.deliver(ctx, m.Subject(), e.ID, m.Data()) == nil {
+				switch err := p.deliver(ctx, m.Subject(), e.ID, m.Data()); {
+				case err == nil:
 					p.posted.Add(1)
-				} else { // also if Ctrl-C has ended its attempts
+				case errors.Is(err, errInterrupted):
+					p.interrupted.Add(1)
+				default:
 					p.failed.Add(1)
 				}
 				return nil
@@ -145,9 +148,9 @@ func (p *poster) forward(ctx context.Context) error {
 	if err == nil { // the last events were read, and Ctrl-C may have kept them from being posted
 		err = ctx.Err()
 	}
-	posted, failed := p.posted.Load(), p.failed.Load()
-	if posted+failed > 0 || err == nil {
-		p.prog.say("%d delivered, %d not, in %s", posted, failed, time.Since(begin).Round(time.Millisecond))
+	posted, failed, interrupted := p.posted.Load(), p.failed.Load(), p.interrupted.Load()
+	if posted+failed+interrupted > 0 || err == nil {
+		p.prog.say("%d delivered, %d not, in %s", posted, failed+interrupted, time.Since(begin).Round(time.Millisecond))
 	}
 	if failed > 0 && (err == nil || p.chosen.follow && ctx.Err() != nil) {
 		return fmt.Errorf("events that were not delivered: %d", failed)

@@ -7,9 +7,11 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/test/expect"
@@ -68,16 +70,40 @@ func TestForwardWaitsThenTries(t *testing.T) {
 	}
 }
 
-// Ctrl-C is not the end of a span while its last event waits for the service. That one counts.
+// Ctrl-C is not the end of a span while its last event waits for the service, but it is the usual end
+// of following the stream. The event counts as not delivered.
 func TestForwardIsInterrupted(t *testing.T) {
 	t.Parallel()
-	o := operate(t, mayLookUp, []string{"$JS.API.STREAM.INFO.WEBHOOKS"})
-	o.put(publish.Message{Subject: "webhooks.flock.a", Data: []byte(anEvent)}, "5e0c")
-	ctx, interrupt := context.WithCancel(t.Context())
-	waits := writerFunc(func(string) { interrupt() })
-	var words strings.Builder
-	status := run(ctx, strings.Fields("forward --since 1h --to http://127.0.0.1:1"), program{o.environ, nil, waits, &words})
-	if want := regexp.MustCompile(`^bridge: 0 delivered, 1 not, in \S+\nbridge: interrupted\n$`); status != exitFailure || !want.MatchString(words.String()) {
-		t.Errorf("exit status %d, %s", status, words.String())
+	for _, test := range []struct {
+		command string
+		status  int
+		words   string
+	}{
+		{"forward --since 1h --to http://127.0.0.1:1", exitFailure, `^bridge: 0 delivered, [1-9] not, in \S+\nbridge: interrupted\n$`},
+		{"forward --to http://127.0.0.1:1", exitOK, `^bridge: following .*\nbridge: 0 delivered, [1-9] not, in \S+\n$`},
+	} {
+		t.Run(test.command, func(t *testing.T) {
+			t.Parallel()
+			o := operate(t, mayLookUp, []string{"$JS.API.STREAM.INFO.WEBHOOKS"})
+			put := func(id string) { o.put(publish.Message{Subject: "webhooks.flock.a", Data: []byte(anEvent)}, id) }
+			put("5e0c")
+			ctx, interrupt := context.WithCancel(t.Context())
+			defer interrupt()
+			waits := writerFunc(func(string) { interrupt() })
+			var words strings.Builder
+			var status int
+			var running sync.WaitGroup
+			running.Go(func() {
+				status = run(ctx, strings.Fields(test.command), program{o.environ, nil, waits, &words})
+			})
+			for n := 0; ctx.Err() == nil; n++ {
+				put(fmt.Sprintf("%04x", n)) // for the command that follows, whenever it begins
+				time.Sleep(100 * time.Millisecond)
+			}
+			running.Wait()
+			if status != test.status || !regexp.MustCompile(test.words).MatchString(words.String()) {
+				t.Errorf("exit status %d, %s", status, words.String())
+			}
+		})
 	}
 }
