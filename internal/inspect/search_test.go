@@ -179,7 +179,7 @@ func TestSearchLosesNATS(t *testing.T) {
 	w := newWorld(t)
 	w.streams()
 	w.publishNumbered(60_000, 1000)
-	poll.Until(t, "a search loses NATS", func() bool { // it may have ended before
+	poll.Until(t, "a search loses NATS, and ends soon", func() bool { // it may have ended before
 		poll.Until(t, "connected", w.server.conn.IsConnected)
 		began, found := time.Now(), make(chan part, 1)
 		go func() {
@@ -191,10 +191,8 @@ func TestSearchLosesNATS(t *testing.T) {
 		w.nats.Stop()
 		defer w.nats.Start()
 		p := <-found
-		if took := time.Since(began); took > searchTimeout/2 {
-			t.Errorf("it took %s", took)
-		}
-		return p.First > 0 && strings.HasPrefix(p.Problem, "NATS is away") // else it had not begun to read
+		// Else it had not begun to read, or the machine is busy.
+		return p.First > 0 && strings.HasPrefix(p.Problem, "NATS is away") && time.Since(began) < searchTimeout/2
 	})
 }
 
