@@ -151,6 +151,7 @@ export const payloadOf = (i, more = {}) => JSON.stringify({
 export async function publish(server, subject, payloads) {
   const nc = await connect({ servers: server })
   const js = jetstream(nc)
-  for (let i = 0; i < payloads.length; i += 1000) await Promise.all(payloads.slice(i, i + 1000).map((payload) => js.publish(subject, payload)))
+  const options = { timeout: 120_000 } // each waits for the disk, one after the other
+  for (let i = 0; i < payloads.length; i += 1000) await Promise.all(payloads.slice(i, i + 1000).map((payload) => js.publish(subject, payload, options)))
   await nc.close()
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { createServer } from 'node:net'
+import { createConnection } from 'node:net'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -173,20 +173,25 @@ function started(t, ...args) {
   return p
 }
 
-// freeAddress returns an address on which nothing listens.
+let given = 0
+
+// freeAddress returns an address on which nothing listens, and whose port no outgoing connection is given:
+// a program that is stopped for a while finds it free again.
 async function freeAddress() {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((done) => server.on('listening', done))
-  const { port } = server.address()
-  await new Promise((done) => server.close(done))
-  return `127.0.0.1:${port}`
+  for (;;) {
+    const port = 10_000 + (process.pid * 100 + ++given) % 20_000
+    const socket = createConnection(port, '127.0.0.1')
+    const isTaken = await new Promise((resolve) => socket.once('connect', () => resolve(true)).once('error', () => resolve(false)))
+    socket.destroy()
+    if (!isTaken) return `127.0.0.1:${port}`
+  }
 }
 
 test('it says what is amiss, and recovers by itself', async (t) => {
   const live = (page) => until('it is live', async () => await page.locator('#link-text').textContent() === 'Live')
   const trouble = (page, text) => page.locator('#trouble').filter({ hasText: text }).waitFor()
   const nats = await freeAddress()
-  const inspecting = started(t,['inspect', '--addr', '127.0.0.1:0'], { NATS_URL: `nats://${nats}`, STREAM_NAME: 'OTHER' })
+  const inspecting = started(t,['inspect', '--addr', await freeAddress()], { NATS_URL: `nats://${nats}`, STREAM_NAME: 'OTHER' })
   const [, url] = await inspecting.match(/(http:\/\/\S+?)\/\n/)
   const page = await open(t, url, { mayComplain: true })
   await trouble(page, 'NATS is away')

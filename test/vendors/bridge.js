@@ -68,20 +68,23 @@ export async function deliver(endpoint, body, headers) {
   return { ...await response.json(), status: response.status }
 }
 
-// stored returns the event of that id: its message's subject and payload, and what CloudEvents' SDK reads.
+// stored returns the event of that id: its message's subject and payload, and what CloudEvents' SDK reads. On
+// a machine that stalls it may be spooled first.
 export async function stored(id) {
   const manager = await jetstreamManager(nc)
-  const { name } = await manager.consumers.add('WEBHOOKS', { ack_policy: AckPolicy.None, mem_storage: true })
-  const consumer = await jetstream(nc).consumers.get('WEBHOOKS', name)
-  const { num_pending: pending } = await consumer.info()
-  for await (const m of await consumer.fetch({ max_messages: pending, expires: 30_000 })) {
-    if (m.headers.get('Nats-Msg-Id') !== id) continue
-    const payload = m.string()
-    const event = HTTP.toEvent({ headers: { 'Content-Type': m.headers.get('Content-Type') }, body: payload })
-    assert.equal(event.validate(), true)
-    return { subject: m.subject, payload, event }
+  for (const deadline = Date.now() + 120_000; ; await setTimeout(100)) {
+    const { name } = await manager.consumers.add('WEBHOOKS', { ack_policy: AckPolicy.None, mem_storage: true })
+    const consumer = await jetstream(nc).consumers.get('WEBHOOKS', name)
+    const { num_pending: pending } = await consumer.info()
+    for await (const m of pending ? await consumer.fetch({ max_messages: pending, expires: 30_000 }) : []) {
+      if (m.headers.get('Nats-Msg-Id') !== id) continue
+      const payload = m.string()
+      const event = HTTP.toEvent({ headers: { 'Content-Type': m.headers.get('Content-Type') }, body: payload })
+      assert.equal(event.validate(), true)
+      return { subject: m.subject, payload, event }
+    }
+    assert.ok(Date.now() < deadline, `no event ${id} among ${pending}`)
   }
-  throw new Error(`no event ${id} among ${pending}`)
 }
 
 // accepted delivers what must be accepted and returns its event.
