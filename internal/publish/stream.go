@@ -167,6 +167,8 @@ func (s Stream) reconcile(have *jetstream.StreamConfig) (changes, differences []
 			"STREAM_DUPLICATES", have.Duplicates, want.Duplicates,
 			set.Duplicates && want.Duplicates > have.Duplicates, assign(&have.Duplicates, want.Duplicates),
 		},
+		{name: "subject list", has: strings.Join(have.Subjects, " "), wanted: want.Subjects[0]},
+		{name: "max_msg_size", has: limit(int64(have.MaxMsgSize), " bytes"), wanted: limit(0, "")},
 		{name: "storage", has: have.Storage, wanted: want.Storage},
 		{name: "retention", has: have.Retention, wanted: want.Retention},
 		{name: "max_msgs", has: limit(have.MaxMsgs, ""), wanted: limit(0, "")},

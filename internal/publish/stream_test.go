@@ -91,15 +91,16 @@ func TestReconcile(t *testing.T) {
 // Differences that the bridge never changes are logged if they matter.
 func TestReconcileListsPolicies(t *testing.T) {
 	t.Parallel()
-	s := Stream{Manage: true, Replicas: 1}
+	s := Stream{Prefix: "p", Manage: true, Replicas: 1}
 	have := s.Config()
+	have.Subjects, have.MaxMsgSize = append(have.Subjects, "other.>"), 300
 	have.Storage, have.Retention, have.Discard = jetstream.MemoryStorage, jetstream.InterestPolicy, jetstream.DiscardOld
 	have.SubjectTransform = &jetstream.SubjectTransformConfig{Source: "a.>", Destination: "b.>"}
 	have.Sources = []*jetstream.StreamSource{{Name: "OTHER"}}
 	have.RePublish = &jetstream.RePublish{Source: ">", Destination: "c.>"}
 	changes, got := s.reconcile(&have)
 	want := []string{
-		"storage is Memory, not File", "retention is Interest, not Limits", "discard policy is DiscardOld, not DiscardNew",
+		"subject list is p.> other.>, not p.>", "max_msg_size is 300 bytes, not no limit", "storage is Memory, not File", "retention is Interest, not Limits", "discard policy is DiscardOld, not DiscardNew",
 		`subject_transform is "a.>" to "b.>", not none`, `sources is "OTHER", not none`, `republish is to "c.>", not none`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" || len(changes) > 0 {
