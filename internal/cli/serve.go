@@ -5,7 +5,9 @@ import (
 	"errors"
 	"math"
 	"os"
+	"os/signal"
 	"runtime/debug"
+	"syscall"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/spf13/cobra"
@@ -27,6 +29,7 @@ It logs to standard error. The first SIGTERM, SIGHUP or Ctrl-C shuts it down in 
 ends it at once.`,
 		Example: "  SECRETS=… bridge serve\n  SECRETS=… NATS_URL=nats://nats:4222 bridge serve",
 		RunE: func(c *cobra.Command, _ []string) error {
+			signal.Ignore(syscall.SIGPIPE) // a log that nobody reads any more must not end it
 			cfg, warnings, err := config.Load(prog.environ)
 			log := telemetry.NewLogger(prog.err, cfg.LogFormat, cfg.LogLevel)
 			for _, warning := range warnings { // despite err: a mistyped name may be its cause
