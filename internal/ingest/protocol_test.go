@@ -31,8 +31,14 @@ func TestProtocol(t *testing.T) {
 		{"trailers", head + signature + "\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk + "0\r\nX: y\r\n\r\n", "200", false},
 		{"trailers without end", head + signature + "\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk + "0\r\nX: " + strings.Repeat("y", 64<<10) + "\r\n\r\n", "400 body_incomplete", true},
 		{"chunks that are mostly extension", head + "Transfer-Encoding: chunked\r\n\r\n" + strings.Repeat("1;"+strings.Repeat("x", 2000)+"\r\n \r\n", 100) + "0\r\n\r\n", "400 body_incomplete", true},
+		{"chunk extension of 1 KB, in one piece", head + signature + "\r\nTransfer-Encoding: chunked\r\n\r\n" + strings.Replace(chunk, "\r\n", ";"+strings.Repeat("x", maxChunkLine)+"\r\n", 1) + "0\r\n\r\n", "400 body_incomplete", true},
 		{"chunk of a length that isn't one", head + "Transfer-Encoding: chunked\r\n\r\nxyz\r\n", "400 body_incomplete", true},
 		{"chunk too long to be true", head + "Transfer-Encoding: chunked\r\n\r\nffffffffffffffff1\r\n{}", "400 body_incomplete", true},
+
+		// net/http closes the connection after malformed chunks: nothing behind them is a request.
+		{"chunk without a length", head + signature + "\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk + "\r\n\r\n" + badRequest, "400 body_incomplete", true},
+		{"chunk without its line break", head + signature + "\r\nTransfer-Encoding: chunked\r\n\r\n" + strings.TrimSpace(chunk) + "xx0\r\n\r\n" + badRequest, "400 body_incomplete", true},
+		{"chunk's line with a bare line feed", head + signature + "\r\nTransfer-Encoding: chunked\r\n\r\n" + strings.Replace(chunk, "\r", "", 1) + "0\r\n\r\n" + badRequest, "400 body_incomplete", true},
 
 		// A request with two framings. A sender that smuggles one past a proxy has sent one more
 		// request, which must be signed like any other.
