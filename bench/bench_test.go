@@ -104,7 +104,8 @@ func BenchmarkLargeLeast(b *testing.B) {
 }
 
 func BenchmarkHandler(b *testing.B) {
-	d, h := newDelivery(body(1)), handler(kept{})
+	h := handler(kept{})
+	d := newDelivery(body(1), h)
 	b.ReportAllocs()
 	defer onProcessor(b)()
 	for b.Loop() {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -54,23 +55,33 @@ type answer struct {
 	status int
 }
 
-func (a *answer) Header() http.Header              { return a.header }
-func (a *answer) WriteHeader(status int)           { a.status = status }
-func (a *answer) Write(b []byte) (int, error)      { return len(b), nil }
-func (a *answer) SetReadDeadline(time.Time) error  { return nil }
-func (a *answer) SetWriteDeadline(time.Time) error { return nil }
+func (a *answer) Header() http.Header         { return a.header }
+func (a *answer) WriteHeader(status int)      { a.status = status }
+func (a *answer) Write(b []byte) (int, error) { return len(b), nil }
 
 // delivery is one that can be handed to a handler again and again.
 type delivery struct {
 	content   []byte
 	signature string
+	ctx       context.Context // has the connection
 }
 
-func newDelivery(content []byte) delivery { return delivery{content, sign(content)} }
+// one is a listener that accepts one connection.
+type one struct{ net.Conn }
+
+func (l one) Accept() (net.Conn, error) { return l.Conn, nil }
+func (l one) Addr() net.Addr            { return l.LocalAddr() }
+
+// newDelivery returns a delivery that comes by a connection of h, on which nothing is sent.
+func newDelivery(content []byte, h *ingest.Handler) delivery {
+	accepted, _ := net.Pipe()
+	c, _ := h.Conns.Listen(one{accepted}, nil).Accept() // it has no error
+	return delivery{content, sign(content), h.Server(nil).ConnContext(context.Background(), c)}
+}
 
 // to hands it to the handler and returns the status.
 func (d delivery) to(h http.Handler) int {
-	r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/webhooks/flock", nil)
+	r := httptest.NewRequestWithContext(d.ctx, http.MethodPost, "/webhooks/flock", nil)
 	r.Header.Set("X-Flock-Signature", d.signature)
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(d.content)), int64(len(d.content))
 	a := answer{header: http.Header{}}
@@ -81,8 +92,8 @@ func (d delivery) to(h http.Handler) int {
 // allocations returns the number of our own allocations for one event with a canonical body,
 // without those of net/http and of publishing.
 func allocations() (float64, error) {
-	d := newDelivery(body(1))
 	h := handler(kept{})
+	d := newDelivery(body(1), h)
 	if status := d.to(h); status != http.StatusOK {
 		return 0, fmt.Errorf("answered %d", status)
 	}
@@ -95,7 +106,8 @@ func allocations() (float64, error) {
 // it: validate it, hash it twice, for its signature and its id, and copy it once.
 func largeRatio(n int) (float64, error) {
 	content := largeBody(512 << 10)
-	d, h := newDelivery(content), handler(kept{})
+	h := handler(kept{})
+	d := newDelivery(content, h)
 	var copied []byte
 	least := func() {
 		valid := jsontext.Value(content).IsValid()

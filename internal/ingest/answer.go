@@ -108,19 +108,28 @@ var (
 // retryAfter is the Retry-After of a 503, in seconds.
 const retryAfter = "5"
 
-// answer writes the answer and returns the outcome.
-func (d *delivery) answer(status publish.Status, err error) (outcome string) {
-	header := d.w.Header()
+// answer writes the answer and completes the record.
+func (d *delivery) answer(status publish.Status, err error) {
+	if !d.conn.isVerified() {
+		d.conn.setIdle() // before the answer, which its sender may never read
+	}
 	if d.stopping.Load() {
-		header.Set("Connection", "close")
+		d.w.Header().Set("Connection", "close")
 	}
-	if err == nil {
+	if d.Err = err; err == nil {
+		d.Outcome = string(status)
 		d.write(http.StatusOK, typeJSON, appendAccepted(d.text[:0], d.ID, status))
-		d.span.Answered(http.StatusOK, string(status))
-		return string(status)
+	} else {
+		d.refuse(refusalOf(err))
 	}
-	refusal := refusalOf(err)
-	switch refusal.Status {
+	d.Duration, d.Trace = time.Since(d.began), d.span.ID()
+}
+
+// refuse answers a request that is refused.
+func (d *delivery) refuse(r Refusal) {
+	d.Outcome = r.Outcome
+	header := d.w.Header()
+	switch r.Status {
 	case http.StatusMethodNotAllowed:
 		header.Set("Allow", http.MethodPost)
 	case http.StatusServiceUnavailable:
@@ -129,9 +138,7 @@ func (d *delivery) answer(status publish.Status, err error) (outcome string) {
 	if !d.drain() { // the rest of the body may still arrive
 		header.Set("Connection", "close")
 	}
-	d.write(refusal.Status, typeProblem, appendProblem(d.text[:0], refusal))
-	d.span.Answered(refusal.Status, refusal.Outcome)
-	return refusal.Outcome
+	d.write(r.Status, typeProblem, appendProblem(d.text[:0], r))
 }
 
 // answerWrite is the time for writing an answer. An answer is short, and fits into the socket's buffer
@@ -141,21 +148,9 @@ const answerWrite = time.Second
 // write writes an answer; net/http adds its length. Answers that follow each other closely on a
 // connection have the same deadline, which costs less than one for each.
 func (d *delivery) write(status int, contentType []string, body []byte) {
-	if d.conn != nil {
-		_ = d.conn.SetWriteDeadline(d.created.Add(time.Since(d.created).Truncate(answerWrite/4) + answerWrite))
-	}
+	_ = d.conn.SetWriteDeadline(d.created.Add(time.Since(d.created).Truncate(answerWrite/4) + answerWrite))
 	d.w.Header()["Content-Type"] = contentType
 	d.w.WriteHeader(status)
 	_, _ = d.w.Write(body) // the event is durable even if nobody reads the answer
-}
-
-// Reasons lists the reasons for quarantine.
-func Reasons() []string {
-	var all []string
-	for _, r := range Refusals {
-		if verify.IsAuthentic(r.err) {
-			all = append(all, r.Outcome)
-		}
-	}
-	return all
+	d.span.Answered(status, d.Outcome)
 }

@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"container/list"
-	"runtime"
 	"sync"
 	"time"
 )
@@ -25,9 +24,9 @@ type budget struct {
 // hold is a request's share of the budget. Any goroutine may call its methods at any time.
 type hold struct {
 	budget    *budget
+	interrupt func() // ends the request's reading at once
 	bytes     int64
 	since     time.Time     // when it was registered as arriving
-	interrupt func()        // ends the request's reading at once
 	place     *list.Element // in budget.senders; nil unless the request is still arriving
 	lost      bool          // the request had to make room
 }
@@ -85,12 +84,12 @@ func (b *budget) makeRoom(asking *hold) bool {
 }
 
 // receiving registers the request as one that is still arriving.
-func (h *hold) receiving(interrupt func()) {
+func (h *hold) receiving() {
 	b := h.budget
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if h.place == nil && !h.lost {
-		h.since, h.interrupt, h.place = b.now(), interrupt, b.senders.PushBack(h)
+		h.since, h.place = b.now(), b.senders.PushBack(h)
 	}
 }
 
@@ -120,24 +119,4 @@ func (b *budget) inUse() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.used
-}
-
-const (
-	// smallBytes is the largest body that is verified without a slot. The most expensive one takes
-	// 3 ms of a core, less than the scheduler's time slice, so hardly more of them than cores are in
-	// progress at a time.
-	smallBytes = 32 << 10
-	// workFactor is the memory for verifying the most expensive body, in multiples of its length: a
-	// copy, and lists of its members.
-	workFactor = 12
-	// slotTimeout is how long a large body waits for a slot.
-	slotTimeout = 250 * time.Millisecond
-)
-
-// slots returns how many large bodies are verified at a time: one for each core. More would finish no
-// sooner, take more memory and delay small ones. Together they use at most a quarter of maxInFlight,
-// unless a single one needs more.
-func slots(maxInFlight, maxBody int64) int64 {
-	fit := maxInFlight / 4 / max(1, workFactor*maxBody)
-	return max(1, min(int64(runtime.GOMAXPROCS(0)), fit))
 }

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +82,30 @@ func TestSlowSendersMakeRoom(t *testing.T) {
 	expect.Equal(t, 0, p.InFlightBytes(), "bytes still held")
 }
 
+// A head that stops makes room, too, and receives its 503.
+func TestSlowHeadMakesRoom(t *testing.T) {
+	p := newPublic(t, func(c *Config) { c.MaxInFlightBytes = 8 << 10 }).listen()
+	slow := p.dial().write("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nX: " + strings.Repeat("x", 6000))
+	poll.Until(p.t, "holding the head", func() bool { return p.InFlightBytes() > 6000 })
+	good := deliveryOf("good", strings.Repeat("x", 1000))
+	expect.Equal(t, "503 busy", p.dial().write(good).read().String(), "before its time is over")
+	p.clock.forward(patience)
+	expect.Equal(t, "200", p.dial().write(good).read().String(), "with a slow head")
+	expect.Equal(t, "503 busy", slow.read().String(), "the slow one")
+	poll.Until(p.t, "holding nothing", func() bool { return p.InFlightBytes() == 0 })
+}
+
+// Bytes that are charged while the connection closes are given back, too.
+func TestChargedAfterClose(t *testing.T) {
+	p := newPublic(t, nil)
+	ours, theirs := net.Pipe()
+	defer ours.Close()
+	c := newConn(theirs, p.Conns)
+	expect.NoError(t, c.Close())
+	_, _ = c.take([]byte("POST "), 5, false)
+	expect.Equal(t, 0, p.InFlightBytes(), "bytes still held")
+}
+
 // However many slow senders there are, none waits for ever, and all bytes are given back.
 func TestManySlowSenders(t *testing.T) {
 	p := newPublic(t, func(c *Config) { c.MaxInFlightBytes, c.MaxBodyBytes = 256<<10, 32<<10 }).listen()
@@ -106,13 +131,14 @@ func TestManySlowSenders(t *testing.T) {
 func TestMadeRoom(t *testing.T) {
 	now := time.Now()
 	b := &budget{limit: 10, now: func() time.Time { return now }}
-	one, two := &hold{budget: b}, &hold{budget: b}
 	interrupted := 0
+	one := &hold{budget: b, interrupt: func() { interrupted++ }}
+	two := &hold{budget: b, interrupt: one.interrupt}
 	for _, h := range []*hold{one, two} {
 		if !h.take(5) {
 			t.Fatal("no room")
 		}
-		h.receiving(func() { interrupted++ })
+		h.receiving()
 	}
 	now = now.Add(patience)
 	if !two.take(1) || interrupted != 1 {

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
-	"time"
 
 	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/poll"
@@ -131,11 +130,6 @@ func TestHeadBehindBareLineFeed(t *testing.T) {
 	t.Error("a head of 900 headers was taken")
 }
 
-// gone is the answer to a connection that the limiter has closed.
-type gone struct{ *httptest.ResponseRecorder }
-
-func (gone) SetReadDeadline(time.Time) error { return net.ErrClosed }
-
 // outcomes is what was observed.
 type outcomes []string
 
@@ -145,6 +139,6 @@ func (o *outcomes) Observe(r *Record) { *o = append(*o, r.Outcome) }
 func TestClosedBeforeItIsHandled(t *testing.T) {
 	var seen outcomes
 	p := newPublic(t, func(c *Config) { c.Observer = &seen })
-	p.ServeHTTP(gone{httptest.NewRecorder()}, httptest.NewRequest(http.MethodPost, "/webhooks/flock", iotest.ErrReader(net.ErrClosed)))
+	p.handle(httptest.NewRequest(http.MethodPost, "/webhooks/flock", iotest.ErrReader(net.ErrClosed)))
 	expect.Equal(t, outcomes{"body_incomplete"}, seen, "the outcome")
 }

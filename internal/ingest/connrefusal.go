@@ -1,6 +1,14 @@
 package ingest
 
-import "bytes"
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"time"
+)
 
 // ConnRefusal is why a connection was refused before its request reached the handler.
 type ConnRefusal string
@@ -61,14 +69,22 @@ var preludes = []struct {
 	{[]byte("\r\n\r\n\x00\r\nQUIT\n"), ProxyProtocol},
 }
 
-// longestPrelude is the length of the longest prelude.
-const longestPrelude = len("PRI * HTTP/2.0\r\n")
+// prelude collects the first bytes of a connection, which may arrive one by one.
+type prelude struct {
+	first [len("PRI * HTTP/2.0\r\n")]byte // as long as the longest of preludes
+	len   int
+}
 
-// recognize returns the refusal for the first bytes of a connection; "" if they may be HTTP/1.1.
-func recognize(first []byte) ConnRefusal {
-	for _, p := range preludes {
-		if bytes.HasPrefix(first, p.bytes) {
-			return p.refusal
+// recognize returns the refusal for the first bytes of a connection, of which b are the next; "" if
+// they may be HTTP/1.1.
+func (p *prelude) recognize(b []byte) ConnRefusal {
+	if p.len == len(p.first) {
+		return ""
+	}
+	p.len += copy(p.first[p.len:], b)
+	for _, other := range preludes {
+		if bytes.HasPrefix(p.first[:p.len], other.bytes) {
+			return other.refusal
 		}
 	}
 	return ""
@@ -104,4 +120,66 @@ func (r ConnRefusal) answer() string {
 		return ""
 	}
 	return "HTTP/1.1 " + status + "\r\nContent-Type: " + kind + "\r\nConnection: close\r\n\r\n" + text
+}
+
+// failed handles a failed read: it refuses the connection if part of a head has arrived, and returns
+// the error for Read. p is a buffer for refuse.
+func (c *conn) failed(err error, p []byte) error {
+	c.mu.Lock()
+	isComing := c.framing.inHead() && !c.handling
+	c.mu.Unlock()
+	switch {
+	case err == nil || !isComing:
+	case !c.held.takeLast(0): // the head had to make room
+		return c.refuse(c.Conn, HeadBusy, p)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return c.refuse(c.Conn, HeadTimeout, p)
+	}
+	return err
+}
+
+const (
+	// refusedTime and refusedBytes bound how long and how much is still read from a refused
+	// connection. Many senders read the answer only after they have sent everything, and closing
+	// with unread bytes would lose the answer (RFC 9112, section 9.6).
+	refusedTime  = 500 * time.Millisecond
+	refusedBytes = 64 << 10
+)
+
+// refuse answers a refused connection and ends it. side is its decrypted or its raw side, and p is a
+// buffer for the bytes that still arrive. refuse returns the error for Read.
+func (c *conn) refuse(side net.Conn, r ConnRefusal, p []byte) error {
+	if c.isHandling() || c.refused.Swap(true) {
+		return io.ErrUnexpectedEOF // the handler answers
+	}
+	c.held.release()
+	_ = side.SetDeadline(time.Now().Add(refusedTime))
+	if !c.reported.Load() { // else net/http has answered: this is the rest of that request
+		answer := r.answer()
+		c.report(r, answer)
+		if answer == "" {
+			return io.EOF
+		}
+		_, _ = io.WriteString(side, answer)
+	}
+	if half, ok := side.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
+	for read := 0; read < refusedBytes; {
+		n, err := side.Read(p)
+		if err != nil {
+			break
+		}
+		read += n
+	}
+	return io.EOF
+}
+
+// report reports a refused connection, with the answer's status line.
+func (c *conn) report(r ConnRefusal, answer string) {
+	if c.limiter.report != nil {
+		line, _, _ := strings.Cut(answer, "\r\n")
+		_, status, _ := strings.Cut(line, " ")
+		c.limiter.report(RefusedConn{r, c.raw.RemoteAddr().String(), status})
+	}
 }

@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"crypto/tls"
 	"io"
+	"net"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/test/expect"
@@ -133,6 +135,7 @@ func TestTLSRefusals(t *testing.T) {
 			return len(got) > 0 && got[len(got)-1].Refusal == kind
 		})
 	}
+	_ = p.dial().Close() // a probe, of which nothing is told
 	c := p.dial()
 	if r := c.write("GET / HTTP/1.1\r\nHost: bridge\r\n\r\n").read(); r.status != 400 {
 		t.Error(r)
@@ -165,4 +168,43 @@ func TestTLSRefusals(t *testing.T) {
 	}()
 	expect.Equal(t, "431 plain", c.read().String(), "too many headers")
 	told(TooManyHeaders)
+	expect.Equal(t, 5, len(seen.snapshot()), "refusals")
+}
+
+// At most 16 KiB of a handshake are read.
+func TestHandshakeBytes(t *testing.T) {
+	ours, theirs := net.Pipe()
+	_, h := underTLS(theirs, nil)
+	go func() {
+		_, _ = ours.Write(make([]byte, maxHandshake+1))
+		_ = ours.Close()
+	}()
+	if n, err := io.Copy(io.Discard, h); err == nil || n > maxHandshake {
+		t.Errorf("%d bytes were read, %v", n, err)
+	}
+	_ = theirs.Close()
+}
+
+// deaf is a client's connection on which nothing is read.
+type deaf struct{ net.Conn }
+
+func (deaf) Read([]byte) (int, error) { return 0, io.EOF }
+
+// A client that doesn't read its part of the handshake is disconnected.
+func TestHandshakeWrite(t *testing.T) {
+	config := testTLS(t)
+	synctest.Test(t, func(t *testing.T) {
+		p := newPublic(t, nil)
+		l := pipes{make(chan net.Conn, 1), make(chan struct{})}
+		ours, theirs := net.Pipe()
+		l.conns <- theirs
+		c, err := p.Conns.Listen(l, config).Accept()
+		expect.NoError(t, err)
+		go func() { _ = tls.Client(deaf{ours}, &tls.Config{InsecureSkipVerify: true}).Handshake() }()
+		began := time.Now()
+		_, err = c.Read(make([]byte, 1))
+		expect.ErrorIs(t, io.EOF, err, "the refusal")
+		expect.Equal(t, handshakeWrite, time.Since(began), "it took")
+		_ = c.Close()
+	})
 }

@@ -4,12 +4,18 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"math"
 	"net"
+	"time"
 )
 
-// maxHandshake bounds the bytes of a client's TLS handshake, in which it sends no certificate.
-const maxHandshake = 16 << 10
+const (
+	// maxHandshake bounds the bytes of a client's TLS handshake, in which it sends no certificate.
+	maxHandshake = 16 << 10
+	// handshakeWrite is the time for the writes of a TLS handshake.
+	handshakeWrite = 10 * time.Second
+)
 
 // handshake is the connection below TLS.
 type handshake struct {
@@ -23,19 +29,8 @@ type handshake struct {
 func underTLS(raw net.Conn, config *tls.Config) (net.Conn, *handshake) {
 	h := &handshake{Conn: raw, left: maxHandshake}
 	h.tls = tls.Server(h, config)
+	_ = raw.SetWriteDeadline(time.Now().Add(handshakeWrite))
 	return h.tls, h
-}
-
-// establish does the handshake, unless it is done.
-func (h *handshake) establish() error {
-	if h.established {
-		return nil
-	}
-	if err := h.tls.HandshakeContext(context.Background()); err != nil {
-		return err
-	}
-	h.established, h.left = true, math.MaxInt64
-	return nil
 }
 
 // Read implements net.Conn.
@@ -45,4 +40,24 @@ func (h *handshake) Read(p []byte) (int, error) {
 		return 0, errors.New("TLS handshake is too large")
 	}
 	return n, err
+}
+
+// establish does the TLS handshake, unless it is done or there is none. If it fails, establish refuses
+// the connection, unless the client has just gone; p is a buffer for refuse.
+func (c *conn) establish(p []byte) error {
+	if c.handshake == nil || c.handshake.established {
+		return nil
+	}
+	err := c.handshake.tls.HandshakeContext(context.Background())
+	record, _ := errors.AsType[tls.RecordHeaderError](err)
+	switch {
+	case err == nil:
+		c.handshake.established, c.handshake.left = true, math.MaxInt64
+		return nil
+	case record.Conn != nil && plainOnTLS(record.RecordHeader[:]) != "": // we have sent nothing yet
+		return c.refuse(c.raw, plainOnTLS(record.RecordHeader[:]), p)
+	case errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed):
+		return err
+	}
+	return c.refuse(c.Conn, TLSHandshake, p)
 }

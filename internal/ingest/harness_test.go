@@ -12,6 +12,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -102,6 +103,13 @@ func (p *public) listenWith(config *tls.Config) *public {
 		<-served
 	})
 	return p
+}
+
+// handle gives the handler a request, as if it had come by a connection.
+func (p *public) handle(r *http.Request) {
+	ours, theirs := net.Pipe()
+	defer ours.Close()
+	p.ServeHTTP(httptest.NewRecorder(), r.WithContext(context.WithValue(r.Context(), connKey{}, newConn(theirs, p.Conns))))
 }
 
 // client is a sender's side of a connection.

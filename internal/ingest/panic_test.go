@@ -25,6 +25,15 @@ func (panicking) Publish(_ context.Context, m publish.Message) (publish.Status, 
 	panic(string(m.Data))
 }
 
+// serve serves a handler on its own listener.
+func serve(h *ingest.Handler) *httptest.Server {
+	server := httptest.NewUnstartedServer(h)
+	h.Conns.Attach(server.Config)
+	server.Listener = h.Conns.Listen(server.Listener, nil)
+	server.Start()
+	return server
+}
+
 type records chan ingest.Record
 
 func (r records) Observe(record *ingest.Record) { r <- *record }
@@ -33,7 +42,7 @@ func (r records) Observe(record *ingest.Record) { r <- *record }
 func TestPanic(t *testing.T) {
 	key := secret.New("key")
 	seen := make(records, 1)
-	server := httptest.NewServer(ingest.New(ingest.Config{
+	server := serve(ingest.New(ingest.Config{
 		Endpoints: []verify.Endpoint{{
 			Name: "flock", Provider: &flock.Provider, Scheme: verify.Auto, Tolerance: time.Minute,
 			Secrets: func() []secret.Secret { return []secret.Secret{key} },

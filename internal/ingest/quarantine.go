@@ -3,7 +3,6 @@ package ingest
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
@@ -17,15 +16,15 @@ import (
 // Nothing unsigned is ever kept.
 //
 // The id depends on the signed text alone, so that a copy with other unsigned parts is kept only once.
-func (d *delivery) quarantine(at *verify.Endpoint, body []byte, received time.Time, refusal error) (publish.Status, error) {
+func (d *delivery) quarantine(body []byte, refusal error) (publish.Status, error) {
 	if !d.Quarantine || !verify.IsAuthentic(refusal) {
 		return "", refusal
 	}
-	d.ID = event.ID(at.Name, d.Claims.IDText, nil)
+	d.ID = event.ID(d.at.Name, d.Claims.IDText, nil)
 	kept := quarantine.Delivery{
-		ID: d.ID, Endpoint: at.Name, Provider: at.Provider.Name, Reason: refusalOf(refusal).Outcome,
-		Received: received, Seal: at.Seal(d.Claims, d.Secrets[d.Claims.Secret], body), Body: body,
-		Headers: at.Provider.Keep(d.r.Header),
+		ID: d.ID, Endpoint: d.at.Name, Provider: d.at.Provider.Name, Reason: refusalOf(refusal).Outcome,
+		Received: d.Received, Seal: d.at.Seal(d.Claims, d.Secrets[d.Claims.Secret], body), Body: body,
+		Headers: d.at.Provider.Keep(d.r.Header),
 	}
 	d.body.spare = nil // the message has the body
 	unreadable := errors.Is(refusal, verify.Unreadable)
@@ -41,4 +40,15 @@ func (d *delivery) quarantine(at *verify.Endpoint, body []byte, received time.Ti
 		return publish.Kept, nil
 	}
 	return "", refusal
+}
+
+// Reasons lists the reasons for quarantine.
+func Reasons() []string {
+	var all []string
+	for _, r := range Refusals {
+		if verify.IsAuthentic(r.err) {
+			all = append(all, r.Outcome)
+		}
+	}
+	return all
 }

@@ -33,11 +33,11 @@ func (d *delivery) read() error {
 		return nil // at the body's end net/http has cleared the read deadline
 	}
 	d.body = body{}
-	d.held.release() // the budget no longer interrupts the reading
+	d.conn.held.release() // the budget no longer interrupts the reading
 	if errors.Is(err, errBusy) {
 		// The sender may use the rest of its time to send the body, which is dropped, and read the
 		// answer.
-		d.setReadDeadline(d.bodyDeadline)
+		_ = d.conn.SetReadDeadline(d.bodyDeadline)
 	}
 	return err
 }
@@ -50,9 +50,9 @@ func (d *delivery) receiveBody() error {
 		if n == len(room) {
 			runtime.Gosched() // the next read won't wait either: see conn.end
 		}
-		take := d.held.take
+		take := d.conn.held.take
 		if err != nil {
-			take = d.held.takeLast
+			take = d.conn.held.takeLast
 		}
 		if !take(n) {
 			return errBusy
@@ -68,17 +68,8 @@ func (d *delivery) receiveBody() error {
 		case err != nil:
 			return errIncompleteBody
 		case d.body.len >= registeredBytes:
-			d.held.receiving(func() { d.setReadDeadline(time.Unix(1, 0)) }) // in the past
+			d.conn.held.receiving()
 		}
-	}
-}
-
-// setReadDeadline bounds the time for reading the body. Every request needs it: before net/http sends
-// an answer it reads the rest of the body, for as long as that takes. An error means that the
-// connection is closed, and reading fails then too.
-func (d *delivery) setReadDeadline(t time.Time) {
-	if d.conn != nil {
-		_ = d.conn.SetReadDeadline(t)
 	}
 }
 

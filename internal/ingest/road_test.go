@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -78,7 +77,7 @@ func (r *road) send(d webhook) message {
 	for i, s := range d.secrets {
 		secrets[i] = secret.New(s)
 	}
-	server := httptest.NewServer(ingest.New(ingest.Config{
+	server := serve(ingest.New(ingest.Config{
 		Endpoints: []verify.Endpoint{{
 			Name: d.endpoint, Provider: d.provider, Scheme: d.scheme, Freshness: d.freshness, Tolerance: d.tolerance,
 			Secrets: func() []secret.Secret { return secrets },

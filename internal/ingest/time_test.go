@@ -151,6 +151,21 @@ func TestSlowSenders(t *testing.T) {
 	}
 }
 
+// A refused sender is disconnected, even if it goes on sending.
+func TestRefusedEnds(t *testing.T) {
+	inNoTime(t, func(t *testing.T, _ *public, dial func() *client) {
+		c := dial()
+		var sending sync.WaitGroup
+		sending.Go(func() {
+			for err := error(nil); err == nil; time.Sleep(refusedTime / 5) {
+				_, err = io.WriteString(c, "PRI * HTTP/2.0\r\n")
+			}
+		})
+		expect.Equal(t, refusedTime, c.end(), "it was closed after")
+		sending.Wait()
+	})
+}
+
 // A sender that never reads its answer is disconnected.
 func TestUnreadAnswer(t *testing.T) {
 	inNoTime(t, func(t *testing.T, p *public, dial func() *client) {
@@ -224,6 +239,32 @@ func TestEachDeadlineIsItsOwn(t *testing.T) {
 		began := time.Now()
 		c.write(first[:20]).end()
 		expect.Within(t, 6*time.Second, began, "the end of half a head")
+	})
+}
+
+// No byte of the next request is read before this one is answered.
+func TestNextRequestWaits(t *testing.T) {
+	inNoTime(t, func(t *testing.T, p *public, dial func() *client) {
+		block := make(chan struct{})
+		p.kept.block.Store(&block)
+		c, next := dial(), deliveryOf("next", "")
+		c.write(deliveryOf("first", ""))
+		synctest.Wait() // until it is being published
+		isRead := false
+		go func() {
+			_, _ = io.WriteString(c, next[:1])
+			isRead = true
+			_, _ = io.WriteString(c, next[1:])
+		}()
+		synctest.Wait()
+		if isRead {
+			t.Error("the next request is being read")
+		}
+		p.kept.block.Store(nil)
+		close(block)
+		for range 2 {
+			expect.Equal(t, "200", c.read().String(), "the answer")
+		}
 	})
 }
 

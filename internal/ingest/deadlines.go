@@ -1,0 +1,101 @@
+package ingest
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// deadlines is a connection that passes its deadlines on only with a read or a write, and a read
+// deadline only if it is earlier than the last: net/http and the body's bound change it eight times
+// for each request, mostly between reads, and mostly to a later time (ADR 13).
+type deadlines struct {
+	net.Conn
+
+	mu                    sync.Mutex
+	read, write           time.Time // as they were set
+	innerRead, innerWrite time.Time // those of Conn
+	reading               bool      // Conn is being read
+}
+
+// SetReadDeadline implements net.Conn.
+func (d *deadlines) SetReadDeadline(t time.Time) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.read = t
+	if d.reading {
+		return d.passRead()
+	}
+	return nil
+}
+
+// passRead passes on the read deadline, unless Conn has an earlier one. d.mu must be held.
+func (d *deadlines) passRead() error {
+	if d.read.IsZero() || !d.innerRead.IsZero() && !d.read.Before(d.innerRead) {
+		return nil
+	}
+	d.innerRead = d.read
+	return d.Conn.SetReadDeadline(d.read)
+}
+
+// Read implements net.Conn. It repeats a read that failed at a deadline that has been moved since.
+func (d *deadlines) Read(p []byte) (n int, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for err = d.passRead(); err == nil; err = d.Conn.SetReadDeadline(d.read) {
+		d.reading = true
+		d.mu.Unlock()
+		n, err = d.Conn.Read(p)
+		d.mu.Lock()
+		d.reading = false
+		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || d.isDue() {
+			return n, err
+		}
+		d.innerRead = d.read
+	}
+	return 0, err
+}
+
+// isDue reports whether the read deadline has passed. d.mu must be held.
+func (d *deadlines) isDue() bool { return !d.read.IsZero() && !time.Now().Before(d.read) }
+
+// SetWriteDeadline implements net.Conn. It ignores the zero time, which net/http sets after each
+// answer: TLS also writes while it reads, and no write may last for ever.
+func (d *deadlines) SetWriteDeadline(t time.Time) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !t.IsZero() {
+		d.write = t
+	}
+	return nil
+}
+
+// Write implements net.Conn.
+func (d *deadlines) Write(p []byte) (int, error) {
+	d.mu.Lock()
+	var err error
+	if !d.write.Equal(d.innerWrite) {
+		d.innerWrite = d.write
+		err = d.Conn.SetWriteDeadline(d.write)
+	}
+	d.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	return d.Conn.Write(p)
+}
+
+// SetDeadline implements net.Conn.
+func (d *deadlines) SetDeadline(t time.Time) error {
+	return errors.Join(d.SetReadDeadline(t), d.SetWriteDeadline(t))
+}
+
+// CloseWrite closes the sending side, if Conn can do that.
+func (d *deadlines) CloseWrite() error {
+	if half, ok := d.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}

@@ -1,0 +1,205 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/event"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/internal/stringify"
+	"github.com/ade15e70/webhook-bridge/internal/telemetry"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+// delivery is a request that is being worked on, with its record. Its steps are, in this order: receive,
+// which calls read, verify, then wrap or quarantine, and publish; answer; done.
+type delivery struct {
+	*Handler
+	Record
+	w       http.ResponseWriter
+	r       *http.Request
+	conn    *conn
+	at      *verify.Endpoint // nil if there is none at the path
+	span    telemetry.Span
+	began   time.Time
+	begun   bool // reading the body has begun
+	whole   bool // the body has been read
+	body    body
+	wrapped event.Event
+	text    [128]byte // buffer for the answer
+
+	bodyDeadline time.Time
+	answerBy     time.Time // set at the body's last byte
+}
+
+// deliveries holds finished ones for reuse: one takes a kilobyte.
+var deliveries = sync.Pool{New: func() any { return new(delivery) }}
+
+// newDelivery returns the delivery of a request whose head has arrived.
+func (h *Handler) newDelivery(w http.ResponseWriter, r *http.Request) *delivery {
+	d := deliveries.Get().(*delivery)
+	d.Handler, d.w, d.r, d.conn = h, w, r, connOf(r)
+	d.Remote = r.RemoteAddr
+	d.began = time.Now()
+	d.bodyDeadline = d.began.Add(bodyTimeout)
+	d.conn.begin(r.ContentLength)
+	// Every request needs the deadline: before net/http sends an answer it reads the rest of the body,
+	// for as long as that takes. An error means that the connection is closed, and reading fails, too.
+	_ = d.conn.SetReadDeadline(d.bodyDeadline)
+	return d
+}
+
+// done releases what the delivery holds, and the delivery itself.
+func (d *delivery) done() {
+	d.conn.held.release()
+	*d = delivery{body: body{spare: d.body.spare}}
+	deliveries.Put(d)
+}
+
+// answerTime is the time from the body's last byte to the answer. One vendor allows a second for
+// the whole delivery.
+const answerTime = 800 * time.Millisecond
+
+// receive handles a request for an endpoint until its event is durable. A panic refuses this
+// delivery alone.
+func (d *delivery) receive(at *verify.Endpoint) (status publish.Status, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			// The panic's value might quote the body; the stack doesn't.
+			status, err = "", fmt.Errorf("%w: panic of type %T\n%s", errInternal, p, debug.Stack())
+		}
+	}()
+	d.at, d.Endpoint = at, at.Name
+	d.span = d.Tracer.Receive(d.r, at.Name)
+	if d.r.Method != http.MethodPost {
+		return "", errMethod
+	}
+	if err := d.read(); err != nil {
+		return "", err
+	}
+	whole := time.Now()
+	d.answerBy = whole.Add(answerTime)
+	d.conn.setBusy()
+	d.Received, d.Stages.Read = d.Now(), whole.Sub(d.began)
+	body, err := d.verify()
+	d.Stages.Verify = time.Since(whole)
+	if err != nil {
+		return d.quarantine(body, err)
+	}
+	message, err := d.wrap()
+	if err != nil {
+		return "", err
+	}
+	return d.publish(message)
+}
+
+// verify parses and verifies the body, and notes the claims of an authentic delivery. It returns the
+// body as it came.
+func (d *delivery) verify() (body []byte, err error) {
+	if d.body.len > smallBytes {
+		ctx, cancel := context.WithTimeout(context.Background(), slotTimeout)
+		defer cancel()
+		if d.large.Acquire(ctx, 1) != nil {
+			return nil, errBusy
+		}
+		defer d.large.Release(1)
+	}
+	body = d.body.joined()
+	text, err := d.parse(body)
+	if err != nil {
+		return body, d.checkEncoding(err)
+	}
+	request := d.at.Request(d.r.Header, body, text, d.Received)
+	d.Secrets = request.Secrets
+	step := d.span.Step("verify")
+	d.Claims, err = d.at.Provider.Verify(request)
+	step.End("", false)
+	if err == nil || verify.IsAuthentic(err) {
+		d.ID = d.at.ID(d.Claims)
+		d.conn.setVerified()
+	}
+	return body, err
+}
+
+// parse is like [verify.Provider.Parse], but takes an object only, and charges its memory to the budget.
+func (d *delivery) parse(body []byte) (stringify.Text, error) {
+	p := d.at.Provider
+	inner, err := p.JSON(d.r.Header, body)
+	if err != nil {
+		return nil, err
+	}
+	isCopy := len(inner) > 0 && &inner[0] != &body[0]
+	if isCopy && !d.conn.held.take(len(inner)) {
+		return nil, errBusy
+	}
+	checked, err := stringify.Check(inner, p.AsSent)
+	if err != nil {
+		return nil, err
+	}
+	if !d.conn.held.take(checked.Size()) {
+		return nil, errBusy
+	}
+	text := checked.Text()
+	if !text.IsObject() {
+		return nil, errNotObject
+	}
+	return text, nil
+}
+
+// checkEncoding returns errContentEncoding if err is about a body that isn't JSON and there is a
+// Content-Encoding, and else err. The header alone isn't judged: some senders write a charset there.
+func (d *delivery) checkEncoding(err error) error {
+	if !errors.Is(err, stringify.ErrSyntax) && !errors.Is(err, stringify.ErrUTF8) {
+		return err
+	}
+	for _, coding := range d.r.Header.Values("Content-Encoding") {
+		if coding != "" && !strings.EqualFold(coding, "identity") {
+			return fmt.Errorf("%w: %w", errContentEncoding, err)
+		}
+	}
+	return err
+}
+
+// wrap puts the verified body into its envelope.
+func (d *delivery) wrap() (publish.Message, error) {
+	e := &d.wrapped
+	*e = d.at.Event(d.ID, d.Claims, d.Received)
+	e.TraceParent, e.TraceState = d.span.Context()
+	d.span.Verified(e.ID, e.Type)
+	m := publish.NewMessage(d.SubjectPrefix, d.at.Name, e)
+	held := len(m.Data)
+	if d.Claims.AsSent {
+		held += len(d.Claims.Body) // besides the canonical form
+	}
+	if !d.conn.held.take(held) {
+		return publish.Message{}, errBusy
+	}
+	e.Data = nil
+	d.Event = e
+	return m, nil
+}
+
+// publish makes a message durable. It doesn't use the request's context: a sender that hangs up
+// cancels nothing. The deadline counts from the body's last byte, not from now.
+func (d *delivery) publish(m publish.Message) (publish.Status, error) {
+	began := time.Now()
+	status, err := d.Publisher.Publish(d.span.Into(untilContext{context.Background(), d.answerBy}), m)
+	d.Stages.Publish = time.Since(began)
+	return status, err
+}
+
+// untilContext has a deadline without a timer: the relay reads the deadline, and sets a timer only if
+// it has to wait.
+type untilContext struct {
+	context.Context
+	at time.Time
+}
+
+// Deadline implements context.Context.
+func (c untilContext) Deadline() (time.Time, bool) { return c.at, true }
