@@ -121,13 +121,25 @@ func TestHeadBehindBareLineFeed(t *testing.T) {
 	first := head + "Transfer-Encoding: chunked\n\n0\r\nX: y\n\n"
 	second := fmt.Sprintf("%sContent-Length: %d\n\n%s", head, len(body), body)
 	third := head + strings.Repeat("a:\n", 900) + "Content-Length: 2\n\n{}"
-	go func() { _, _ = c.Write([]byte(first + second + third)) }() // it may be refused before all is sent
-	for n := 1; n <= 3; n++ {
+	for _, text := range []string{first + second, "", third} { // the third comes after the answer to the second
+		go func() { _, _ = c.Write([]byte(text)) }() // it may be refused before all is sent
 		if r, err := c.tryRead(); err != nil || r.closes {
 			return
 		}
 	}
 	t.Error("a head of 900 headers was taken")
+}
+
+// If some of a body was taken for a head, the connection ends.
+func TestMistakenFraming(t *testing.T) {
+	var f framing
+	for _, text := range []string{"POST / HTTP/1.1\r\n\r\n", "{"} {
+		_, _ = f.advance([]byte(text))
+	}
+	f.begin(2)
+	if n, refusal := f.advance([]byte("}")); n != 0 || refusal != "" {
+		t.Errorf("%d bytes are passed on, %s", n, refusal)
+	}
 }
 
 // outcomes is what was observed.
