@@ -62,9 +62,9 @@ func (c *conn) Read(p []byte) (int, error) {
 
 // receive returns the next bytes: those that were kept, or else those of the connection.
 //
-// While a request is handled, net/http reads ahead to notice a sender that hangs up, which cancels
-// nothing here. That read returns 0 bytes once, as io.Reader allows: waiting and waking costs 5 % of
-// an event (ADR 13). Thus the next request stays where it is until this one is answered.
+// While a request is handled, net/http reads ahead once (connReader.backgroundRead, Go 1.26) to notice
+// a sender that hangs up, which cancels nothing here. That read returns 0 bytes, as io.Reader allows:
+// waiting and waking costs 5 % of an event (ADR 13). So the next request waits for the answer to this one.
 func (c *conn) receive(p []byte) (n int, wasKept bool, err error) {
 	c.mu.Lock()
 	isAhead := c.handling && !c.declined && c.framing.part == partHead
