@@ -61,18 +61,25 @@ func TestReconcilesExistingStream(t *testing.T) {
 	expect.Equal[any](t, wantDifferences, f.logs.FilterMessage(sayDiffers).All()[0].ContextMap()["differences"], "differences")
 }
 
-// A setting that can't be applied is logged, and the stream is used as it is: three replicas need
-// three servers.
+// A setting that can't be applied is logged, the others are applied, and the stream is used: three
+// replicas need three servers.
 func TestCannotApply(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
 	open(t, s.URL()).connected()
-	f := open(t, s.URL(), func(c *Config) { c.Stream.Replicas, c.Stream.Explicit.Replicas = 3, true }).connected()
+	f := open(t, s.URL(), func(c *Config) {
+		c.Stream.Replicas, c.Stream.Explicit.Replicas = 3, true
+		c.Stream.MaxAge, c.Stream.Explicit.MaxAge = 170*time.Hour, true
+	}).connected()
 	f.stores("1")
 	said := fmt.Sprint(f.logs.FilterMessage(sayDiffers).All())
-	if !strings.Contains(said, "the settings could not be applied") || !strings.Contains(said, "replicas > 1 not supported in non-clustered mode") {
+	if !strings.Contains(said, "STREAM_REPLICAS from 1 to 3 could not be applied") || !strings.Contains(said, "replicas > 1 not supported in non-clustered mode") {
 		t.Errorf("logged %s", said)
 	}
+	expect.Equal(t, 1, f.logged(sayChanged), "changes logged")
+	stream, err := natsdtest.Connect(t, s.URL()).Stream(t.Context(), "WEBHOOKS")
+	expect.NoError(t, err)
+	expect.Equal(t, 170*time.Hour, stream.CachedInfo().Config.MaxAge, "the age")
 }
 
 // Two instances that start at the same time make one stream, even with different settings.

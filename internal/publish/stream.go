@@ -25,13 +25,15 @@ type Stream struct {
 	MaxAge     time.Duration // 0: no limit
 	MaxBytes   int64         // 0: no limit
 	Duplicates time.Duration
-	Explicit   struct{ Replicas, MaxAge, MaxBytes, Duplicates bool } // which of these are set, and not defaults
+	Explicit   explicit // which of these are set, and not defaults
 
 	// DropOldest is for the quarantine: a full stream drops its oldest messages, and doesn't refuse new
 	// ones. Messages of kind Refused never displace those whose subjects end with ProtectedReason.
 	DropOldest      bool
 	ProtectedReason string
 }
+
+type explicit struct{ Replicas, MaxAge, MaxBytes, Duplicates bool }
 
 // Config returns the configuration with which the stream is created. A full stream of events refuses
 // new ones: old events never vanish.
@@ -91,18 +93,48 @@ func (s Stream) ensure(ctx context.Context, js jetstream.JetStream) (found, erro
 		}
 	}
 	f.info, f.config = info, info.Config
+	refused := s.change(ctx, js, &f)
+	have := f.config
+	_, f.differences = s.reconcile(&have)
+	f.differences = append(f.differences, refused...)
+	return f, s.usable(f.config)
+}
+
+// change applies the explicit settings, and returns in words what was refused: a cluster may lack room
+// for the replicas, or our account the right to change streams. The stream takes events all the same.
+func (s Stream) change(ctx context.Context, js jetstream.JetStream, f *found) (refused []string) {
 	wanted := f.config
-	var changes []string
-	if changes, f.differences = s.reconcile(&wanted); len(changes) > 0 {
-		// A cluster may lack room for the replicas, or our account the right to change streams. The
-		// stream takes events all the same.
-		if stream, err = js.UpdateStream(ctx, wanted); err != nil {
-			f.differences = append(f.differences, fmt.Sprintf("the settings could not be applied: %v", err))
-		} else {
-			f.config, f.changes = stream.CachedInfo().Config, changes
+	changes, _ := s.reconcile(&wanted)
+	if len(changes) == 0 {
+		return nil
+	}
+	stream, err := js.UpdateStream(ctx, wanted)
+	if err == nil {
+		f.config, f.changes = stream.CachedInfo().Config, append(f.changes, changes...)
+		return nil
+	}
+	var api *jetstream.APIError
+	if settings := s.settings(); len(settings) > 1 && errors.As(err, &api) { // it may be one of them
+		for _, one := range settings {
+			refused = append(refused, one.change(ctx, js, f)...)
+		}
+		return refused
+	}
+	return []string{fmt.Sprintf("%s could not be applied: %v", strings.Join(changes, " and "), err)}
+}
+
+// settings returns the stream with each explicit setting alone: the age first, because the duplicate
+// window can't exceed it.
+func (s Stream) settings() (all []Stream) {
+	set := s.Explicit
+	for _, s.Explicit = range []explicit{
+		{MaxAge: set.MaxAge}, {MaxBytes: set.MaxBytes}, {Duplicates: set.Duplicates}, {Replicas: set.Replicas},
+	} {
+		if s.Explicit != (explicit{}) {
+			all = append(all, s)
 		}
 	}
-	return f, s.usable(f.config)
+	return all
 }
 
 // codeSubjectsOverlap means that another stream has some of the subjects.
