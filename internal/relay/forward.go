@@ -91,7 +91,7 @@ func pause(ctx context.Context, d time.Duration) {
 // round publishes a batch, and removes from the spool the records before the first one that failed.
 func (f *forwarder) round(ctx context.Context, records []spool.Record) {
 	began := time.Now()
-	results := f.deliver(ctx, records)
+	results := f.deliver(ctx, f.lookup, records)
 	settled := 0
 	var failure error
 	for failure == nil && settled < len(records) {
@@ -137,34 +137,35 @@ func isFaultOfMessage(err error) bool {
 	return errors.Is(err, publish.ErrTooLarge) || errors.Is(err, publish.ErrRefused)
 }
 
-// deliver publishes the records that aren't known to be stored, and returns a result for each.
-func (f *forwarder) deliver(ctx context.Context, records []spool.Record) []publish.Result {
+// deliver publishes the records of the look-up's kind that aren't known to be stored, and returns a result
+// for each.
+func (r *Relay) deliver(ctx context.Context, l *lookup, records []spool.Record) []publish.Result {
 	results := make([]publish.Result, len(records))
-	known, err := f.lookup.ask(ctx, records)
+	known, err := l.ask(ctx, records)
 	if err != nil {
 		for i := range results {
 			results[i].Err = err
 		}
 		return results
 	}
-	acked := f.acknowledged(ctx, records)
+	acked := r.acknowledged(ctx, l.kind, records)
 	messages, places := make([]publish.Message, 0, len(records)), make([]int, 0, len(records))
 	var ends []func(outcome string, failed bool) // of the spans
-	for i, r := range records {
-		if _, ok := acked[r.Seq]; ok {
+	for i, record := range records {
+		if _, ok := acked[record.Seq]; ok {
 			continue
 		}
-		if known.stored[r.ID] {
-			f.Observer.Published(f.kind, FromSpool, Found)
+		if known.stored[record.ID] {
+			r.Observer.Published(l.kind, FromSpool, Found)
 			continue
 		}
-		messages, places, ends = append(messages, r.Message), append(places, i), append(ends, f.trace(r))
+		messages, places, ends = append(messages, record.Message), append(places, i), append(ends, r.trace(record))
 	}
-	for i, result := range f.Publisher.PublishAll(ctx, messages) {
+	for i, result := range r.Publisher.PublishAll(ctx, messages) {
 		results[places[i]] = result
-		ends[i](f.note(FromSpool, f.kind, result), result.Err != nil)
+		ends[i](r.note(FromSpool, l.kind, result), result.Err != nil)
 		if result.Status == publish.Stored && known.unsure[records[places[i]].ID] {
-			f.Observer.PossiblyDuplicate(f.kind)
+			r.Observer.PossiblyDuplicate(l.kind)
 		}
 	}
 	return results
@@ -172,10 +173,10 @@ func (f *forwarder) deliver(ctx context.Context, records []spool.Record) []publi
 
 // acknowledged returns the records that the current stream has acknowledged already, and that needn't
 // be sent. A stream that was created again doesn't have them.
-func (f *forwarder) acknowledged(ctx context.Context, records []spool.Record) map[uint64]time.Time {
-	acked := f.acked.of(records)
+func (r *Relay) acknowledged(ctx context.Context, kind publish.Kind, records []spool.Record) map[uint64]time.Time {
+	acked := r.acked.of(records)
 	if len(acked) > 0 {
-		now, err := f.Publisher.Info(ctx, f.kind)
+		now, err := r.Publisher.Info(ctx, kind)
 		isOutdated := func(_ uint64, created time.Time) bool { return err != nil || !created.Equal(now.Created) }
 		maps.DeleteFunc(acked, isOutdated)
 	}
@@ -244,7 +245,7 @@ func (f *forwarder) setAsideIfAtFault(ctx context.Context, r spool.Record) bool 
 		return false
 	}
 	records := append(others, r)
-	results := f.deliver(ctx, records)
+	results := f.deliver(ctx, f.lookup, records)
 	f.keepAcked(records, results)
 	isTaken := func(result publish.Result) bool { return result.Status != "" }
 	again := results[len(others)]

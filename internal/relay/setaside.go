@@ -12,14 +12,14 @@ import (
 
 // retrySetAside retries the records that were set aside, every r.RetrySetAside, until the context ends.
 func (r *Relay) retrySetAside(ctx context.Context) {
-	forwarders := make(map[publish.Kind]*forwarder)
+	lookups := make(map[publish.Kind]*lookup) // apart from the forwarders', which run meanwhile
 	for _, kind := range r.Kinds {
-		forwarders[kind] = newForwarder(r, kind)
+		lookups[kind] = &lookup{Relay: r, kind: kind}
 	}
 	for logged := int64(0); ctx.Err() == nil; {
 		pause(ctx, r.RetrySetAside)
 		if s := r.Spool.Stats(); s.SetAside > 0 && s.Err == nil { // delivered records must be removable
-			if n := r.trySetAside(ctx, forwarders); n > 0 {
+			if n := r.trySetAside(ctx, lookups); n > 0 {
 				left := r.Spool.Stats().SetAside
 				r.Log.Info("messages that were set aside are delivered", zap.Int("messages", n), zap.Int64("left", left))
 			}
@@ -33,7 +33,7 @@ func (r *Relay) retrySetAside(ctx context.Context) {
 }
 
 // trySetAside tries to deliver all of them, and returns how many it delivered.
-func (r *Relay) trySetAside(ctx context.Context, forwarders map[publish.Kind]*forwarder) (n int) {
+func (r *Relay) trySetAside(ctx context.Context, lookups map[publish.Kind]*lookup) (n int) {
 	for after := uint64(0); ctx.Err() == nil; {
 		records, err := r.Spool.SetAside(after, firstBatch)
 		if err != nil || len(records) == 0 {
@@ -41,12 +41,12 @@ func (r *Relay) trySetAside(ctx context.Context, forwarders map[publish.Kind]*fo
 		}
 		after = records[len(records)-1].Seq
 		var delivered []uint64
-		for kind, f := range forwarders {
+		for kind, l := range lookups {
 			some := slices.DeleteFunc(slices.Clone(records), func(record spool.Record) bool { return record.Kind != kind })
 			if len(some) == 0 || r.Publisher.Ready(kind) != nil {
 				continue
 			}
-			for i, result := range f.deliver(ctx, some) {
+			for i, result := range r.deliver(ctx, l, some) {
 				if result.Err == nil {
 					delivered = append(delivered, some[i].Seq)
 				}

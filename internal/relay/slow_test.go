@@ -92,12 +92,12 @@ func TestLateAcknowledgement(t *testing.T) {
 	info, err := f.Publisher.Info(t.Context(), publish.Event)
 	expect.NoError(t, err)
 	now := time.Now()
-	forwarder := newForwarder(f.Relay, publish.Event)
+	l := &lookup{Relay: f.Relay, kind: publish.Event}
 	deliver := func(seq uint64, id string, arrived time.Time) {
 		t.Helper()
 		m := message(id)
 		m.Arrived = arrived
-		result := forwarder.deliver(t.Context(), []spool.Record{{Seq: seq, Message: m}})[0]
+		result := f.deliver(t.Context(), l, []spool.Record{{Seq: seq, Message: m}})[0]
 		if result.Err != nil {
 			t.Error(result.Err)
 		}
