@@ -78,8 +78,7 @@ type diagnoser struct {
 	endpoint   Endpoint
 	body       body
 	signatures []signature
-	hasHeader  bool     // the one that should have the signature
-	missing    []string // parts of the signed text that the delivery hasn't
+	hasHeader  bool // the one that should have the signature
 	report     Report
 }
 

@@ -16,6 +16,10 @@ func (d *diagnoser) explain(refusal error) {
 		d.nextCause(f)
 	}
 	says, do := "", ""
+	var missing []string // of the parts of the signed text
+	if d.isDescribed() {
+		_, missing = d.endpoint.Provider.Explain(d.toVerify())
+	}
 	switch {
 	case len(d.body.raw) == 0:
 		says, do = "there is no body", "curl -v shows none: put it below curl's output, or give it with --body"
@@ -24,8 +28,8 @@ func (d *diagnoser) explain(refusal error) {
 		says = "the body can't be read: " + d.body.err.Error()
 		do = "capture it as it was sent, byte for byte. If it comes like this, something on the way has cut or changed it: " +
 			"compare its length with Content-Length"
-	case len(d.missing) > 0 && d.hasHeader:
-		says = "of the parts in " + d.endpoint.Prefix + "SIGNED, these are missing or there more than once: " + strings.Join(d.missing, ", ")
+	case len(missing) > 0 && d.hasHeader:
+		says = "of the parts in " + d.endpoint.Prefix + "SIGNED, these are missing or there more than once: " + strings.Join(missing, ", ")
 		do = "if the capture is complete, a proxy drops or repeats it: have it pass on the vendor's header, once"
 	case errors.Is(refusal, verify.NoSignature):
 		says = "there is no " + d.endpoint.Provider.Header

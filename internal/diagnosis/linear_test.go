@@ -47,7 +47,8 @@ func TestLinear(t *testing.T) {
 			}
 			read := func(n int) uint64 {
 				src := size(n)
-				return allocated(func() { _, _ = Parse(src) })
+				parse := func() { _, _ = Parse(src) }
+				return min(allocated(parse), allocated(parse), allocated(parse)) // a collection may empty the pools of regexp
 			}
 			once, twice := read(128<<10), read(256<<10)
 			if twice > 3*once+64<<10 {

@@ -26,10 +26,14 @@ const (
 
 // search finds the secret, body and text that make a signature right with the fewest causes.
 func (d *diagnoser) search() (found, bool) {
-	keys, work := d.keys(), 0
+	keys, bodies, work := d.keys(), d.bodies(), 0
+	texts := make([][]signedText, len(bodies)) // of each body
+	for i, body := range bodies {
+		texts[i] = d.texts(body)
+	}
 	for limit := range maxCauses + 1 {
-		for _, body := range d.bodies() {
-			for _, text := range d.texts(body) {
+		for i, body := range bodies {
+			for _, text := range texts[i] {
 				for _, key := range keys {
 					causes := slices.Concat(key.causes, body.causes, text.causes, d.unexpected(text, key.endpoint))
 					if len(causes) != limit {

@@ -25,8 +25,7 @@ type signedText struct {
 // the secrets begin. Where settings describe the text, only lengths and digests are shown.
 func (d *diagnoser) examineTexts() {
 	if d.isDescribed() {
-		var parts []string
-		parts, d.missing = d.endpoint.Provider.Explain(d.toVerify())
+		parts, _ := d.endpoint.Provider.Explain(d.toVerify())
 		d.step("signed", "%sSIGNED=%s: %s", d.endpoint.Prefix, d.endpoint.Provider.Settings.Signed, strings.Join(parts, ", "))
 	}
 	for _, t := range d.texts(d.body) {
