@@ -29,8 +29,8 @@ func (l *loader) check(c *Config) {
 	}
 	l.checkRules(c)
 	l.checkListeners(c)
-	c.Certificate = l.loadPair("TLS_CERT_FILE", c.TLSCertFile, c.TLSKeyFile, takesCertificate("TLS_KEY_FILE"))
-	l.loadPair("NATS_CERT", c.NATSCert, c.NATSKey, takesCertificate("NATS_KEY"))
+	c.Certificate = l.loadPair("TLS_CERT_FILE", "TLS_KEY_FILE")
+	l.loadPair("NATS_CERT", "NATS_KEY")
 	l.checkShared(c)
 }
 
@@ -52,16 +52,12 @@ func (l *loader) checkRules(c *Config) {
 		holds    bool
 		says     string // as for wrong
 	}{
-		{"TLS_CERT_FILE", c.set["TLS_CERT_FILE"] || !c.set["TLS_KEY_FILE"], takesCertificate("TLS_KEY_FILE")},
-		{"TLS_KEY_FILE", c.set["TLS_KEY_FILE"] || !c.set["TLS_CERT_FILE"], takesKey("TLS_CERT_FILE")},
 		{
 			"NATS_URL", !strings.Contains(c.NATSURL, "@") || c.NATSUser == "" && c.NATSNkey == "" && c.NATSToken.IsEmpty(),
 			"it has a user or token, and NATS_USER, NATS_NKEY or NATS_TOKEN is set too, which would be ignored: keep one of the two",
 		},
 		{"NATS_USER", c.NATSPassword.IsEmpty() || c.NATSUser != "", "NATS_PASSWORD is set and needs the name of its user"},
 		{"NATS_NKEY", c.NATSNkey == "" || c.NATSCreds == "", "NATS_CREDS is set too: keep one of the two"},
-		{"NATS_CERT", c.set["NATS_CERT"] || !c.set["NATS_KEY"], takesCertificate("NATS_KEY")},
-		{"NATS_KEY", c.set["NATS_KEY"] || !c.set["NATS_CERT"], takesKey("NATS_CERT")},
 		{
 			"NATS_INBOX_PREFIX", !slices.ContainsFunc([]string{".", "-quarantine.", "-dead."}, func(ours string) bool {
 				return strings.HasPrefix(c.NATSInboxPrefix+".", c.SubjectPrefix+ours)
@@ -129,27 +125,25 @@ func (l *loader) checkListeners(c *Config) {
 // MaxTLSFile is the largest certificate or key file, in bytes.
 const MaxTLSFile = 1 << 20
 
-func takesCertificate(keyVariable string) string {
-	return "takes a certificate in PEM whose key is in " + keyVariable
-}
-
-func takesKey(certVariable string) string {
-	return "takes the key, in PEM, of the certificate in " + certVariable
-}
-
-// loadPair returns the certificate of two files; nil if they aren't set or can't be used.
-func (l *loader) loadPair(variable, certFile, keyFile, says string) *tls.Certificate {
-	if certFile == "" || keyFile == "" {
-		return nil
+// loadPair returns the certificate of the files in two variables; nil if they aren't set or can't be used.
+func (l *loader) loadPair(certVariable, keyVariable string) *tls.Certificate {
+	certFile, keyFile := l.vars[certVariable], l.vars[keyVariable]
+	switch takes := "takes a certificate in PEM whose key is in " + keyVariable; {
+	case certFile == "" && keyFile == "":
+	case keyFile == "":
+		l.wrong(keyVariable, "takes the key, in PEM, of the certificate in "+certVariable)
+	case certFile == "":
+		l.wrong(certVariable, takes)
+	case !l.isWrong(certVariable) && !l.isWrong(keyVariable):
+		chain, unreadable := fileio.Read(certFile, MaxTLSFile)
+		key, unreadableKey := fileio.Read(keyFile, MaxTLSFile)
+		pair, err := tls.X509KeyPair(chain, key)
+		if err = cmp.Or(unreadable, unreadableKey, err); err == nil {
+			return &pair
+		}
+		l.wrong(certVariable, fmt.Sprintf("%s (%v)", takes, err))
 	}
-	chain, unreadable := fileio.Read(certFile, MaxTLSFile)
-	key, unreadableKey := fileio.Read(keyFile, MaxTLSFile)
-	pair, err := tls.X509KeyPair(chain, key)
-	if err := cmp.Or(unreadable, unreadableKey, err); err != nil {
-		l.wrong(variable, fmt.Sprintf("%s (%v)", says, err))
-		return nil
-	}
-	return &pair
+	return nil
 }
 
 // addWarnings warns of settings that are valid but probably a mistake.
