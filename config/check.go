@@ -28,7 +28,6 @@ func (l *loader) check(c *Config) {
 		c.StreamDuplicates, _ = c.minDuplicates()
 	}
 	l.checkRules(c)
-	l.checkListeners(c)
 	c.Certificate = l.loadPair("TLS_CERT_FILE", "TLS_KEY_FILE")
 	l.loadPair("NATS_CERT", "NATS_KEY")
 	l.checkShared(c)
@@ -43,6 +42,7 @@ func (l *loader) checkRules(c *Config) {
 	forgets := c.StreamMaxAge > 0 && c.StreamDuplicates > c.StreamMaxAge
 	embedded := !c.set["NATS_URL"] // a wrong NATS_URL is set, too
 	secured := !c.NATSToken.IsEmpty() || c.NATSUser != "" && !c.NATSPassword.IsEmpty()
+	const samePort = "they can't listen on the same port: change one of them"
 	protocol := "OTEL_EXPORTER_OTLP_PROTOCOL"
 	if l.vars["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"] != "" {
 		protocol = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL" // it comes first
@@ -52,6 +52,9 @@ func (l *loader) checkRules(c *Config) {
 		holds    bool
 		says     string // as for wrong
 	}{
+		{"HTTP_ADDR and ADMIN_ADDR", !collide(c.HTTPAddr, c.AdminAddr), samePort},
+		{"HTTP_ADDR and EMBEDDED_NATS_ADDR", !embedded || !collide(c.HTTPAddr, c.EmbeddedNATSAddr), samePort},
+		{"ADMIN_ADDR and EMBEDDED_NATS_ADDR", !embedded || !collide(c.AdminAddr, c.EmbeddedNATSAddr), samePort},
 		{
 			"NATS_URL", !strings.Contains(c.NATSURL, "@") || c.NATSUser == "" && c.NATSNkey == "" && c.NATSToken.IsEmpty(),
 			"it has a user or token, and NATS_USER, NATS_NKEY or NATS_TOKEN is set too, which would be ignored: keep one of the two",
@@ -99,25 +102,6 @@ func (l *loader) checkRules(c *Config) {
 	} {
 		if !rule.holds {
 			l.wrong(rule.variable, rule.says)
-		}
-	}
-}
-
-// checkListeners refuses listeners that would have the same port.
-func (l *loader) checkListeners(c *Config) {
-	type listener struct{ variable, address string }
-	all := []listener{{"HTTP_ADDR", c.HTTPAddr}, {"ADMIN_ADDR", c.AdminAddr}}
-	if !c.set["NATS_URL"] {
-		all = append(all, listener{"EMBEDDED_NATS_ADDR", c.EmbeddedNATSAddr})
-	}
-	for i, b := range all {
-		for _, a := range all[:i] {
-			if collide(a.address, b.address) {
-				l.problems = append(l.problems, Problem{
-					a.variable + " and " + b.variable, l.got(a.variable) + ", and " + l.got(b.variable),
-					"they can't listen on the same port: change one of them",
-				})
-			}
 		}
 	}
 }

@@ -61,7 +61,7 @@ func TestProblems(t *testing.T) {
 		{"ADMIN_ADDR=:8080", `HTTP_ADDR and ADMIN_ADDR: got its default, :8080, and ":8080"` + samePort},
 		{"HTTP_ADDR=:9090", `HTTP_ADDR and ADMIN_ADDR: got ":9090", and its default, :9090` + samePort},
 		{"ADMIN_ADDR=127.0.0.1:08080", `HTTP_ADDR and ADMIN_ADDR: got its default, :8080, and "127.0.0.1:08080"` + samePort},
-		{"HTTP_ADDR=localhost:4222", `HTTP_ADDR and EMBEDDED_NATS_ADDR: got "localhost:4222", and its default, 127.0.0.1:4222` + samePort},
+		{"HTTP_ADDR=:4222", `HTTP_ADDR and EMBEDDED_NATS_ADDR: got ":4222", and its default, 127.0.0.1:4222` + samePort},
 		{"ADMIN_ADDR=0.0.0.0:4222", `ADMIN_ADDR and EMBEDDED_NATS_ADDR: got "0.0.0.0:4222", and its default, 127.0.0.1:4222` + samePort},
 		{"EMBEDDED_NATS_ADDR=localhost", `EMBEDDED_NATS_ADDR: got "localhost"; takes host:port or :port`},
 		{"EMBEDDED_NATS_ADDR=:4222", `EMBEDDED_NATS_ADDR: got ":4222"; others could read and write all events: set a loopback address such as 127.0.0.1:4222, or NATS_TOKEN, or NATS_USER and NATS_PASSWORD`},

@@ -86,32 +86,17 @@ func checkAddress(text string) error {
 	return nil
 }
 
-// collide reports whether two addresses can't both be listened on: they have the same port, and the
-// same host or one that includes the other.
+// collide reports whether two addresses can't both be listened on: they have the same port, and one's
+// host includes the other's.
 func collide(a, b string) bool {
-	hostA, portA := split(a)
-	hostB, portB := split(b)
-	return portA == portB && portA != 0 && (hostA == hostB || includes(hostA, hostB) || includes(hostB, hostA))
-}
-
-// split returns the parts of an address to listen on; the port is 0 if any is free to take.
-func split(address string) (host string, port uint64) {
-	host, number, _ := net.SplitHostPort(address)
-	port, _ = strconv.ParseUint(number, 10, 16)
-	switch host {
-	case "":
-		host = "::"
-	case "localhost":
-		host = "127.0.0.1"
+	hostA, portA, _ := net.SplitHostPort(a)
+	hostB, portB, _ := net.SplitHostPort(b)
+	numberA, _ := strconv.Atoi(portA)
+	numberB, _ := strconv.Atoi(portB)
+	includes := func(host, other string) bool {
+		return host == other || host == "" || host == "::" || host == "0.0.0.0" && !strings.Contains(other, ":")
 	}
-	return host, port
-}
-
-// includes reports whether who listens on a host listens on the other, too: 0.0.0.0 is each IPv4
-// address, and :: is every address.
-func includes(host, other string) bool {
-	ip, otherIP := net.ParseIP(host), net.ParseIP(other)
-	return ip.IsUnspecified() && (ip.To4() == nil || otherIP == nil || otherIP.To4() != nil)
+	return numberA == numberB && numberA != 0 && (includes(hostA, hostB) || includes(hostB, hostA))
 }
 
 // IsLoopback reports whether an address is valid and only this machine can reach it.

@@ -49,7 +49,7 @@ func Load(environ []string) (c *Config, warnings []string, err error) {
 
 // Problem is one mistake in the environment. Got never holds a secret.
 type Problem struct {
-	Variable string // "": the problem is no single variable's
+	Variable string // or two with " and " between; "": none
 	Got      string // "": the variable isn't set
 	Says     string // what is wrong, or what the variable takes
 }
@@ -112,8 +112,11 @@ var (
 	path       = regexp.MustCompile(`^([/.]|[A-Za-z]:)|\.[a-z]{1,6}$`)
 )
 
-// got returns a variable's value for a message, secrets hidden.
+// got returns the value of a variable, or of two, for a message. Secrets are hidden.
 func (l *loader) got(variable string) string {
+	if first, second, ok := strings.Cut(variable, " and "); ok {
+		return l.got(first) + ", and " + l.got(second)
+	}
 	value, ok := l.vars[variable]
 	switch {
 	case !ok:

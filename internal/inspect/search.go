@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/internal/stream"
@@ -22,7 +23,6 @@ const (
 	maxPart       = 100_000 // sequence numbers
 	maxFound      = 500     // matching messages
 	maxFoundBytes = 8 << 20 // of them
-	maxAway       = 5 * time.Second
 )
 
 var (
@@ -59,28 +59,20 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	go s.endIfAway(ctx, end)
+	away := s.conn.StatusChanged(nats.RECONNECTING)
+	defer s.conn.RemoveStatusListener(away)
+	go func() {
+		select {
+		case <-away: // the reader would wait for NATS
+			end(errAway)
+		case <-ctx.Done():
+		}
+	}()
 	p := part{Events: []item{}, query: newQuery(r.URL.Query())}
 	err := s.searchPart(ctx, &p, r.URL.Query())
 	p.Problem = s.explain(err, began, s.config.Stream, stream.Requests(s.config.Stream, stream.LookupNames...)...)
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(p) // a page that has gone away needs no answer
-}
-
-// endIfAway ends a search once NATS has been away for maxAway.
-func (s *Server) endIfAway(ctx context.Context, end context.CancelCauseFunc) {
-	for seen := time.Now(); ctx.Err() == nil; {
-		select {
-		case <-ctx.Done():
-		case <-time.After(maxAway / 50):
-		}
-		if s.conn.IsConnected() {
-			seen = time.Now()
-		}
-		if time.Since(seen) > maxAway {
-			end(errAway)
-		}
-	}
 }
 
 // searchPart searches as many sequence numbers as the page asks for.
