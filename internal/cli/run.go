@@ -101,12 +101,19 @@ a running bridge's embedded nats-server, at EMBEDDED_NATS_ADDR.`,
 			flag, takes := invalid.GetFlag(), invalid.Unwrap().Error()
 			switch {
 			case strings.HasPrefix(takes, "takes "): // the flag's own error; others are the standard library's
+			case flag.Value.Type() == "bool":
+				takes = "takes true or false"
+			case strings.HasPrefix(flag.Value.Type(), "uint"):
+				takes = "takes a whole number, 0 or more"
 			case strings.Contains(flag.Value.Type(), "int"):
 				takes = "takes a whole number"
 			default:
 				takes = "takes a " + flag.Value.Type() + " such as " + flag.DefValue
 			}
 			return usagef("--%s: got %q; %s", flag.Name, invalid.GetValue(), takes)
+		}
+		if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
+			err = fmt.Errorf("%w%s", err, nearFlag(c, unknown))
 		}
 		return misuse(c, "%w", err)
 	})
@@ -172,10 +179,24 @@ func unknownCommand(c *cobra.Command, args []string) error {
 		return nil
 	}
 	hint := ""
-	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 && args[0] != "" {
 		hint = fmt.Sprintf(" (did you mean %s?)", inWords(near, "or"))
 	}
 	return misuse(c, "there is no command %q%s", args[0], hint)
+}
+
+// nearFlag returns in brackets the flag that is probably meant, perhaps with two dashes; or "".
+func nearFlag(c *cobra.Command, unknown *pflag.NotExistError) string {
+	var known []string
+	c.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+	name := cmp.Or(unknown.GetSpecifiedShortnames(), unknown.GetSpecifiedName())
+	if !slices.Contains(known, name) && len(name) > 2 {
+		name = config.Similar(name, known)
+	}
+	if !slices.Contains(known, name) {
+		return ""
+	}
+	return fmt.Sprintf(" (did you mean --%s?)", name)
 }
 
 // load returns the configuration for a command that uses only the variables that match the
