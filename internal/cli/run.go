@@ -113,7 +113,12 @@ a running bridge's embedded nats-server, at EMBEDDED_NATS_ADDR.`,
 			return usagef("--%s: got %q; %s", flag.Name, invalid.GetValue(), takes)
 		}
 		if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
-			err = fmt.Errorf("%w%s", err, nearFlag(c, unknown))
+			name := cmp.Or(unknown.GetSpecifiedShortnames(), unknown.GetSpecifiedName()) // perhaps with one dash
+			c.Flags().VisitAll(func(f *pflag.Flag) {
+				if name == f.Name || len(name) > 2 && config.Similar(name, []string{f.Name}) != "" {
+					err = fmt.Errorf("%w (did you mean --%s?)", err, f.Name)
+				}
+			})
 		}
 		return misuse(c, "%w", err)
 	})
@@ -183,20 +188,6 @@ func unknownCommand(c *cobra.Command, args []string) error {
 		hint = fmt.Sprintf(" (did you mean %s?)", inWords(near, "or"))
 	}
 	return misuse(c, "there is no command %q%s", args[0], hint)
-}
-
-// nearFlag returns in brackets the flag that is probably meant, perhaps with two dashes; or "".
-func nearFlag(c *cobra.Command, unknown *pflag.NotExistError) string {
-	var known []string
-	c.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
-	name := cmp.Or(unknown.GetSpecifiedShortnames(), unknown.GetSpecifiedName())
-	if !slices.Contains(known, name) && len(name) > 2 {
-		name = config.Similar(name, known)
-	}
-	if !slices.Contains(known, name) {
-		return ""
-	}
-	return fmt.Sprintf(" (did you mean --%s?)", name)
 }
 
 // load returns the configuration for a command that uses only the variables that match the
