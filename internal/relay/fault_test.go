@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -74,6 +75,30 @@ func TestRefusedTakeTurns(t *testing.T) {
 	expect.Equal(t, 0, f.Spool.Len(publish.Refused), "in the spool")
 	for _, entry := range f.logs.FilterLevelExact(zap.WarnLevel).All() {
 		t.Errorf("logged %s %v", entry.Message, entry.ContextMap())
+	}
+}
+
+// Of deliveries answered 401 more may come than can wait for the next look. Those are dropped: they are
+// no outage, in which their senders would be told to try again.
+func TestRefusedMiss(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	f := start(t, s.URL(), func(c *settings) {
+		c.publish.Quarantine.MaxBytes, c.publish.Quarantine.ProtectedReason = 1<<20, "unreadable"
+		c.spool.MaxOf[publish.Refused] = 400 << 10
+		c.relay.Kinds = append(c.relay.Kinds, publish.Refused)
+	}).ready()
+	poll.Until(t, "quarantine is ready", func() bool { return f.isDirect(publish.Refused) })
+	for i := 0; f.seen.of("spool busy") < 10 && !t.Failed(); i++ {
+		m := kept(fmt.Sprint(i))
+		m.Kind, m.Data = publish.Refused, make([]byte, 20<<10)
+		_, err := f.Publish(t.Context(), m)
+		if err != nil && (!errors.Is(err, publish.ErrNoRoom) || errors.Is(err, publish.ErrUnavailable)) {
+			t.Error(err)
+		}
+		if !f.breakers[publish.Refused].isClosed() {
+			t.Error("the breaker is open")
+		}
 	}
 }
 

@@ -264,10 +264,7 @@ func (f *forwarder) setAsideIfAtFault(ctx context.Context, r spool.Record) bool 
 // after another one.
 func (f *forwarder) alarm(err error) {
 	cause := publish.CauseOf(err)
-	if f.kind == publish.Refused && cause == publish.Busy { // it waits for the next look at the quarantine
-		return
-	}
-	if f.cause.Swap(cause) == cause {
+	if awaitsLook(f.kind, err) || f.cause.Swap(cause) == cause {
 		return
 	}
 	fields := []zap.Field{zap.Stringer("kind", f.kind), zap.String("cause", string(cause)), zap.Error(err)}

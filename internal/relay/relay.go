@@ -124,19 +124,18 @@ func (r *Relay) Publish(ctx context.Context, m publish.Message) (publish.Status,
 	if spoolErr == nil {
 		return publish.Spooled, nil
 	}
-	ready := r.Publisher.Ready(m.Kind)
-	if m.Kind == publish.Refused && errors.Is(spoolErr, spool.ErrFull) && publish.CauseOf(ready) == publish.Busy {
-		// NATS is there, and too many messages wait for the next look at the quarantine.
-		return "", fmt.Errorf("%w: %w", publish.ErrNoRoom, spoolErr)
-	}
 	// The disk fails, is full or slow. If NATS is there, the event matters more than the order.
+	ready := r.Publisher.Ready(m.Kind)
 	if attempted.IsZero() && ready == nil && r.breakers[m.Kind].allow() {
 		var status publish.Status
 		if status, directErr = r.publish(ctx, bound, m); directErr == nil || isFinal(directErr) {
 			return status, directErr
 		}
 	}
-	directErr = cmp.Or(directErr, r.Publisher.Ready(m.Kind), errors.New("NATS does not take the events in the spool"))
+	directErr = cmp.Or(directErr, ready, errors.New("NATS does not take the events in the spool"))
+	if errors.Is(spoolErr, spool.ErrFull) && awaitsLook(m.Kind, directErr) {
+		return "", fmt.Errorf("%w: %w", publish.ErrNoRoom, spoolErr) // too many wait for it
+	}
 	return "", fmt.Errorf("%w: %w; and the spool does not take it: %w", publish.ErrUnavailable, directErr, spoolErr)
 }
 
@@ -159,6 +158,12 @@ func until(ctx context.Context, bound time.Time) (context.Context, context.Cance
 // isFinal reports whether a failed publish means that the message can't be made durable at all.
 func isFinal(err error) bool {
 	return errors.Is(err, publish.ErrTooLarge) || errors.Is(err, publish.ErrNoRoom)
+}
+
+// awaitsLook reports whether a message must wait for the next look at the quarantine, which is no failure
+// of NATS.
+func awaitsLook(kind publish.Kind, err error) bool {
+	return kind == publish.Refused && publish.CauseOf(err) == publish.Busy
 }
 
 // isDirect reports whether a message goes to JetStream at once. While others wait in the spool it
@@ -188,6 +193,7 @@ func (r *Relay) note(way string, kind publish.Kind, result publish.Result) strin
 	}
 	r.Observer.Published(kind, way, outcome)
 	switch {
+	case awaitsLook(kind, result.Err):
 	case errors.Is(result.Err, publish.ErrUnavailable): // other errors are the message's fault
 		r.breakers[kind].report(false)
 	case result.Err == nil && result.Took <= r.Timeout: // a slower one is too late for a sender
