@@ -94,9 +94,6 @@ func (c *conn) take(p []byte, received int, wasKept bool) (n int, refusal ConnRe
 	if refusal = c.prelude.recognize(b); refusal == "" {
 		n, refusal = c.framing.advance(b)
 	}
-	if refusal != "" {
-		c.framing.part = partBroken
-	}
 	if wasKept {
 		c.kept.Next(n)
 	} else {

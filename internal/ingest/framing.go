@@ -97,9 +97,9 @@ func (f *framing) advance(b []byte) (n int, refusal ConnRefusal) {
 }
 
 // headLine takes the bytes up to the next line break, and reports whether the head or the trailer ends
-// there. Empty lines before a request's first line don't end its head (RFC 9112, section 2.2). In a
-// trailer a bare line feed ends the connection: net/http (body.readTrailer) would look for a line break
-// with a carriage return in the next request.
+// there. An empty line before a request's first line counts as a head: net/http passes over it or
+// refuses it (RFC 9112, section 2.2). In a trailer a bare line feed ends the connection: net/http
+// (body.readTrailer) would look for a line break with a carriage return in the next request.
 func (f *framing) headLine(b []byte) (n int, ended bool) {
 	line, _, whole := bytes.Cut(b, []byte{'\n'})
 	n = len(line)
@@ -117,7 +117,7 @@ func (f *framing) headLine(b []byte) (n int, ended bool) {
 	case f.part == partTrailer && isBare:
 		f.part = partBroken
 	case isEmpty:
-		ended = f.lines > 0 || f.part == partTrailer
+		ended = true
 	default:
 		f.lines++
 	}

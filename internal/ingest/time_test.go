@@ -136,6 +136,8 @@ func TestSlowSenders(t *testing.T) {
 				}()
 				if test.reply != "" {
 					expect.Equal(t, test.reply, c.read().String(), "the answer")
+				} else if text, _ := io.ReadAll(c.reader); len(text) > 0 {
+					t.Errorf("answered %q", text)
 				}
 				c.end()
 				// net/http gives the peer half a second to read the answer before it closes a
@@ -245,10 +247,11 @@ func TestEachDeadlineIsItsOwn(t *testing.T) {
 // No byte of the next request is read before this one is answered.
 func TestNextRequestWaits(t *testing.T) {
 	inNoTime(t, func(t *testing.T, p *public, dial func() *client) {
+		c, next := dial(), deliveryOf("next", "")
+		c.write(deliveryOf("before", "")).read()
 		block := make(chan struct{})
 		p.kept.block.Store(&block)
-		c, next := dial(), deliveryOf("next", "")
-		c.write(deliveryOf("first", ""))
+		c.write(deliveryOf("this", ""))
 		synctest.Wait() // until it is being published
 		isRead := false
 		go func() {
