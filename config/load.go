@@ -254,12 +254,13 @@ func (l *loader) configure(e *Endpoint, p *verify.Provider) *verify.Provider {
 // choose checks that a value is one of the words; the first is the default.
 func (l *loader) choose(value *string, words []string, variable string) {
 	switch {
-	case len(words) == 0 && *value != "":
+	case *value == "", slices.Contains(words, *value):
+	case len(words) < 2:
 		l.wrong(variable, "this provider has no such choice: leave it out")
-	case len(words) > 0 && !slices.Contains(words, *value):
-		if *value != "" {
-			l.wrong(variable, "takes "+oneOf(words).takes)
-		}
+	default:
+		l.wrong(variable, "takes "+oneOf(words).takes)
+	}
+	if len(words) > 0 && !slices.Contains(words, *value) {
 		*value = words[0] // a wrong one causes no other problem
 	}
 }
