@@ -48,8 +48,8 @@ func BenchmarkVerify(b *testing.B) {
 	text, err := stringify.Parse(content)
 	expect.NoError(b, err)
 	r := verify.Request{
-		Header: http.Header{flock.Provider.Header: {sign(content)}}, Raw: content, Body: text, Secrets: []secret.Secret{key},
-		Scheme: verify.Auto, Tolerance: flock.Provider.Tolerance, Now: time.Now(),
+		Header: http.Header{flock.Provider.Signature.Header: {sign(content)}}, Raw: content, Body: text, Secrets: []secret.Secret{key},
+		Scheme: verify.Auto, Tolerance: flock.Provider.Time.Tolerance, Now: time.Now(),
 	}
 	b.SetBytes(int64(len(content)))
 	b.ReportAllocs()

@@ -186,8 +186,8 @@ func verifying(n int) (time.Duration, error) {
 	}
 	secrets[n-1] = key
 	r := verify.Request{
-		Header: http.Header{flock.Provider.Header: {sign(content)}}, Raw: content, Body: text, Secrets: secrets,
-		Scheme: verify.Payload, Tolerance: flock.Provider.Tolerance, Now: time.Now(),
+		Header: http.Header{flock.Provider.Signature.Header: {sign(content)}}, Raw: content, Body: text, Secrets: secrets,
+		Scheme: verify.Payload, Tolerance: flock.Provider.Time.Tolerance, Now: time.Now(),
 	}
 	const times = 50_000
 	took := timed(times, func() { _, err = flock.Provider.Verify(r) })

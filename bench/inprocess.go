@@ -42,7 +42,7 @@ func handler(publisher ingest.Publisher) *ingest.Handler {
 	secrets := []secret.Secret{key}
 	return ingest.New(ingest.Config{
 		Endpoints: []verify.Endpoint{{
-			Name: "flock", Provider: &flock.Provider, Scheme: verify.Auto, Tolerance: flock.Provider.Tolerance,
+			Name: "flock", Provider: &flock.Provider, Scheme: verify.Auto, Tolerance: flock.Provider.Time.Tolerance,
 			Secrets: func() []secret.Secret { return secrets },
 		}},
 		SubjectPrefix: "webhooks", MaxBodyBytes: 8 << 20, MaxInFlightBytes: 1 << 30, Publisher: publisher, Observer: silent{}, Now: time.Now,

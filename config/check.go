@@ -157,14 +157,14 @@ func (l *loader) addWarnings(c *Config) {
 // warnOfVendors warns of endpoints whose signature doesn't cover the time or the id.
 func (l *loader) warnOfVendors(c *Config) {
 	for _, e := range c.Endpoints {
-		if e.Vendor == nil || e.Vendor.Configure == nil {
+		if e.Vendor == nil || !e.Vendor.IsDescribed() {
 			continue
 		}
 		if e.Signature != verify.Payload {
 			l.warn("endpoint %s: no time is signed, so only the stream's duplicate window stops a replay (STREAM_DUPLICATES=%s)",
 				e.Name, FormatDuration(c.StreamDuplicates))
 		}
-		for _, header := range e.Vendor.Unused {
+		for _, header := range e.Vendor.Ignored {
 			l.warn("%sEVENT_ID: the header %s isn't in %[1]sSIGNED, so the id is a hash of the signed text", e.prefix, header)
 		}
 	}

@@ -137,12 +137,12 @@ func (c *Config) minDuplicates() (window time.Duration, tolerance string) {
 	endpoints := c.Endpoints
 	if len(endpoints) == 0 {
 		for _, p := range providers.All {
-			endpoints = append(endpoints, Endpoint{Vendor: p, Tolerance: p.Tolerance, prefix: p.Variable("")})
+			endpoints = append(endpoints, Endpoint{Vendor: p, Tolerance: p.Time.Tolerance, prefix: p.Variable("")})
 		}
 	}
 	for _, e := range endpoints {
 		span := e.Tolerance
-		if e.Vendor != nil && e.Vendor.Ahead == 0 {
+		if e.Vendor != nil && e.Vendor.Time.Ahead == 0 {
 			span *= 2
 		}
 		if span+windowMargin > window {

@@ -191,47 +191,15 @@ func (l *loader) endpoint(prefix, provider string) (e Endpoint, isConfigured boo
 	if e.Name == "" {
 		l.wrong(prefix+"NAME", "")
 	}
-	if p := providers.ByName(e.Provider); p == nil {
-		l.wrong(prefix+"PROVIDER", "")
-	} else {
-		l.complete(&e, p)
+	if e.Vendor = l.vendor(&e); e.Vendor != nil {
+		l.complete(&e, e.Vendor)
 	}
 	return e, isConfigured
 }
 
-const maxTolerance = 3650 * 24 * time.Hour // so that sums of durations don't overflow
-
-// complete checks an endpoint, and sets what it lacks to the provider's defaults.
-func (l *loader) complete(e *Endpoint, p *verify.Provider) {
-	if p = l.configure(e, p); p == nil {
-		return
-	}
-	e.Vendor = p
-	l.choose(&e.Signature, p.Signatures(), e.Variable("SIGNATURE"))
-	l.choose(&e.Freshness, p.Freshness, e.Variable("FRESHNESS"))
-	tolerance := e.Variable("TOLERANCE")
-	if l.vars[tolerance] == "" {
-		e.Tolerance = p.Tolerance
-	}
-	if e.Tolerance <= 0 || e.Tolerance > maxTolerance {
-		l.wrong(tolerance, "")
-	}
-	for position, s := range e.Secrets {
-		if doubt := s.Doubt(); doubt != "" {
-			l.warn("secret %d of %s %s", position, e.SecretsVariable(), doubt)
-		}
-	}
-	keys, err := p.Keys(e.Secrets)
-	if err != nil {
-		l.wrong(e.SecretsVariable(), fmt.Sprintf("takes secrets in %s, as %s says (%v)", e.SecretEncoding, e.Variable("SECRET_ENCODING"), err))
-		return
-	}
-	e.Secrets = keys
-}
-
-// configure returns the provider with the endpoint's settings; nil if they are invalid.
-func (l *loader) configure(e *Endpoint, p *verify.Provider) *verify.Provider {
-	if p.Configure == nil {
+// vendor returns the provider with the endpoint's settings; nil if it is unknown or they are invalid.
+func (l *loader) vendor(e *Endpoint) *verify.Provider {
+	if p := providers.ByName(e.Provider); p != nil {
 		for _, s := range (verify.Settings{}).List() {
 			if l.vars[e.prefix+s.Variable] != "" {
 				l.wrong(e.prefix+s.Variable, "what "+p.Name+" signs is fixed: leave it out")
@@ -239,7 +207,12 @@ func (l *loader) configure(e *Endpoint, p *verify.Provider) *verify.Provider {
 		}
 		return p
 	}
-	configured, problems := p.Configure(e.Name, e.Settings)
+	preset := providers.Preset(e.Provider)
+	if preset == nil {
+		l.wrong(e.prefix+"PROVIDER", "")
+		return nil
+	}
+	configured, problems := preset.Configure(e.Name, e.Settings)
 	for field := range fields(e) {
 		if err := problems[field.Tag.Get("env")]; err != nil {
 			l.wrong(e.prefix+field.Tag.Get("env"), fmt.Sprintf("takes %s (%v)", takes(field), err))
@@ -249,6 +222,32 @@ func (l *loader) configure(e *Endpoint, p *verify.Provider) *verify.Provider {
 		e.Settings = configured.Settings
 	}
 	return configured
+}
+
+const maxTolerance = 3650 * 24 * time.Hour // so that sums of durations don't overflow
+
+// complete checks an endpoint, and sets what it lacks to the provider's defaults.
+func (l *loader) complete(e *Endpoint, p *verify.Provider) {
+	l.choose(&e.Signature, p.Signatures(), e.Variable("SIGNATURE"))
+	l.choose(&e.Freshness, p.Time.Freshness(), e.Variable("FRESHNESS"))
+	tolerance := e.Variable("TOLERANCE")
+	if l.vars[tolerance] == "" {
+		e.Tolerance = p.Time.Tolerance
+	}
+	if e.Tolerance <= 0 || e.Tolerance > maxTolerance {
+		l.wrong(tolerance, "")
+	}
+	for position, s := range e.Secrets {
+		if doubt := s.Doubt(); doubt != "" {
+			l.warn("secret %d of %s %s", position, e.SecretsVariable(), doubt)
+		}
+	}
+	keys, err := e.Settings.Keys(e.Secrets)
+	if err != nil {
+		l.wrong(e.SecretsVariable(), fmt.Sprintf("takes secrets in %s, as %s says (%v)", e.SecretEncoding, e.Variable("SECRET_ENCODING"), err))
+		return
+	}
+	e.Secrets = keys
 }
 
 // choose checks that a value is one of the words; the first is the default.

@@ -72,7 +72,7 @@ func (c *Config) variablesOf(e Endpoint) (list []Variable) {
 		switch p := e.Vendor; {
 		case field.Name == "Name" || field.Name == "Provider":
 			isTaken = !e.isDefault() // its prefix gives both
-		case isSetting && p != nil && p.Configure == nil:
+		case isSetting && p != nil && !p.IsDescribed():
 			isTaken = false
 		case isSetting || p == nil && slices.Contains([]string{"Signature", "Freshness", "Tolerance"}, field.Name):
 			v.Default = "the provider's"
@@ -83,9 +83,9 @@ func (c *Config) variablesOf(e Endpoint) (list []Variable) {
 		case field.Name == "Signature":
 			choose(p.Signatures())
 		case field.Name == "Freshness":
-			choose(p.Freshness)
+			choose(p.Time.Freshness())
 		case field.Name == "Tolerance":
-			v.Default = FormatDuration(p.Tolerance)
+			v.Default = FormatDuration(p.Time.Tolerance)
 		}
 		if isTaken {
 			list = append(list, v)

@@ -1,7 +1,6 @@
 package internal
 
 import (
-	"cmp"
 	"io/fs"
 	"os"
 	"regexp"
@@ -19,15 +18,14 @@ func TestVendorsAreInTheirFolders(t *testing.T) {
 	var names []string
 	// The client for Node has types of its own for the vendors, beside those from the schema.
 	own := []string{"internal/verify/providers/providers.go", "clients/node/src/vendors.ts", "clients/node/src/event.generated.ts", "clients/node/src/index.ts"}
-	for _, p := range slices.Concat(providers.All, providers.Described) {
-		switch {
-		case p.Configure == nil:
-			own = append(own, "internal/verify/"+p.Name+"/", "event/"+p.Name+".go")
-			names = append(names, p.Events...)
-		case p.Site == "": // any vendor
-			continue
+	for _, p := range providers.All {
+		own = append(own, "internal/verify/"+p.Name+"/", "event/"+p.Name+".go")
+		names = append(append(names, p.Events...), p.Name, p.Title, p.Signature.Header)
+	}
+	for _, p := range providers.Presets {
+		if p.Site != "" { // else it is any vendor
+			names = append(names, p.Name, p.Title, p.Settings.SignatureHeader)
 		}
-		names = append(names, p.Name, p.Title, cmp.Or(p.Header, p.Settings.SignatureHeader))
 	}
 	own = append(own, "internal/verify/hmac/")
 	for i, name := range names {

@@ -40,7 +40,7 @@ type use struct {
 }
 
 func newKeyring(e config.Endpoint, metrics *telemetry.Metrics, log *zap.Logger) *keyring {
-	k := &keyring{endpoint: e.Name, file: e.SecretsFile, decode: e.Vendor.Keys, metrics: metrics}
+	k := &keyring{endpoint: e.Name, file: e.SecretsFile, decode: e.Settings.Keys, metrics: metrics}
 	k.replace(e.Secrets)
 	if k.file != "" {
 		log = log.With(zap.String("endpoint", e.Name), zap.String("file", k.file))

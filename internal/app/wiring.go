@@ -73,7 +73,7 @@ func spoolShares(c *config.Config) (limits [publish.Kinds]int64) {
 func Reach(c *config.Config) time.Duration {
 	longest := time.Duration(0)
 	for _, e := range c.Endpoints {
-		longest = max(longest, e.Tolerance+e.Vendor.AheadOf(e.Tolerance))
+		longest = max(longest, e.Tolerance+e.Vendor.Time.AheadOf(e.Tolerance))
 	}
 	return longest
 }

@@ -74,7 +74,7 @@ func printVariables(w io.Writer, variables []config.Variable, problems config.Pr
 }
 
 func printPresets(w io.Writer) {
-	for _, p := range providers.Described {
+	for _, p := range providers.Presets {
 		source := ""
 		if p.Site != "" {
 			source = fmt.Sprintf(", as %s says", p.Source)

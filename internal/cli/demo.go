@@ -172,7 +172,7 @@ func (d *demo) printCommands(event []byte) error {
 	for _, line := range []string{
 		fmt.Sprintf("%s=%s %s send %s --url http://%s",
 			first.Variable("SECRETS"), first.Secrets[0].Key(), program, first.Name, d.bridge.PublicAddr()),
-		fmt.Sprintf("curl -i '%s' -H '%s: %s' -d '%s'", s.url, p.Header, header.Get(p.Header), body),
+		fmt.Sprintf("curl -i '%s' -H '%s: %s' -d '%s'", s.url, p.Signature.Header, header.Get(p.Signature.Header), body),
 		bridge + " tail --since 1h",
 		bridge + " forward --to http://localhost:3000/hook",
 		fmt.Sprintf("nats sub -s %s '%s.>'", nats, d.config.SubjectPrefix),

@@ -222,7 +222,7 @@ func example(text string) string {
 	p := providers.All[0]
 	return strings.NewReplacer(
 		"SECRETS", p.Variable("SECRETS"), "ENDPOINT", p.Name, "EVENT", p.Events[0],
-		"SCHEME", p.Schemes[len(p.Schemes)-1].Name, "HEADER", p.Header,
+		"SCHEME", p.Signature.Schemes[len(p.Signature.Schemes)-1].Name, "HEADER", p.Signature.Header,
 	).Replace(text)
 }
 

@@ -33,7 +33,7 @@ func (s *selection) flags(c *cobra.Command) {
 	f.Func("since", "only events stored since this `time`: "+timeForms+" (default: now)", setTime(&s.since, now))
 	f.Func("until", "only events stored until this `time`, given as for --since", setTime(&s.until, now))
 	f.Func("provider", "only events of this `provider`: "+inWords(providers.Names(), "or"),
-		add(&s.providers, inWords(providers.Names(), "or"), func(name string) bool { return providers.ByName(name) != nil }))
+		add(&s.providers, inWords(providers.Names(), "or"), func(name string) bool { return slices.Contains(providers.Names(), name) }))
 	f.Func("event", "only events of this `name`, with wildcards as in a subject: order.paid, 'order.*'",
 		add(&s.events, "an event's name such as order.paid, with * for any one token, > at the end for one or more", isEventPattern))
 	f.Func("entity", "only events about this `entity`: a kind such as order, or one thing such as order/4711",

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
 func sendCommand(prog program) *cobra.Command {
@@ -110,7 +111,7 @@ func (s *sender) prepare(prog program, name string, concurrency int) error {
 	if allowed := endpoint.Vendor.SchemeNames(); s.scheme != "" && !slices.Contains(allowed, s.scheme) {
 		return usagef("--scheme: got %q; takes one of %s", s.scheme, strings.Join(allowed, ", "))
 	}
-	if s.age > 0 && endpoint.Vendor.Timeless {
+	if s.age > 0 && endpoint.Vendor.Time.Unit == verify.NoTime {
 		return usagef("--stale: endpoint %s signs no time, so no delivery is too old", endpoint.Name)
 	}
 	s.client = &http.Client{Timeout: 30 * time.Second, Transport: transport}

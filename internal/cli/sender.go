@@ -90,7 +90,7 @@ func endpointNamed(cfg *config.Config, name string) (config.Endpoint, error) {
 		return cfg.Endpoints[i], nil
 	}
 	variables, known := "ENDPOINTS_<i>_NAME, _PROVIDER and _SECRETS", ""
-	if p := providers.ByName(name); p != nil && p.Configure == nil {
+	if p := providers.ByName(name); p != nil {
 		variables = p.Variable("SECRETS")
 	}
 	if names != nil {

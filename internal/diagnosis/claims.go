@@ -18,6 +18,7 @@ func (d *diagnoser) toVerify() verify.Request {
 		now = d.Now
 	}
 	r := d.endpoint.Request(d.Delivery.header(), d.body.raw, d.body.text, now)
+	r.Header, _ = d.endpoint.Provider.Rename(r.Header) // if names contradict each other, the refusal says so
 	r.Untimed = true
 	return r
 }
@@ -38,12 +39,12 @@ func (d *diagnoser) verify() (c verify.Claims, received time.Time, refusal error
 
 // isInSeconds reports whether a time that was read as milliseconds must be one in seconds.
 func (d *diagnoser) isInSeconds(occurred time.Time) bool {
-	return d.endpoint.Provider.Unit == verify.Milliseconds && occurred.Year() < 1980
+	return d.endpoint.Provider.Time.Unit == verify.Milliseconds && occurred.Year() < 1980
 }
 
 // window returns the times at which an authentic delivery is accepted.
 func (d *diagnoser) window(c verify.Claims) verify.Window {
-	return c.Window(d.endpoint.Tolerance, d.endpoint.Provider.AheadOf(d.endpoint.Tolerance))
+	return c.Window(d.endpoint.Tolerance, d.endpoint.Provider.Time.AheadOf(d.endpoint.Tolerance))
 }
 
 // examineClaims describes a correctly signed delivery: its unsigned members, its time, its refusal.
@@ -77,7 +78,7 @@ func (d *diagnoser) examineTime(c verify.Claims, received time.Time, refusal err
 	w, occurred := d.window(c), c.Occurred
 	if w.IsEmpty() {
 		d.step("time", "it says %s, and its signed %s says %s: it is never accepted",
-			rfc3339(occurred), d.endpoint.Provider.SignedTime, rfc3339(c.Created))
+			rfc3339(occurred), d.endpoint.Provider.Time.SignedMember, rfc3339(c.Created))
 		d.cause(d.createdCause("its time", occurred.Sub(c.Created)))
 		return
 	}
@@ -100,7 +101,7 @@ func (d *diagnoser) examineTime(c verify.Claims, received time.Time, refusal err
 func (d *diagnoser) createdCause(than string, by time.Duration) Cause {
 	prefix := d.endpoint.Prefix
 	return proven(
-		"its "+d.endpoint.Provider.SignedTime+" is older than "+than+" by "+duration(by)+", more than "+prefix+"TOLERANCE",
+		"its "+d.endpoint.Provider.Time.SignedMember+" is older than "+than+" by "+duration(by)+", more than "+prefix+"TOLERANCE",
 		"a browser's clock is behind, or somebody has renewed the time of a captured delivery. If many are like that, "+
 			prefix+"FRESHNESS=time judges the unsigned time alone: see docs/adr/0002-what-the-vendors-sign.md for the price",
 	)
@@ -123,7 +124,7 @@ func (d *diagnoser) timeCause(received, occurred time.Time, refusal error) Cause
 		do += ". Unless QUARANTINE=false, such a delivery is in quarantine: `bridge quarantine release` publishes it"
 	}
 	limit := "more than " + d.endpoint.Prefix + "TOLERANCE"
-	if ahead := d.endpoint.Provider.Ahead; ahead > 0 && received.Before(occurred) {
+	if ahead := d.endpoint.Provider.Time.Ahead; ahead > 0 && received.Before(occurred) {
 		limit = "and it may be " + config.FormatDuration(ahead) + " ahead"
 	}
 	return likely("its time is off by "+duration(received.Sub(occurred).Abs())+", "+limit, do)

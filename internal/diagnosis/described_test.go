@@ -86,13 +86,13 @@ func TestSettings(t *testing.T) {
 		if c.change != nil {
 			c.change(&set)
 		}
-		p, problems := providers.ByName("hmac").Configure("x", set)
+		p, problems := providers.Preset("hmac").Configure("x", set)
 		if problems != nil {
 			t.Fatal(problems)
 		}
 		h := map[string][]string{"X-Id": {"id-1"}, "X-Time": {stamp}}
 		maps.Copy(h, c.header)
-		keys, err := p.Keys([]secret.Secret{secret.New(c.secret)})
+		keys, err := set.Keys([]secret.Secret{secret.New(c.secret)})
 		expect.NoError(t, err)
 		d := Delivery{Body: []byte(c.body)}
 		for _, name := range slices.Sorted(maps.Keys(h)) {
@@ -122,4 +122,23 @@ func TestSettings(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The parts of the signed text are also found by the headers' other names.
+func TestOtherNames(t *testing.T) {
+	p, problems := providers.Preset("standard-webhooks").Configure("x", verify.Settings{})
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	key := secret.New("key")
+	signature := "v1," + verify.Base64.Encode(verify.Sum(key, []byte(`1767323045.{"type":"a.b"}`)))
+	report, err := Diagnose(Case{
+		Delivery: Delivery{
+			Header: []Field{{"Svix-Id", "id-1"}, {"Svix-Timestamp", "1767323045"}, {"Svix-Signature", signature}}, Body: []byte(`{"type":"a.b"}`),
+		},
+		Now: time.Unix(1767323045, 0), MaxBodyBytes: 1 << 20, Quarantine: true,
+		Endpoints: []Endpoint{{Endpoint: verify.Endpoint{Name: "x", Provider: p, Secrets: func() []secret.Secret { return []secret.Secret{key} }}}},
+	})
+	expect.NoError(t, err)
+	check(t, "signed without its id", report, "it is signed over {timestamp}.{body}")
 }

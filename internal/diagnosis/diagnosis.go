@@ -89,7 +89,7 @@ func (d *diagnoser) step(name, format string, args ...any) {
 func (d *diagnoser) cause(causes ...Cause) { d.report.Causes = append(d.report.Causes, causes...) }
 
 // isDescribed reports whether settings describe what is signed.
-func (d *diagnoser) isDescribed() bool { return d.endpoint.Provider.SignedText != nil }
+func (d *diagnoser) isDescribed() bool { return d.endpoint.Provider.IsDescribed() }
 
 // Diagnose explains how the bridge answers the delivery. The error is [ErrEndpoint].
 func Diagnose(c Case) (Report, error) {

@@ -32,7 +32,7 @@ func (d *diagnoser) explain(refusal error) {
 		says = "of the parts in " + d.endpoint.Prefix + "SIGNED, these are missing or there more than once: " + strings.Join(missing, ", ")
 		do = "if the capture is complete, a proxy drops or repeats it: have it pass on the vendor's header, once"
 	case errors.Is(refusal, verify.NoSignature):
-		says = "there is no " + d.endpoint.Provider.Header
+		says = "there is no " + d.endpoint.Provider.Signature.Header
 		do = "if the capture is whole, a proxy drops it, or the sender isn't the vendor: a few such requests are normal on the internet. " +
 			"If only the body was captured, give the header with -H"
 	case errors.Is(refusal, verify.ManySignatures):

@@ -30,7 +30,7 @@ func asked(t *testing.T, endpoint, body, key, signed string, secrets ...string) 
 	}
 	mac := verify.Sum(secret.New(key), []byte(signed))
 	report, err := Diagnose(Case{
-		Delivery:  Delivery{Body: []byte(body), Header: []Field{{p.Header, hex.EncodeToString(mac)}}},
+		Delivery:  Delivery{Body: []byte(body), Header: []Field{{p.Signature.Header, hex.EncodeToString(mac)}}},
 		Endpoints: all, EndpointName: endpoint, Now: time.Unix(1767323045, 0), MaxBodyBytes: 1 << 20, Quarantine: true,
 	})
 	expect.NoError(t, err)

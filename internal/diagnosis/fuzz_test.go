@@ -20,18 +20,18 @@ var keys = []secret.Secret{secret.New("another-0123456789abcdef"), secret.New(ma
 func endpoints() (all []Endpoint) {
 	for _, p := range providers.All {
 		e := Endpoint{
-			Endpoint: verify.Endpoint{Name: p.Name, Provider: p, Secrets: func() []secret.Secret { return keys }, Scheme: p.Signatures()[0], Tolerance: p.Tolerance},
+			Endpoint: verify.Endpoint{Name: p.Name, Provider: p, Secrets: func() []secret.Secret { return keys }, Scheme: p.Signatures()[0], Tolerance: p.Time.Tolerance},
 			Prefix:   p.Variable(""),
 		}
-		if words := p.Freshness; len(words) > 0 {
+		if words := p.Time.Freshness(); len(words) > 0 {
 			e.Freshness = words[0]
 		}
 		e.SecretsFrom = e.Prefix + "SECRETS"
 		all = append(all, e)
 	}
-	stripe, _ := providers.ByName("stripe").Configure("stripe", verify.Settings{})
+	stripe, _ := providers.Preset("stripe").Configure("stripe", verify.Settings{})
 	return append(all, Endpoint{
-		Endpoint: verify.Endpoint{Name: "stripe", Provider: stripe, Secrets: func() []secret.Secret { return keys }, Tolerance: stripe.Tolerance},
+		Endpoint: verify.Endpoint{Name: "stripe", Provider: stripe, Secrets: func() []secret.Secret { return keys }, Tolerance: stripe.Time.Tolerance},
 		Prefix:   "ENDPOINTS_0_", SecretsFrom: "ENDPOINTS_0_SECRETS",
 	})
 }

@@ -78,8 +78,8 @@ func (d *diagnoser) nextCause(f found) {
 	e.Scheme, e.Secrets = f.text.scheme, func() []secret.Secret { return []secret.Secret{f.key.Secret} }
 	next := d.Case
 	next.Endpoints, next.EndpointName = []Endpoint{e}, e.Name
-	signature := e.Provider.Format.Write(verify.Sum(f.key.Secret, f.text.parts...), "")
-	next.Delivery = Delivery{Header: []Field{{e.Provider.Header, signature}}, Body: f.body.raw}
+	signature := e.Provider.Signature.Format.Write(verify.Sum(f.key.Secret, f.text.parts...), "")
+	next.Delivery = Delivery{Header: []Field{{e.Provider.Signature.Header, signature}}, Body: f.body.raw}
 	report, err := Diagnose(next)
 	if err != nil || report.Accepted || len(report.Causes) == 0 {
 		return

@@ -19,17 +19,17 @@ const maxSignatures = 8
 
 // examineSignatures adds a step for each header that has a signature or should have one.
 func (d *diagnoser) examineSignatures() {
-	p := d.endpoint.Provider
+	p, at := d.endpoint.Provider, d.endpoint.Provider.Signature
 	for _, f := range d.Delivery.Header {
 		h, _ := p.Rename((&Delivery{Header: []Field{f}}).header()) // no error: one header has one name
-		expected, _, _ := p.Format.Read(nil, h.Get(p.Header))      // none if it has another form
-		isExpected := h[p.Header] != nil
+		expected, _ := at.Format.Read(nil, h.Get(at.Header))       // none if it has another form
+		isExpected := h[at.Header] != nil
 		d.hasHeader = d.hasHeader || isExpected
 		d.examineSignature(f, expected, isExpected)
 	}
-	if m := d.body.text.Member(p.Member); p.Member != "" && m.IsString() {
-		mac, _ := verify.Decode(m.String(), p.Encodings)
-		d.examineSignature(Field{"the body's member " + p.Member, m.String()}, []verify.MAC{mac}, true)
+	if m := d.body.text.Member(at.Member); at.Member != "" && m.IsString() {
+		mac, _ := verify.Decode(m.String(), at.Format.Encodings)
+		d.examineSignature(Field{"the body's member " + at.Member, m.String()}, []verify.MAC{mac}, true)
 	}
 }
 
@@ -62,12 +62,12 @@ func (d *diagnoser) examineSignature(f Field, expected []verify.MAC, isExpected 
 
 // misplaced returns the cause of a signature in another header, or in the right one in another form.
 func (d *diagnoser) misplaced(header string, isExpected bool) Cause {
-	p, prefix := d.endpoint.Provider, d.endpoint.Prefix
-	says := "the signature is in the header " + header + ", and the bridge looks for " + p.Header
+	prefix := d.endpoint.Prefix
+	says := "the signature is in the header " + header + ", and the bridge looks for " + d.endpoint.Provider.Signature.Header
 	form := "the signature is right, but " + header + " has it in another encoding, with other text around it, or beside another value"
 	switch {
 	case isExpected && d.isDescribed():
-		return proven(form+"; "+prefix+"SIGNATURE_FORMAT is "+p.Settings.SignatureFormat, "set "+prefix+"SIGNATURE_FORMAT as the header has it")
+		return proven(form+"; "+prefix+"SIGNATURE_FORMAT is "+d.endpoint.Provider.Settings.SignatureFormat, "set "+prefix+"SIGNATURE_FORMAT as the header has it")
 	case isExpected:
 		return proven(form, "find what changes the header on the way, and have it pass on the vendor's alone. "+
 			"If nothing does, the vendor has changed it: report that")

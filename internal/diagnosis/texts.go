@@ -64,7 +64,7 @@ func (d *diagnoser) texts(b body) (all []signedText) {
 	}
 	var schemes []string
 	for _, p := range providers.All {
-		for _, s := range p.Schemes {
+		for _, s := range p.Signature.Schemes {
 			if !slices.Contains(schemes, s.Name) {
 				all = append(all, b.textsOf(s)...)
 				schemes = append(schemes, s.Name)
@@ -72,7 +72,7 @@ func (d *diagnoser) texts(b body) (all []signedText) {
 		}
 	}
 	others := []part{{"the body", b.text}}
-	for _, s := range d.endpoint.Provider.Schemes {
+	for _, s := range d.endpoint.Provider.Signature.Schemes {
 		if n := len(s.Members); n > 0 {
 			others = append(others, part{"the " + s.Members[n-1], b.text.Member(s.Members[n-1])})
 		}
@@ -150,30 +150,29 @@ func unknownScheme(signed string) Cause {
 
 // textsBySettings returns the signed text of a body by the settings, and by those of other vendors.
 func (d *diagnoser) textsBySettings(b body) (all []signedText) {
-	p, prefix := d.endpoint.Provider, d.endpoint.Prefix
-	templates := []string{p.Settings.Signed, "{timestamp}{body}", "{body}{timestamp}", "{body}.{timestamp}"}
-	for _, other := range providers.Described {
+	set, prefix := d.endpoint.Provider.Settings, d.endpoint.Prefix
+	templates := []string{set.Signed, "{timestamp}{body}", "{body}{timestamp}", "{body}.{timestamp}"}
+	for _, other := range providers.Presets {
 		if !slices.Contains(templates, other.Settings.Signed) {
 			templates = append(templates, other.Settings.Signed)
 		}
 	}
 	for _, template := range templates {
-		set := p.Settings
-		set.Signed = template
-		with, problems := p.Configure(d.endpoint.Name, set)
+		with := set
+		with.Signed = template
+		p, problems := providers.Preset(d.endpoint.Provider.Name).Configure(d.endpoint.Name, with)
 		if problems != nil {
 			continue
 		}
 		r := d.toVerify()
-		_, _ = with.MACs(&r, nil) // sets the time in the signature's header
 		r.Raw = b.raw
-		parts, err := with.SignedText(r)
-		if err != nil {
+		parts := p.SignedText(r)
+		if slices.ContainsFunc(parts, func(part []byte) bool { return len(part) == 0 }) {
 			continue
 		}
 		t := signedText{parts: parts}
-		if template != p.Settings.Signed {
-			t.causes = []Cause{proven("it is signed over "+template+", and "+prefix+"SIGNED is "+p.Settings.Signed,
+		if template != set.Signed {
+			t.causes = []Cause{proven("it is signed over "+template+", and "+prefix+"SIGNED is "+set.Signed,
 				"set "+prefix+"SIGNED="+template)}
 		}
 		all = append(all, t)

@@ -138,7 +138,7 @@ func (d *delivery) parse(body []byte) (stringify.Text, error) {
 	if isCopy && !d.conn.held.take(len(inner)) {
 		return nil, errBusy
 	}
-	checked, err := stringify.Check(inner, p.AsSent)
+	checked, err := stringify.Check(inner, p.IsDescribed())
 	if err != nil {
 		return nil, err
 	}

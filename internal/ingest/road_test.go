@@ -92,7 +92,7 @@ func (r *road) send(d webhook) message {
 		request.Header = d.header
 	}
 	for _, signature := range d.signatures {
-		request.Header.Add(d.provider.Header, signature)
+		request.Header.Add(d.provider.Signature.Header, signature)
 	}
 	response, err := server.Client().Do(request)
 	expect.NoError(r.t, err)

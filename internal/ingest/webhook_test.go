@@ -61,7 +61,7 @@ func webhooks(t *testing.T) []webhook {
 // described returns the accepted vectors of the providers that settings describe.
 func described(t *testing.T) (all []webhook) {
 	t.Helper()
-	for _, preset := range providers.Described {
+	for _, preset := range providers.Presets {
 		for _, v := range vectors.Read(t, preset.Name, filepath.Join("../verify/hmac/testdata", preset.Name+".json")) {
 			if v.Claims == nil {
 				continue
@@ -135,8 +135,8 @@ func odd(t *testing.T) []webhook {
 			header, err := p.Sign(verify.Signing{Scheme: verify.Payload, Key: secret.New("right"), Body: []byte(o.Body)})
 			expect.NoError(t, err)
 			all = append(all, webhook{
-				name: "odd/" + o.Name, provider: p, endpoint: p.Name, scheme: verify.Payload, tolerance: p.Tolerance,
-				now: time.Date(2026, 1, 2, 3, 4, 5, 678_900_000, time.UTC), secrets: []string{"right"}, signatures: header[p.Header],
+				name: "odd/" + o.Name, provider: p, endpoint: p.Name, scheme: verify.Payload, tolerance: p.Time.Tolerance,
+				now: time.Date(2026, 1, 2, 3, 4, 5, 678_900_000, time.UTC), secrets: []string{"right"}, signatures: header[p.Signature.Header],
 				body: o.Body, signed: verify.Payload, event: o.Event, says: o.Says,
 			})
 		}

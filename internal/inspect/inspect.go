@@ -16,7 +16,6 @@ import (
 	"mime"
 	"net"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
@@ -111,12 +110,12 @@ func static() http.Handler {
 	return http.FileServerFS(pages)
 }
 
-// vendors serves the style sheet with the providers' colours.
+// vendors serves the style sheet with the colours of providers that have one.
 func vendors(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", types[".css"])
-	for _, p := range slices.Concat(providers.All, providers.Described) {
+	for _, p := range providers.All {
 		const name = ".name[data-provider=%q]::before"
 		_, _ = fmt.Fprintf(w, name+" { background: %s; }\n@media (prefers-color-scheme: dark) { "+name+" { background: %s; } }\n",
-			p.Name, p.Colour.Light, p.Name, p.Colour.Dark)
+			p.Name, p.Docs.Colour[0], p.Name, p.Docs.Colour[1])
 	}
 }

@@ -20,7 +20,7 @@ func BenchmarkRefusal(b *testing.B) {
 		e := at("here", p, p.Signatures()[0], "right")
 		body, err := p.NewBody(p.Events[0], nil, "id")
 		expect.NoError(b, err)
-		header := http.Header{p.Header: {strings.Repeat("0", 64)}}
+		header := http.Header{p.Signature.Header: {strings.Repeat("0", 64)}}
 		b.Run(p.Name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
@@ -36,7 +36,7 @@ func BenchmarkRefusal(b *testing.B) {
 // verifying, the id, the envelope. A provider by settings must not cost more than the others.
 func BenchmarkDelivery(b *testing.B) {
 	all := providers.All
-	for _, preset := range providers.Described {
+	for _, preset := range providers.Presets {
 		if p, problems := preset.Configure("here", verify.Settings{}); problems == nil {
 			all = append(slices.Clip(all), p)
 		}

@@ -23,8 +23,7 @@ type Endpoint struct {
 	Tolerance time.Duration
 }
 
-// Request returns the provider's request to verify a delivery: raw is the body as it came, body its
-// canonical form.
+// Request returns the provider's request to verify a delivery.
 func (e *Endpoint) Request(header http.Header, raw []byte, body stringify.Text, now time.Time) Request {
 	return Request{
 		Header: header, Raw: raw, Body: body, Secrets: e.Secrets(), Now: now,
@@ -52,7 +51,7 @@ func (e *Endpoint) Event(id string, c Claims, received time.Time) event.Event {
 // delivery again. Seal also overwrites a signature in the body.
 func (e *Endpoint) Seal(c Claims, key secret.Secret, body []byte) string {
 	if s := e.Provider.Scheme(c.Scheme); len(s.Members) > 0 {
-		blank(body, e.Provider.Member)
+		blank(body, e.Provider.Signature.Member)
 	}
 	return Hex.Encode(Sum(key, e.sealedText(c.Scheme, body, c.SignedText)...))
 }
@@ -77,8 +76,8 @@ func (e *Endpoint) Sealed(seal string, kept http.Header, body []byte, text strin
 	return r
 }
 
-// Keep returns the headers to keep in quarantine: those that a provider with Settings reads, with zeros
-// for the signature; nil for other providers.
+// Keep returns the headers to keep in quarantine, with zeros for the signature: those in a provider's
+// settings; nil for a provider without settings.
 func (p *Provider) Keep(h http.Header) http.Header {
 	if p.Headers == nil {
 		return nil
@@ -100,10 +99,10 @@ func (p *Provider) SignHeaders(kept http.Header, key secret.Secret, signed [][]b
 
 // withMAC returns headers with the MAC as their signature.
 func (p *Provider) withMAC(h http.Header, mac []byte) http.Header {
-	_, stamp, _ := p.Format.Read(nil, h.Get(p.Header))
+	at := &p.Signature
 	changed := http.Header{}
 	maps.Copy(changed, h)
-	changed.Set(p.Header, p.Write(mac, stamp))
+	changed.Set(at.Header, at.Format.Write(mac, at.Format.Time(h.Get(at.Header))))
 	return changed
 }
 

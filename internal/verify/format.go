@@ -66,11 +66,11 @@ type Format struct {
 // MaxSignatures bounds the signatures in one header. A vendor that rotates its secrets sends two.
 const MaxSignatures = 8
 
-// Read appends the signatures of a header to macs. It returns the header's time even with an error. If
-// the format has a time, a header without one or with two counts as a missing signature.
-func (f *Format) Read(macs []MAC, value string) (all []MAC, time string, err error) {
+// Read appends the signatures of a header to macs. If the format has a time, a header without one or
+// with two counts as a missing signature.
+func (f *Format) Read(macs []MAC, value string) ([]MAC, error) {
 	if strings.Trim(value, " \t") == "" {
-		return nil, "", NoSignature
+		return nil, NoSignature
 	}
 	times, signatures := 0, 0
 	for more := true; more; {
@@ -80,7 +80,6 @@ func (f *Format) Read(macs []MAC, value string) (all []MAC, time string, err err
 			item = strings.Trim(item, " \t")
 		}
 		if f.TimePrefix != "" && len(item) > len(f.TimePrefix) && strings.HasPrefix(item, f.TimePrefix) {
-			time = item[len(f.TimePrefix):]
 			times++
 			continue
 		}
@@ -96,11 +95,23 @@ func (f *Format) Read(macs []MAC, value string) (all []MAC, time string, err err
 	}
 	switch {
 	case f.TimePrefix != "" && times != 1:
-		return nil, time, NoSignature
+		return nil, NoSignature
 	case len(macs) == 0, signatures > MaxSignatures:
-		return nil, time, MalformedSignature
+		return nil, MalformedSignature
 	}
-	return macs, time, nil
+	return macs, nil
+}
+
+// Time returns the time in a header; "" if there is none.
+func (f *Format) Time(value string) string {
+	for more := f.TimePrefix != ""; more; { // then there is a separator
+		item := ""
+		item, value, more = strings.Cut(value, f.Separator)
+		if time, ok := strings.CutPrefix(strings.Trim(item, " \t"), f.TimePrefix); ok && time != "" {
+			return time
+		}
+	}
+	return ""
 }
 
 // Write writes a header with one signature.

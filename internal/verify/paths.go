@@ -68,6 +68,16 @@ func (p *Paths) Values(body stringify.Text) []stringify.Text {
 	return values
 }
 
+// Both returns the values in the canonical body of a delivery, to compare, and those in the body for the
+// envelope, to publish: the same, unless numbers came with more digits than a double has.
+func (p *Paths) Both(r Request, c Claims) (canonical, sent []stringify.Text) {
+	canonical = p.Values(r.Body)
+	if !c.AsSent {
+		return canonical, canonical
+	}
+	return canonical, p.Values(c.Body)
+}
+
 // read reads the value at the cursor, and puts the wanted members into values.
 func (p *Paths) read(c *stringify.Cursor, members []int, values []stringify.Text) stringify.Text {
 	if len(members) == 0 {

@@ -23,7 +23,7 @@ func at(name string, p *verify.Provider, scheme string, secrets ...string) *veri
 		keys = append(keys, secret.New(s))
 	}
 	return &verify.Endpoint{
-		Name: name, Provider: p, Scheme: scheme, Freshness: verify.FreshnessSigned, Tolerance: p.Tolerance,
+		Name: name, Provider: p, Scheme: scheme, Freshness: verify.FreshnessSigned, Tolerance: p.Time.Tolerance,
 		Secrets: func() []secret.Secret { return keys },
 	}
 }
@@ -39,7 +39,7 @@ func parse(t *testing.T, body []byte) stringify.Text {
 // else; and it is no signature.
 func TestSeal(t *testing.T) {
 	for _, p := range providers.All {
-		for _, s := range p.Schemes {
+		for _, s := range p.Signature.Schemes {
 			t.Run(p.Name+"/"+s.Name, func(t *testing.T) { seal(t, p, s.Name) })
 		}
 	}
@@ -73,7 +73,7 @@ func seal(t *testing.T, p *verify.Provider, scheme string) {
 		t.Errorf("with the secret elsewhere in the list: %v", err)
 	}
 	zero := strings.Repeat("0", 64)
-	signature := header.Get(p.Header)
+	signature := header.Get(p.Signature.Header)
 	changed := bytes.Replace(body, []byte("{"), []byte(`{"x":1,`), 1)
 	for name, err := range map[string]error{
 		"with other secrets":      check(at("here", p, scheme, "other", ""), sealed, body),
@@ -92,13 +92,13 @@ func seal(t *testing.T, p *verify.Provider, scheme string) {
 		}
 	}
 	mac, _ := verify.Decode(sealed, []verify.Encoding{verify.Hex})
-	request.Header = http.Header{p.Header: {p.Format.Write(mac[:], "")}}
+	request.Header = http.Header{p.Signature.Header: {p.Signature.Format.Write(mac[:], "")}}
 	expect.ErrorIs(t, verify.WrongSignature, expect.Err(p.Verify(request)), "as a signature")
 }
 
 // For a provider by settings the headers are kept, too, without a signature.
 func TestSealOfDescribed(t *testing.T) {
-	for _, preset := range providers.Described {
+	for _, preset := range providers.Presets {
 		settings := preset.Settings
 		if settings.Signed == "" {
 			settings = verify.Settings{SignatureHeader: "X-Sig", SignatureFormat: "t={timestamp},v1={base64}", Signed: "{timestamp}{body}", Timestamp: "signature", Event: "header:X-Kind"}
@@ -107,7 +107,7 @@ func TestSealOfDescribed(t *testing.T) {
 		if problems != nil {
 			t.Fatal(problems)
 		}
-		e := at("here", p, p.Schemes[0].Name, "other", "right")
+		e := at("here", p, p.Signature.Schemes[0].Name, "other", "right")
 		body, err := p.NewBody("a.b", nil, "id")
 		expect.NoError(t, err)
 		if body, err = p.Renew(body, now); err != nil {
@@ -115,13 +115,13 @@ func TestSealOfDescribed(t *testing.T) {
 		}
 		header, err := p.Sign(verify.Signing{Key: secret.New("right"), Event: "a.b", ID: "id", Body: body, Time: now})
 		expect.NoError(t, err)
-		signature := header.Get(p.Header)
+		signature := header.Get(p.Signature.Header)
 		text, err := p.Parse(header, body)
 		expect.NoError(t, err)
 		claims, err := p.Verify(e.Request(header, body, text, now))
 		expect.NoErrorf(t, err, "%s", p.Name)
 		sealed, kept := e.Seal(claims, e.Secrets()[claims.Secret], body), p.Keep(header)
-		if kept.Get(p.Header) == signature || len(kept.Get(p.Header)) != len(signature) {
+		if kept.Get(p.Signature.Header) == signature || len(kept.Get(p.Signature.Header)) != len(signature) {
 			t.Errorf("%s: kept is %v", p.Name, kept)
 		}
 		again, err := p.Verify(e.Sealed(sealed, kept, body, text, now))
@@ -130,8 +130,8 @@ func TestSealOfDescribed(t *testing.T) {
 		}
 		expect.ErrorIs(t, verify.WrongSignature, expect.Err(p.Verify(e.Sealed(strings.Repeat("0", 64), kept, body, text, now))), "%s, with another seal", p.Name)
 		expect.ErrorIs(t, verify.WrongSignature, expect.Err(p.Verify(e.Request(kept, body, text, now))), "%s, what is kept as a delivery", p.Name)
-		if h := p.SignHeaders(kept, secret.New("right"), claims.SignedText); h.Get(p.Header) != signature {
-			t.Errorf("%s is signed anew as %q, not %q", p.Name, h.Get(p.Header), signature)
+		if h := p.SignHeaders(kept, secret.New("right"), claims.SignedText); h.Get(p.Signature.Header) != signature {
+			t.Errorf("%s is signed anew as %q, not %q", p.Name, h.Get(p.Signature.Header), signature)
 		}
 	}
 }

@@ -14,8 +14,6 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 )
 
-// This part of a provider makes deliveries like the vendor's, for `bridge send`, the demo and tests.
-
 // NewBody returns the body of an event of that name. If data is nil, NewBody makes some up that
 // contains id.
 func (p *Provider) NewBody(event string, data []byte, id string) ([]byte, error) {
@@ -34,14 +32,16 @@ func (p *Provider) Renew(body []byte, t time.Time) ([]byte, error) {
 	if err := checkObject(body); err != nil {
 		return nil, fmt.Errorf("dating delivery: %w", err)
 	}
-	written := []byte(p.Unit.Format(t))
-	if p.Unit == DateTime {
+	written := []byte(p.Time.Unit.Format(t))
+	if p.Time.Unit == DateTime {
 		written = Quoted(string(written))
 	}
-	for i, path := range p.Times {
-		var times Paths
-		at := times.Add(path, Any)
-		if i == 0 || times.Values(body)[at] != nil {
+	if p.Time.Member != "" {
+		body = Set(body, p.Time.Member, written)
+	}
+	if path := p.Time.SignedMember; path != "" {
+		var signed Paths
+		if at := signed.Add(path, Any); signed.Values(body)[at] != nil {
 			body = Set(body, path, written)
 		}
 	}
@@ -61,10 +61,12 @@ type Signing struct {
 // Sign returns the vendor's headers for a delivery. The signature is in the encoding of the code on
 // the vendor's page.
 func (p *Provider) Sign(d Signing) (http.Header, error) {
-	if p.SignSent != nil {
-		return p.SignSent(d), nil
+	if p.IsDescribed() {
+		h := p.Unsigned(d)
+		text, _ := p.Parse(h, d.Body) // nil: it isn't JSON
+		return p.SignHeaders(h, d.Key, p.SignedText(Request{Header: h, Raw: d.Body, Body: text})), nil
 	}
-	s := p.schemeOrFirst(d.Scheme)
+	s := p.Scheme(d.Scheme)
 	text, err := stringify.Parse(d.Body)
 	if err != nil {
 		return nil, fmt.Errorf("signing delivery: %w", err)
@@ -82,18 +84,10 @@ func (p *Provider) Tamper(body []byte, scheme string) ([]byte, error) {
 		return nil, fmt.Errorf("tampering with delivery: %w", err)
 	}
 	path := "tampered"
-	if members := p.schemeOrFirst(scheme).Members; members != nil {
+	if members := p.Scheme(scheme).Members; members != nil {
 		path = members[len(members)-1] + ".tampered"
 	}
 	return Set(body, path, []byte("true")), nil
-}
-
-// schemeOrFirst returns the scheme of that name, or else the first one.
-func (p *Provider) schemeOrFirst(name string) Scheme {
-	if s := p.Scheme(name); s.Name != "" {
-		return s
-	}
-	return p.Schemes[0]
 }
 
 // checkObject returns an error if the text isn't one JSON object.

@@ -127,7 +127,7 @@ func (c *client) exchange(ctx context.Context, b *bridge, p post, a *answer) err
 	}
 	request.Header.Set("Content-Type", "application/json")
 	for _, s := range p.signatures {
-		request.Header.Add(p.provider.Header, s)
+		request.Header.Add(p.provider.Signature.Header, s)
 	}
 	response, err := c.Do(request)
 	if err != nil {

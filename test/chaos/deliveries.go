@@ -57,7 +57,7 @@ func sumOf(body []byte) uint64 { return maphash.Bytes(hashSeed, body) }
 // compose makes a delivery of its kind.
 func compose(rng *rand.Rand, k kind, provider *verify.Provider, name string) (post, error) {
 	p := post{kind: k, provider: provider}
-	scheme := provider.Schemes[0].Name
+	scheme := provider.Signature.Schemes[0].Name
 	when := time.Now()
 	if provider.Name == flock.Provider.Name {
 		scheme = verify.Payload
@@ -82,7 +82,7 @@ func compose(rng *rand.Rand, k kind, provider *verify.Provider, name string) (po
 	if err != nil {
 		return p, fmt.Errorf("composing delivery: %w", err)
 	}
-	p.signatures = signed[provider.Header]
+	p.signatures = signed[provider.Signature.Header]
 	switch k {
 	case contradiction:
 		body = []byte(strings.Replace(string(body), `"entityId":"`, `"entityId":"not `, 1))
@@ -111,7 +111,7 @@ func (p *post) forge(rng *rand.Rand, scheme string, body []byte) (_ []byte, err 
 	case 5:
 		var signed http.Header
 		signed, err = p.provider.Sign(verify.Signing{Scheme: scheme, Key: secret.New("somebody else's"), Body: body})
-		p.signatures = signed[p.provider.Header]
+		p.signatures = signed[p.provider.Signature.Header]
 	}
 	return body, err
 }

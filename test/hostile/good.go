@@ -116,7 +116,7 @@ func post(ctx context.Context, client *http.Client, url string, body []byte, sig
 	if err != nil {
 		return a, err
 	}
-	request.Header.Set(flock.Provider.Header, signature)
+	request.Header.Set(flock.Provider.Signature.Header, signature)
 	response, err := client.Do(request)
 	if err != nil {
 		return a, err

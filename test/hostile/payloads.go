@@ -108,5 +108,5 @@ func sign(key string, body []byte) string {
 	if err != nil {
 		panic(err) // of this program
 	}
-	return header.Get(flock.Provider.Header)
+	return header.Get(flock.Provider.Signature.Header)
 }

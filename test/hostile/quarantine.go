@@ -34,7 +34,7 @@ func variants(ctx context.Context, s *siege) {
 	attackers(ctx, 8, func(int) {
 		body := strings.Replace(string(old), "invitee.accepted", fmt.Sprint("invitee.variant", n.Add(1)), 1)
 		body = strings.Replace(body, "{", `{"padding":"`+strings.Repeat("x", 400<<10)+`",`, 1)
-		s.posted(post(ctx, client, "http://"+s.addr, []byte(body), signature.Get(flock.Provider.Header)))
+		s.posted(post(ctx, client, "http://"+s.addr, []byte(body), signature.Get(flock.Provider.Signature.Header)))
 	})
 }
 

@@ -36,34 +36,33 @@ var (
 //
 // Flock never retries.
 var Provider = verify.Provider{
-	Name:  "flock",
-	Title: "Flock",
-	Site:  "https://withflock.com",
-	About: "referral campaigns. " +
-		"According to the text of its page it signs the timestamp and the data; according to the code there, the whole body. " +
-		"It sends each event only once. Only `invitee.accepted` has a documented payload.",
-	Register:   "app.withflock.com, *Webhooks*",
-	SecretAt:   "on the *Secrets* page",
+	Name:       "flock",
+	Title:      "Flock",
 	TypePrefix: "com.withflock.",
-	Header:     "X-Flock-Signature",
-	Format:     verify.Format{Encodings: []verify.Encoding{verify.Hex}},
-	Schemes:    []verify.Scheme{{Name: Payload}, {Name: TimestampData, Members: []string{"timestamp", "data"}}},
-	Auto:       true, // the signed text of one scheme begins with {, and that of the other never does
-	Tolerance:  5 * time.Minute,
-	Unit:       verify.Seconds,
-	Times:      []string{"timestamp"},
 	Events: []string{
 		"invitee.accepted", "invitee.reward_claimed", "invitee.rewarded", "invitee.visited",
 		"referrer.reward_claimed", "referrer.rewarded", "referrer.visited", "campaign.ended", "campaign.launched",
 	},
-	Attributes: verify.Attributes{
-		Entity: "`entity`", EntityID: "`entityId`",
+	Samples: []string{accepted, visited, claimed},
+	Docs: verify.Docs{
+		Site: "https://withflock.com",
+		About: "referral campaigns. " +
+			"According to the text of its page it signs the timestamp and the data; according to the code there, the whole body. " +
+			"It sends each event only once. Only `invitee.accepted` has a documented payload.",
+		Register: "app.withflock.com, *Webhooks*",
+		SecretAt: "on the *Secrets* page",
+		Colour:   [2]string{"#0b6660", "#5ecfc3"},
+		Entity:   "`entity`", EntityID: "`entityId`",
 		UserID: "`data.invitee.id` or `data.referrer.id`, as `entity` says", Time: "`timestamp`, in UTC",
 	},
-	Samples: []string{accepted, visited, claimed},
-	Colour:  struct{ Light, Dark string }{"#0b6660", "#5ecfc3"},
-	Paths:   &paths,
+	Signature: verify.Signature{
+		Header:  "X-Flock-Signature",
+		Format:  verify.Format{Encodings: []verify.Encoding{verify.Hex}},
+		Schemes: []verify.Scheme{{Name: Payload}, {Name: TimestampData, Members: []string{"timestamp", "data"}}},
+		Auto:    true, // the signed text of one scheme begins with {, and that of the other never does
+	},
 	Read:    read,
+	Time:    verify.Time{Unit: verify.Seconds, Member: "timestamp", Tolerance: 5 * time.Minute},
 	Compose: compose,
 }
 
@@ -95,24 +94,25 @@ var (
 // has the person that entity names.
 var people = map[string]struct{ person, id int }{"invitee": {invitee, inviteeID}, "referrer": {referrer, referrerID}}
 
-func read(r verify.Request, c verify.Claims, m, sent []stringify.Text) (verify.Claims, error) {
-	c.Drift = paths.Drift(m)
-	c.Name, c.Entity, c.EntityID = verify.TextOf(m[name]), verify.TextOf(sent[entity]), verify.TextOf(sent[entityID])
+func read(r verify.Request, c verify.Claims) (verify.Claims, error) {
+	body, sent := paths.Both(r, c)
+	c.Drift = paths.Drift(body)
+	c.Name, c.Entity, c.EntityID = verify.TextOf(body[name]), verify.TextOf(sent[entity]), verify.TextOf(sent[entityID])
 	if of, isPerson := people[c.Entity]; isPerson {
 		c.UserID = verify.TextOf(sent[of.id])
-		if c.Drift == "" && !m[of.person].IsObject() {
+		if c.Drift == "" && !body[of.person].IsObject() {
 			c.Drift = "data." + c.Entity
 		}
 	}
-	isNamed := m[name].IsString() && c.Name != ""
+	isNamed := body[name].IsString() && c.Name != ""
 	isTimed := false
 	if isNamed || c.Scheme == TimestampData { // removing the unsigned name must not turn a stale delivery into a 200
-		c.Occurred, c.Time, isTimed = verify.Seconds.Parse(m[timestamp])
+		c.Occurred, c.Time, isTimed = verify.Seconds.Parse(body[timestamp])
 	}
 	if c.Scheme == TimestampData {
-		c.IDName = m[name].Inside()
+		c.IDName = body[name].Inside()
 		if isNamed {
-			if err := agree(r.Body, m, sent); err != nil {
+			if err := agree(r.Body, body, sent); err != nil {
 				return c, err
 			}
 		}
@@ -130,17 +130,17 @@ func read(r verify.Request, c verify.Claims, m, sent []stringify.Text) (verify.C
 // the id in data's member for the entity, if there is one, and the name must begin with the entity.
 // Canonical texts are equal if and only if the values are. But two different numbers may become one
 // double: in a body that was signed as it was sent, ids that are numbers must also be equal as sent.
-func agree(body stringify.Text, m, sent []stringify.Text) error {
-	if err := verify.CheckNames(body, "timestamp", "data", "name", "entity", "entityId"); err != nil {
+func agree(whole stringify.Text, body, sent []stringify.Text) error {
+	if err := verify.CheckNames(whole, "timestamp", "data", "name", "entity", "entityId"); err != nil {
 		return err
 	}
-	first, _, _ := bytes.Cut(m[name].Inside(), []byte{'.'})
-	if !m[entity].IsString() || !bytes.Equal(first, m[entity].Inside()) {
+	first, _, _ := bytes.Cut(body[name].Inside(), []byte{'.'})
+	if !body[entity].IsString() || !bytes.Equal(first, body[entity].Inside()) {
 		return fmt.Errorf("%w: name and entity", verify.Contradiction)
 	}
-	idIn := func(of []stringify.Text) stringify.Text { return of[data].Member(m[entity].String()).Member("id") }
-	id := idIn(m)
-	if id != nil && (!bytes.Equal(id, m[entityID]) || !id.IsString() && !bytes.Equal(idIn(sent), sent[entityID])) {
+	idIn := func(of []stringify.Text) stringify.Text { return of[data].Member(body[entity].String()).Member("id") }
+	id := idIn(body)
+	if id != nil && (!bytes.Equal(id, body[entityID]) || !id.IsString() && !bytes.Equal(idIn(sent), sent[entityID])) {
 		return fmt.Errorf("%w: entityId and data", verify.Contradiction)
 	}
 	return nil

@@ -41,39 +41,37 @@ var (
 //
 // Frigade retries five times, with growing pauses.
 var Provider = verify.Provider{
-	Name:  "frigade",
-	Title: "Frigade",
-	Site:  "https://frigade.com",
-	About: "product onboarding. According to its older page it signs `data`, according to the newer one the whole body. " +
-		"It waits 1000 ms for an answer, and retries five times with growing pauses. " +
-		"What it signs [comes from browsers](consumers.md#trust). " +
-		"Its secret can't be rotated: add a second subscription, which has a secret of its own. While both exist, each event comes twice.",
-	Register:   "the dashboard, *Webhooks*, *New webhook*",
-	SecretAt:   "shown when the webhook is made",
+	Name:       "frigade",
+	Title:      "Frigade",
 	TypePrefix: "com.frigade.",
-	Header:     "X-Webhook-Signature",
-	Member:     "signature",
-	Format:     verify.Format{Encodings: []verify.Encoding{verify.Base64, verify.Hex}},
-	Schemes:    []verify.Scheme{{Name: Data, Members: []string{"data"}}, {Name: Payload}},
-	Tolerance:  24 * time.Hour,
-	Ahead:      5 * time.Minute, // the difference of two clocks
-	SignedTime: signedTime,
-	Freshness:  []string{verify.FreshnessSigned, verify.FreshnessTime},
-	Unit:       verify.DateTime,
-	Times:      []string{"time", signedTime},
 	Events: []string{
 		"flowResponse.completedStep", "flowResponse.completedFlow", "flowResponse.startedFlow", "flowResponse.startedStep",
 		"flowResponse.skippedFlow", "flowResponse.skippedStep", "flowResponse.notStartedFlow", "flowResponse.notStartedStep",
 		"flowResponse.abortedFlow",
 	},
-	Attributes: verify.Attributes{
-		Entity: "the first token of `type`", EntityID: "`data.id`",
+	Samples: []string{completedStep, completedFlow, startedStep},
+	Docs: verify.Docs{
+		Site: "https://frigade.com",
+		About: "product onboarding. According to its older page it signs `data`, according to the newer one the whole body. " +
+			"It waits 1000 ms for an answer, and retries five times with growing pauses. " +
+			"What it signs [comes from browsers](consumers.md#trust). " +
+			"Its secret can't be rotated: add a second subscription, which has a secret of its own. While both exist, each event comes twice.",
+		Register: "the dashboard, *Webhooks*, *New webhook*",
+		SecretAt: "shown when the webhook is made",
+		Colour:   [2]string{"#7434a3", "#d0a1f7"},
+		Entity:   "the first token of `type`", EntityID: "`data.id`",
 		UserID: "`data.foreignUserId`, else `data.userId`", Time: "`time`, as sent, in any zone; not signed where `signed` is `data`",
 	},
-	Samples: []string{completedStep, completedFlow, startedStep},
-	Colour:  struct{ Light, Dark string }{"#7434a3", "#d0a1f7"},
-	Paths:   &paths,
-	Read:    read,
+	Signature: verify.Signature{
+		Header:  "X-Webhook-Signature",
+		Format:  verify.Format{Encodings: []verify.Encoding{verify.Base64, verify.Hex}},
+		Schemes: []verify.Scheme{{Name: Data, Members: []string{"data"}}, {Name: Payload}},
+		Member:  "signature",
+	},
+	Read: read,
+	Time: verify.Time{ // Ahead is the difference of two clocks
+		Unit: verify.DateTime, Member: "time", SignedMember: signedTime, Tolerance: 24 * time.Hour, Ahead: 5 * time.Minute,
+	},
 	Compose: compose,
 }
 
@@ -115,43 +113,44 @@ var (
 
 // drift returns the first member that isn't as documented. A flow response has at least one of the
 // two user ids.
-func drift(m []stringify.Text) string {
-	drifted := paths.Drift(m)
-	isFlowResponse := bytes.HasPrefix(m[kind].Inside(), []byte(actions+"."))
+func drift(body []stringify.Text) string {
+	drifted := paths.Drift(body)
+	isFlowResponse := bytes.HasPrefix(body[kind].Inside(), []byte(actions+"."))
 	switch {
 	case !isFlowResponse && strings.HasPrefix(drifted, "data."):
 		return ""
-	case isFlowResponse && drifted == "" && len(m[foreignUserID].Inside()) == 0 && !m[userID].IsString() && !m[userID].IsNumber():
+	case isFlowResponse && drifted == "" && len(body[foreignUserID].Inside()) == 0 && !body[userID].IsString() && !body[userID].IsNumber():
 		return "data.userId"
 	}
 	return drifted
 }
 
-func read(r verify.Request, c verify.Claims, m, sent []stringify.Text) (verify.Claims, error) {
-	c.Drift = drift(m)
-	c.Name, c.EntityID = verify.TextOf(m[kind]), verify.TextOf(sent[id])
+func read(r verify.Request, c verify.Claims) (verify.Claims, error) {
+	body, sent := paths.Both(r, c)
+	c.Drift = drift(body)
+	c.Name, c.EntityID = verify.TextOf(body[kind]), verify.TextOf(sent[id])
 	c.UserID = cmp.Or(verify.TextOf(sent[foreignUserID]), verify.TextOf(sent[userID]))
 	c.Entity, _, _ = strings.Cut(c.Name, ".")
-	hasType := m[kind].IsString() && c.Name != ""
+	hasType := body[kind].IsString() && c.Name != ""
 	isCreatedReadable := true
 	if c.Scheme == Data {
-		if !m[action].IsString() {
-			c.IDName = m[kind].Inside()
+		if !body[action].IsString() {
+			c.IDName = body[kind].Inside()
 		}
 		// The holder of a captured delivery can renew time, but not createdAt, which comes from a
 		// browser's clock and may lie in the future.
-		if created := m[createdAt]; r.Freshness == verify.FreshnessSigned && created != nil && string(created) != "null" {
+		if created := body[createdAt]; r.Freshness == verify.FreshnessSigned && created != nil && string(created) != "null" {
 			c.Created, _, isCreatedReadable = verify.DateTime.Parse(created.Inside())
 		}
 		if hasType {
-			if err := agree(r.Body, m[kind], m[action]); err != nil {
+			if err := agree(r.Body, body[kind], body[action]); err != nil {
 				return c, err
 			}
 		}
 	}
 	hasTime := false
 	if hasType {
-		c.Occurred, c.Time, hasTime = verify.DateTime.Parse(m[sentTime].Inside())
+		c.Occurred, c.Time, hasTime = verify.DateTime.Parse(body[sentTime].Inside())
 	}
 	switch {
 	case !hasType:
@@ -165,8 +164,8 @@ func read(r verify.Request, c verify.Claims, m, sent []stringify.Text) (verify.C
 }
 
 // agree compares the type, which the scheme data doesn't sign, with data.actionType, which it does.
-func agree(body, kind, action stringify.Text) error {
-	if err := verify.CheckNames(body, "data", "type", "time"); err != nil {
+func agree(whole, kind, action stringify.Text) error {
+	if err := verify.CheckNames(whole, "data", "type", "time"); err != nil {
 		return err
 	}
 	if !action.IsString() {

@@ -18,7 +18,7 @@ import (
 // Any settings are refused with a reason, or sign the whole body: then no other body has the same
 // signed text, wherever the text around it is cut.
 func FuzzSettings(f *testing.F) {
-	for _, p := range presets {
+	for _, p := range Presets {
 		s := p.Settings
 		f.Add(s.SignatureHeader, s.SignatureFormat, s.Signed, s.Timestamp, s.Event, s.EventID, "msg_1", "1767323045", `{"type":"a","id":"b"}`)
 	}
@@ -26,7 +26,7 @@ func FuzzSettings(f *testing.F) {
 	f.Add("X-S", "{hex}", "{header:A}{body}", "", "header:A", "header:A", "a", "c", ` {"x":"{}"}`)
 	key := secret.New("key")
 	f.Fuzz(func(t *testing.T, header, format, signed, timestamp, event, id, one, other, body string) {
-		p, problems := presets[len(presets)-1].Configure("x", verify.Settings{
+		p, problems := Presets[len(Presets)-1].Configure("x", verify.Settings{
 			SignatureHeader: header, SignatureFormat: format, Signed: signed, Timestamp: timestamp, Event: event, EventID: id, TimestampUnit: "s",
 		})
 		if problems != nil {
@@ -35,7 +35,7 @@ func FuzzSettings(f *testing.F) {
 			}
 			return
 		}
-		if strings.Count(signed, "{body}") != 1 || len(p.Schemes) != 1 {
+		if strings.Count(signed, "{body}") != 1 || len(p.Signature.Schemes) != 1 {
 			t.Fatalf("%q is accepted", signed)
 		}
 		text, _ := p.Parse(nil, []byte(body))
@@ -52,8 +52,8 @@ func FuzzSettings(f *testing.F) {
 		}
 		// The same signed text in other pieces: one header ends elsewhere.
 		was := claimed(c)
-		for _, from := range p.Headers {
-			for _, to := range p.Headers {
+		for _, from := range p.Described.Headers {
+			for _, to := range p.Described.Headers {
 				value := h.Get(from)
 				for cut := range min(len(value), 8) {
 					r.Header = h.Clone()
@@ -79,7 +79,7 @@ func FuzzSettings(f *testing.F) {
 // Any signature header gives a few signatures of 32 bytes that are in it, or a refusal.
 func FuzzSignatureHeader(f *testing.F) {
 	formats := []string{"{hex}", "{base64}", "sha256={hex}", "v1,{base64}", "t={timestamp},v1={hex}", "ts={timestamp};h1={hex}", "HMAC {base64}"}
-	for _, p := range Providers {
+	for _, p := range Presets {
 		for _, v := range read(f, p.Name) {
 			for _, h := range v.Headers {
 				for i := range formats {
@@ -91,7 +91,8 @@ func FuzzSignatureHeader(f *testing.F) {
 	f.Fuzz(func(t *testing.T, which uint8, value string) {
 		format, err := parseFormat(formats[int(which)%len(formats)])
 		expect.NoError(t, err)
-		macs, stamp, err := format.Read(nil, value)
+		macs, err := format.Read(nil, value)
+		stamp := format.Time(value)
 		if err != nil {
 			if macs != nil {
 				t.Fatalf("%v, and %x, %q", err, macs, stamp)
@@ -107,15 +108,16 @@ func FuzzSignatureHeader(f *testing.F) {
 				t.Fatalf("%q is read to %x", value, m)
 			}
 		}
-		again, stamp2, err := format.Read(nil, format.Write(macs[0][:], stamp))
-		if err != nil || again[0] != macs[0] || stamp2 != stamp {
-			t.Fatalf("%q is written as %q, and read to %v, %q, %v", value, format.Write(macs[0][:], stamp), again, stamp2, err)
+		written := format.Write(macs[0][:], stamp)
+		again, err := format.Read(nil, written)
+		if err != nil || again[0] != macs[0] || format.Time(written) != stamp {
+			t.Fatalf("%q is written as %q, and read to %v, %q, %v", value, written, again, format.Time(written), err)
 		}
 	})
 }
 
 func BenchmarkVerify(b *testing.B) {
-	for _, name := range []string{presets[0].Name, presets[2].Name} {
+	for _, name := range []string{Presets[0].Name, Presets[2].Name} {
 		p := named(b, name, verify.Settings{})
 		v := read(b, name)[0]
 		r := requestOf(b, v, p)

@@ -1,43 +1,22 @@
 package hmac
 
-import (
-	"embed"
-	"strings"
-	"time"
+import "github.com/ade15e70/webhook-bridge/internal/verify"
 
-	"github.com/ade15e70/webhook-bridge/internal/verify"
-)
-
-// samples has a body for each preset.
-//
-//go:embed samples
-var samples embed.FS
-
-// Providers lists the presets, and last the provider without one.
-var Providers = providers()
-
-func providers() []*verify.Provider {
-	for _, p := range presets {
-		sample, err := samples.ReadFile("samples/" + p.Name + ".json")
-		if err != nil {
-			panic(err) // a preset was added without a sample
-		}
-		p.Samples = []string{strings.TrimSpace(string(sample))}
-		p.Tolerance, p.AsSent = 5*time.Minute, true
-		p.Colour = struct{ Light, Dark string }{"#5b5b66", "#b9b9c6"}
-		p.Configure = func(endpoint string, set verify.Settings) (*verify.Provider, map[string]error) {
-			return configure(*p, endpoint, set)
-		}
-	}
-	return presets
+// Preset is a vendor with the settings that describe it. [Preset.Configure] makes its provider.
+type Preset struct {
+	Name       string // as in the configuration and the envelope
+	Title      string // as people write it
+	Site       string // its home page; "": any vendor's
+	Source     string // the page about its signatures
+	Register   string // where its dashboard takes the endpoint's URL, in Markdown
+	About      string // facts about it and their sources, in Markdown
+	Settings   verify.Settings
+	OtherNames [][2]string // optional: headers in Settings, the signature's first, with the vendor's other names
+	Event      string      // the default to send
 }
 
-// custom is the provider without a preset.
-const custom = "hmac"
-
-// presets are vendors with their settings. Adding one takes a value here, a body in samples and vectors
-// in testdata; its name is then a value of …_PROVIDER, and `go generate ./...` updates docs/providers.md.
-var presets = []*verify.Provider{
+// Presets lists the presets, and last the one without settings of its own.
+var Presets = []*Preset{
 	{
 		Name: "standard-webhooks", Title: "Standard Webhooks", Site: "https://www.standardwebhooks.com",
 		Source:   "https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md",
@@ -53,7 +32,7 @@ var presets = []*verify.Provider{
 		OtherNames: [][2]string{
 			{"Webhook-Signature", "Svix-Signature"}, {"Webhook-Id", "Svix-Id"}, {"Webhook-Timestamp", "Svix-Timestamp"},
 		},
-		Events: []string{"user.created"},
+		Event: "user.created",
 	},
 	{
 		Name: "github", Title: "GitHub", Site: "https://github.com",
@@ -65,7 +44,7 @@ var presets = []*verify.Provider{
 			SignatureHeader: "X-Hub-Signature-256", SignatureFormat: "sha256={hex}", Signed: "{body}",
 			Event: "header:X-GitHub-Event", User: "body:sender.id", TypePrefix: "com.github.",
 		},
-		Events: []string{"issues"},
+		Event: "issues",
 	},
 	{
 		Name: "stripe", Title: "Stripe", Site: "https://stripe.com",
@@ -78,7 +57,7 @@ var presets = []*verify.Provider{
 			Signed: "{timestamp}.{body}", Timestamp: "signature", TimestampUnit: "s",
 			Event: "body:type", EventID: "body:id", User: "body:data.object.customer", TypePrefix: "com.stripe.",
 		},
-		Events: []string{"invoice.paid"},
+		Event: "invoice.paid",
 	},
 	{
 		Name: "slack", Title: "Slack", Site: "https://slack.com",
@@ -92,7 +71,7 @@ var presets = []*verify.Provider{
 			Signed: "v0:{timestamp}:{body}", Timestamp: "header:X-Slack-Request-Timestamp", TimestampUnit: "s",
 			Event: "body:event.type,body:type", EventID: "body:event_id", User: "body:event.user,body:user.id", TypePrefix: "com.slack.",
 		},
-		Events: []string{"app_mention"},
+		Event: "app_mention",
 	},
 	{
 		Name: "shopify", Title: "Shopify", Site: "https://www.shopify.com",
@@ -105,13 +84,13 @@ var presets = []*verify.Provider{
 			SignatureHeader: "X-Shopify-Hmac-Sha256", SignatureFormat: "{base64}", Signed: "{body}",
 			Event: "header:X-Shopify-Topic", User: "body:customer.id", TypePrefix: "com.shopify.",
 		},
-		Events: []string{"orders/create"},
+		Event: "orders/create",
 	},
 	{
-		Name: custom, Title: "any other", Source: "the vendor's page",
+		Name: "hmac", Title: "any other", Source: "the vendor's page",
 		Register: "where the vendor's page says",
 		About:    "You give the [settings](#my-vendor-isnt-here). A signed value that is missing or comes twice is a missing signature.",
 		Settings: verify.Settings{TimestampUnit: "s", SecretEncoding: "text"},
-		Events:   []string{"example.created"},
+		Event:    "example.created",
 	},
 }

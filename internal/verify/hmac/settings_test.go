@@ -15,6 +15,9 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
+// custom is the provider without settings of its own.
+const custom = "hmac"
+
 // good are valid settings.
 var good = map[string]string{
 	"SIGNATURE_HEADER": "X-Signature", "SIGNATURE_FORMAT": "t={timestamp},v1={hex}", "SIGNED": "{header:X-Id}.{timestamp}.{body}",
@@ -73,7 +76,7 @@ func TestWrongSettings(t *testing.T) {
 	} {
 		set := maps.Clone(good)
 		set[c.variable] = c.value
-		_, problems := presets[len(presets)-1].Configure("acme", settings(t, set))
+		_, problems := Presets[len(Presets)-1].Configure("acme", settings(t, set))
 		if err := problems[c.variable]; err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s=%q: %q, want %q", c.variable, c.value, problems, c.says)
 		}
@@ -91,7 +94,7 @@ func TestWrongSettings(t *testing.T) {
 	} {
 		set := maps.Clone(good)
 		maps.Copy(set, c.set)
-		_, problems := presets[len(presets)-1].Configure("acme", settings(t, set))
+		_, problems := Presets[len(Presets)-1].Configure("acme", settings(t, set))
 		if problems[c.variable] == nil {
 			t.Errorf("%v: %q, want a problem of %s", c.set, problems, c.variable)
 		}
@@ -106,12 +109,12 @@ func TestSignatureBySvixName(t *testing.T) {
 		"SIGNED":    {Signed: "{header:svix-signature}.{timestamp}.{body}"},
 		"TIMESTAMP": {Timestamp: "header:svix-signature"},
 	} {
-		_, problems := presets[0].Configure("acme", set)
+		_, problems := Presets[0].Configure("acme", set)
 		if problems[variable] == nil {
 			t.Errorf("%+v: got %q, want a problem of %s", set, problems, variable)
 		}
 	}
-	if _, problems := presets[0].Configure("acme", verify.Settings{SignatureHeader: "X-Sig", Event: "header:svix-signature"}); problems != nil {
+	if _, problems := Presets[0].Configure("acme", verify.Settings{SignatureHeader: "X-Sig", Event: "header:svix-signature"}); problems != nil {
 		t.Errorf("got %q, want none: with another header of its own, Svix' names mean nothing", problems)
 	}
 }
@@ -119,24 +122,24 @@ func TestSignatureBySvixName(t *testing.T) {
 // A set variable overrides the preset; the others stay.
 func TestOverrides(t *testing.T) {
 	p := named(t, custom, settings(t, good))
-	if p.TypePrefix != "com.example." || p.Header != "X-Signature" || !slices.Equal(p.Headers, []string{"X-Signature", "X-Id"}) || p.Timeless || p.Unused != nil {
+	if p.TypePrefix != "com.example." || p.Signature.Header != "X-Signature" || !slices.Equal(p.Described.Headers, []string{"X-Signature", "X-Id"}) || p.Time.Unit == verify.NoTime || p.Described.Ignored != nil {
 		t.Errorf("got %+v, want it as it is set", p)
 	}
-	i := slices.IndexFunc(Providers, func(p *verify.Provider) bool { return p.Settings.SignatureHeader == "X-Hub-Signature-256" })
-	preset := Providers[i]
+	i := slices.IndexFunc(Presets, func(p *Preset) bool { return p.Settings.SignatureHeader == "X-Hub-Signature-256" })
+	preset := Presets[i]
 	own, problems := preset.Configure("code", verify.Settings{Event: "body:action", EventID: "header:X-GitHub-Delivery"})
 	if problems != nil {
 		t.Fatal(problems)
 	}
 	want := preset.Settings
 	want.Event, want.EventID = "body:action", "header:X-GitHub-Delivery"
-	if own.Settings != want || !own.Timeless || !slices.Equal(own.Unused, []string{"X-Github-Delivery"}) {
+	if own.Described.Settings != want || own.Time.Unit != verify.NoTime || !slices.Equal(own.Described.Ignored, []string{"X-Github-Delivery"}) {
 		t.Errorf("got %+v, want the preset with another event and id", own)
 	}
-	if preset.Settings.Event == own.Settings.Event {
+	if preset.Settings.Event == own.Described.Settings.Event {
 		t.Error("the preset itself has changed")
 	}
-	own, problems = Providers[0].Configure("my-hooks", verify.Settings{})
+	own, problems = Presets[0].Configure("my-hooks", verify.Settings{})
 	if problems != nil || own.TypePrefix != "webhook.my-hooks." {
 		t.Errorf("got %+v, %v, want the type's prefix of the endpoint", own, problems)
 	}
@@ -145,11 +148,14 @@ func TestOverrides(t *testing.T) {
 // Each preset has a source, and its settings are valid.
 func TestPresets(t *testing.T) {
 	seen := map[string]bool{}
-	for _, p := range Providers {
-		if p.Title == "" || p.Source == "" || p.Register == "" || p.About == "" || len(p.Events) == 0 || seen[p.Name] {
+	for _, p := range Presets {
+		if p.Title == "" || p.Source == "" || p.Register == "" || p.About == "" || p.Event == "" || seen[p.Name] {
 			t.Errorf("%s: something is missing, or there twice", p.Name)
 		}
 		seen[p.Name] = true
+		if sample, err := samples.ReadFile("samples/" + p.Name + ".json"); err != nil || len(sample) == 0 {
+			t.Errorf("%s has no sample: %v", p.Name, err)
+		}
 		if p.Name == custom {
 			continue
 		}
@@ -174,8 +180,7 @@ func TestSecrets(t *testing.T) {
 		{"hex", "0x00", ""},
 		{"hex", "", ""},
 	} {
-		p := verify.Provider{Settings: verify.Settings{SecretEncoding: c.encoding}}
-		keys, err := p.Keys([]secret.Secret{secret.New(c.text)})
+		keys, err := verify.Settings{SecretEncoding: c.encoding}.Keys([]secret.Secret{secret.New(c.text)})
 		if (err == nil) != (c.want != "") || err == nil && string(keys[0].Key()) != c.want {
 			t.Errorf("in %s %q are the keys %v, %v, want %x", c.encoding, c.text, keys, err, c.want)
 		}
@@ -211,7 +216,7 @@ func TestForms(t *testing.T) {
 	set := map[string]string{"SIGNATURE_HEADER": "X-Sig", "SIGNATURE_FORMAT": "{hex}", "EVENT": "body:type", "TIMESTAMP": "header:X-Time", "TIMESTAMP_UNIT": "rfc3339"}
 	for signed, takes := range map[string]bool{"{body}": true, "v0:{header:X-A}:{body}": true, "{header:X-A}{body}": false, "{body}.{header:X-A}": false, "{body}.": false, "{timestamp}.{body}": true, "{header:X-A}{timestamp}.{body}": false} {
 		set["SIGNED"] = signed
-		if p := named(t, custom, settings(t, set)); p.Forms != takes {
+		if p := named(t, custom, settings(t, set)); p.Described.Forms != takes {
 			t.Errorf("%s takes forms: %v", signed, !takes)
 		}
 	}
@@ -258,7 +263,7 @@ func TestMade(t *testing.T) {
 	for _, set := range sets {
 		check(named(t, custom, settings(t, set)))
 	}
-	for _, p := range Providers {
+	for _, p := range Presets {
 		if p.Name != custom {
 			check(named(t, p.Name, verify.Settings{}))
 		}

@@ -38,7 +38,7 @@ func oneSplit(t *testing.T, text, contained string) {
 		set := verify.Settings{
 			SignatureHeader: "S", SignatureFormat: "{hex}", Signed: template, Timestamp: "header:T", TimestampUnit: "rfc3339", Event: "header:E",
 		}
-		p, problems := presets[len(presets)-1].Configure("hooks", set)
+		p, problems := Presets[len(Presets)-1].Configure("hooks", set)
 		if problems != nil || !strings.Contains(template, contained) {
 			continue
 		}
@@ -120,7 +120,7 @@ func TestOnlyValue(t *testing.T) {
 func accepts(t *testing.T, template, value, raw string) bool {
 	t.Helper()
 	set := verify.Settings{SignatureHeader: "S", SignatureFormat: "{hex}", Signed: template, Event: "header:E"}
-	p, problems := presets[len(presets)-1].Configure("hooks", set)
+	p, problems := Presets[len(Presets)-1].Configure("hooks", set)
 	if problems != nil {
 		t.Fatal(problems)
 	}

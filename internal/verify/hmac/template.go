@@ -1,7 +1,6 @@
 package hmac
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net/textproto"
@@ -27,7 +26,7 @@ const (
 // part is one part of a template, or the place of a value: a header or a member.
 type part struct {
 	kind     kind
-	text     string // a literal, a header's name in canonical case, a member's path, hex, base64, or "the body"
+	text     string // a literal, a header's name in canonical case, a member's path, hex or base64, else words
 	path     int    // number of a member's path
 	position int    // of its first character, from 1
 }
@@ -112,52 +111,6 @@ func atCharacter(position int, err error) error {
 	return fmt.Errorf("at character %d: %w", position, err)
 }
 
-// ambiguous matches the kinds of parts whose text can be split in two ways.
-var ambiguous = regexp.MustCompile("hh|t[ht]|h[tb].*h")
-
-// parse reads SIGNED. It refuses a template unless the signed text can be split in one way only:
-//   - the body is there, whole and once. One JSON object is never the beginning or the end of
-//     another one, so nothing can be moved between it and what stands next to it;
-//   - two values have text between them, and a value that contains the text behind it is refused when
-//     it comes (isAmbiguous), so nothing can be moved from one to the other. It may contain that if it
-//     is the only one and an object follows. A time in RFC 3339 needs no text before it and may contain
-//     the text behind it, because its year has four digits and its zone ends it;
-//   - if a header has no text behind it, no other header follows: a JSON object or a time in one of
-//     them could take the place of the body or the time between them.
-func (s *scheme) parse(template string) ([]part, error) {
-	parts, err := split(template)
-	if err != nil {
-		return nil, err
-	}
-	var kinds []byte
-	for i := range parts {
-		p := &parts[i]
-		if p.isHeader(s.time.text) {
-			*p = part{kind: timestamp, position: p.position}
-		}
-		isSame := func(before part) bool { return p.kind != literal && before.kind == p.kind && before.text == p.text }
-		switch {
-		case p.kind == mac, s.isSignature(*p):
-			return nil, atCharacter(p.position, errors.New("a signature can't sign itself"))
-		case slices.ContainsFunc(parts[:i], isSame):
-			return nil, atCharacter(p.position, errors.New("this is given twice"))
-		}
-		kinds = append(kinds, byte(p.kind))
-	}
-	at := ambiguous.FindIndex(kinds)
-	if i := bytes.Index(kinds, []byte("ht")); i >= 0 && s.Unit != verify.DateTime {
-		at = []int{i}
-	}
-	switch {
-	case at != nil:
-		err := errors.New("text is needed before this, or the signed text could be split in two ways")
-		return nil, atCharacter(parts[at[0]+1].position, err)
-	case !bytes.Contains(kinds, []byte{byte(body)}):
-		return nil, errors.New("{body} is missing: an unsigned body proves nothing")
-	}
-	return parts, nil
-}
-
 // reserved lists headers of the connection or of proxies, which may change or remove them, and
 // headers with credentials, which quarantine would keep.
 var reserved = []string{
@@ -187,7 +140,7 @@ func headerName(name string) (string, error) {
 // listed matches a member of a list, such as v1={hex}.
 var listed = regexp.MustCompile(`^\s*[^={}, ;]+=\{[^{}]*\}\s*$`)
 
-// parseFormat reads SIGNATURE_FORMAT. There are two kinds:
+// parseFormat parses SIGNATURE_FORMAT. There are two kinds:
 //   - a list of name={…} with commas or semicolons between them, such as t={timestamp},v1={hex}.
 //     In a header the members may be in any order, the signature may occur several times, and
 //     unknown members are ignored;

@@ -49,8 +49,8 @@ func settings(t testing.TB, of map[string]string) (s verify.Settings) {
 // named returns the provider of that name, configured for the endpoint hooks.
 func named(t testing.TB, name string, s verify.Settings) *verify.Provider {
 	t.Helper()
-	i := slices.IndexFunc(Providers, func(p *verify.Provider) bool { return p.Name == name })
-	p, problems := Providers[i].Configure("hooks", s)
+	i := slices.IndexFunc(Presets, func(p *Preset) bool { return p.Name == name })
+	p, problems := Presets[i].Configure("hooks", s)
 	if problems != nil {
 		t.Fatal(problems)
 	}
@@ -61,7 +61,7 @@ func named(t testing.TB, name string, s verify.Settings) *verify.Provider {
 func requestOf(t testing.TB, v vectors.Vector, p *verify.Provider) verify.Request {
 	t.Helper()
 	r := v.Request()
-	keys, err := p.Keys(r.Secrets)
+	keys, err := p.Described.Settings.Keys(r.Secrets)
 	expect.NoError(t, err)
 	r.Secrets = keys
 	r.Body = jsonOf(p, r)
@@ -90,7 +90,7 @@ func claimed(c verify.Claims) vectors.Claims {
 }
 
 func TestVectors(t *testing.T) {
-	for _, preset := range Providers {
+	for _, preset := range Presets {
 		accepted := 0
 		for _, v := range read(t, preset.Name) {
 			t.Run(preset.Name+"/"+v.Name, func(t *testing.T) {
@@ -140,7 +140,7 @@ func otherTimes(t *testing.T, p *verify.Provider, r verify.Request, c verify.Cla
 	t.Helper()
 	stale, future := error(verify.Stale), error(verify.Future)
 	at := c.Occurred
-	if p.Timeless {
+	if p.Time.Unit == verify.NoTime {
 		at, stale, future = r.Now, nil, nil
 	}
 	for _, later := range []struct {
@@ -189,7 +189,7 @@ func otherHeaders(t *testing.T, p *verify.Provider, v vectors.Vector, r verify.R
 	t.Helper()
 	original := r.Header
 	isRead := func(name string) bool {
-		return slices.Contains(p.Headers, name) || slices.ContainsFunc(p.OtherNames, func(n [2]string) bool { return n[1] == name })
+		return slices.Contains(p.Described.Headers, name) || slices.ContainsFunc(p.Described.OtherNames, func(n [2]string) bool { return n[1] == name })
 	}
 	for name, values := range original {
 		effect := v.Unsigned[name]
@@ -209,7 +209,7 @@ func otherHeaders(t *testing.T, p *verify.Provider, v vectors.Vector, r verify.R
 				is.Time = c.Time
 			}
 			is.Secret = claimed(c).Secret // another one may have signed, too
-			if (err == nil || verify.IsAuthentic(err)) && effect == "" && !strings.HasSuffix(name, "Signature") && name != p.Header && isRead(name) && len(changed) > 0 && changed[0] != value {
+			if (err == nil || verify.IsAuthentic(err)) && effect == "" && !strings.HasSuffix(name, "Signature") && name != p.Signature.Header && isRead(name) && len(changed) > 0 && changed[0] != value {
 				t.Errorf("a change of %s to %q is accepted: %v", name, changed, err)
 			}
 			if err == nil && claimed(c) != is {

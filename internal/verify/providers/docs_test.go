@@ -29,7 +29,7 @@ func registering() string {
 	var out string
 	for _, p := range providers.All {
 		out += markdown.Item(fmt.Sprintf("**%s**: `https://hooks.example.com/webhooks/%s` in %s; the secret, for `%s`, is %s",
-			p.Title, p.Name, p.Register, p.Variable("SECRETS"), p.SecretAt))
+			p.Title, p.Name, p.Docs.Register, p.Variable("SECRETS"), p.Docs.SecretAt))
 	}
 	return out
 }
@@ -39,7 +39,7 @@ func signs(p *verify.Provider, s verify.Scheme) string {
 	switch {
 	case len(s.Members) > 0:
 		return "signs the body's `" + strings.Join(s.Members, "` and `") + "`"
-	case p.Member != "":
+	case p.Signature.Member != "":
 		return "signs the whole body, for a signature in the header"
 	}
 	return "signs the whole body"
@@ -48,7 +48,7 @@ func signs(p *verify.Provider, s verify.Scheme) string {
 // described lists the providers that settings describe.
 func described() string {
 	var out strings.Builder
-	for i, p := range providers.Described {
+	for i, p := range providers.Presets {
 		if i > 0 {
 			out.WriteByte('\n')
 		}
@@ -57,7 +57,7 @@ func described() string {
 			about += " Register " + p.Register + ". [Source](" + p.Source + ")."
 		}
 		if configured, problems := p.Configure("example", verify.Settings{}); problems == nil {
-			about += " Scheme `" + configured.Schemes[0].Name + "`."
+			about += " Scheme `" + configured.Signature.Schemes[0].Name + "`."
 		}
 		fmt.Fprintf(&out, "### `%s`: %s\n\n%s", p.Name, p.Title, markdown.Wrap(about, ""))
 		var settings strings.Builder
@@ -79,32 +79,32 @@ func all() string {
 		if i > 0 {
 			out.WriteByte('\n')
 		}
-		fmt.Fprintf(&out, "## %s\n\n%s\n", p.Title, markdown.Wrap("["+p.Title+"]("+p.Site+"): "+p.About, ""))
+		fmt.Fprintf(&out, "## %s\n\n%s\n", p.Title, markdown.Wrap("["+p.Title+"]("+p.Docs.Site+"): "+p.Docs.About, ""))
 		item := func(format string, args ...any) {
 			out.WriteString(markdown.Item(fmt.Sprintf(format, args...)))
 		}
-		where := "the header `" + p.Header + "`"
-		if p.Prefix != "" {
-			where += " after `" + p.Prefix + "`"
+		where := "the header `" + p.Signature.Header + "`"
+		if p.Signature.Format.Prefix != "" {
+			where += " after `" + p.Signature.Format.Prefix + "`"
 		}
-		if p.Member != "" {
-			where += " or the body's `" + p.Member + "`"
+		if p.Signature.Member != "" {
+			where += " or the body's `" + p.Signature.Member + "`"
 		}
 		var encodings, schemes []string
-		for _, e := range p.Encodings {
+		for _, e := range p.Signature.Format.Encodings {
 			encodings = append(encodings, string(e))
 		}
-		for _, s := range p.Schemes {
+		for _, s := range p.Signature.Schemes {
 			schemes = append(schemes, "`"+s.Name+"` "+signs(p, s))
 		}
 		item("**signature**: HMAC-SHA256 in %s, in %s", strings.Join(encodings, " or "), where)
 		item("**`%s`**, by default `%s`: %s", p.Variable("SIGNATURE"), p.Signatures()[0], strings.Join(schemes, "; "))
-		item("**`%s`**, by default `%s`: how old a delivery may be; its time may be up to `%s` ahead", p.Variable("TOLERANCE"), config.FormatDuration(p.Tolerance), config.FormatDuration(p.AheadOf(p.Tolerance)))
-		if p.SignedTime != "" {
-			item("**`%s`**, by default `%s`: `%s` must be recent too", p.Variable("FRESHNESS"), p.Freshness[0], p.SignedTime)
+		item("**`%s`**, by default `%s`: how old a delivery may be; its time may be up to `%s` ahead", p.Variable("TOLERANCE"), config.FormatDuration(p.Time.Tolerance), config.FormatDuration(p.Time.AheadOf(p.Time.Tolerance)))
+		if p.Time.SignedMember != "" {
+			item("**`%s`**, by default `%s`: `%s` must be recent too", p.Variable("FRESHNESS"), p.Time.Freshness()[0], p.Time.SignedMember)
 		}
 		item("**attributes**: `type` is `%s` and the event's name; `entity` is %s; `entityid` is %s; `userid` is %s; `time` is %s",
-			p.TypePrefix, p.Attributes.Entity, p.Attributes.EntityID, p.Attributes.UserID, p.Attributes.Time)
+			p.TypePrefix, p.Docs.Entity, p.Docs.EntityID, p.Docs.UserID, p.Docs.Time)
 		item("**known events**: `%s`", strings.Join(p.Events, "`, `"))
 	}
 	return out.String()
@@ -138,11 +138,11 @@ func schema(t *testing.T, text string) string {
 		say := func(list *[]string, what string) {
 			*list = append(*list, p.Title+": "+strings.ReplaceAll(what, "`", "")+".")
 		}
-		say(&entity, p.Attributes.Entity)
-		say(&entityID, p.Attributes.EntityID)
-		say(&userID, p.Attributes.UserID)
-		say(&times, p.Attributes.Time)
-		for _, s := range p.Schemes {
+		say(&entity, p.Docs.Entity)
+		say(&entityID, p.Docs.EntityID)
+		say(&userID, p.Docs.UserID)
+		say(&times, p.Docs.Time)
+		for _, s := range p.Signature.Schemes {
 			if !slices.Contains(signed, s.Name) {
 				signed = append(signed, s.Name)
 			}
@@ -158,7 +158,7 @@ func schema(t *testing.T, text string) string {
 	}
 	// Of those that settings describe each endpoint has a prefix of its own.
 	prefixes = append(prefixes, `([A-Za-z0-9][A-Za-z0-9-]*\.)+`)
-	for _, p := range providers.Described {
+	for _, p := range providers.Presets {
 		names = append(names, p.Name)
 		conditions = append(conditions, fmt.Sprintf(`    {
       "if": { "properties": { "provider": { "const": %s } } },

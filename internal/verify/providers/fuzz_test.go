@@ -84,8 +84,8 @@ func FuzzVerify(f *testing.F) {
 		for _, by := range p.SchemeNames() {
 			for _, text := range signedTexts(by, signed, signedBody) {
 				c, err := p.Verify(verify.Request{
-					Header: http.Header{p.Header: {p.Encodings[0].Encode(verify.Sum(key, text))}}, Raw: sent, Body: sentBody, Secrets: []secret.Secret{key}, Scheme: set,
-					Freshness: verify.FreshnessSigned, Tolerance: p.Tolerance, Now: time.Unix(now%1e11, 0),
+					Header: http.Header{p.Signature.Header: {p.Signature.Format.Encodings[0].Encode(verify.Sum(key, text))}}, Raw: sent, Body: sentBody, Secrets: []secret.Secret{key}, Scheme: set,
+					Freshness: verify.FreshnessSigned, Tolerance: p.Time.Tolerance, Now: time.Unix(now%1e11, 0),
 				})
 				holds := func(scheme string) bool {
 					return slices.ContainsFunc(signedTexts(scheme, sent, sentBody), func(sent []byte) bool { return bytes.Equal(sent, text) })

@@ -4,8 +4,6 @@ package providers
 //go:generate go test -run TestDocuments . -update-documents
 
 import (
-	"slices"
-
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
 	"github.com/ade15e70/webhook-bridge/internal/verify/frigade"
@@ -19,13 +17,12 @@ var All = []*verify.Provider{
 	&frigade.Provider,
 }
 
-// Described lists the providers that are described by settings, which an endpoint may override.
-var Described = hmac.Providers
+// Presets lists the providers that are described by settings, which an endpoint may override.
+var Presets = hmac.Presets
 
-// ByName returns the provider of that name; nil if there is none. One that is described by settings
-// must be configured before it can verify.
+// ByName returns the provider of that name that has a folder; nil if there is none.
 func ByName(name string) *verify.Provider {
-	for _, p := range slices.Concat(All, Described) {
+	for _, p := range All {
 		if p.Name == name {
 			return p
 		}
@@ -33,9 +30,22 @@ func ByName(name string) *verify.Provider {
 	return nil
 }
 
-// Names lists the providers' names.
+// Preset returns the preset of that name; nil if there is none.
+func Preset(name string) *hmac.Preset {
+	for _, p := range Presets {
+		if p.Name == name {
+			return p
+		}
+	}
+	return nil
+}
+
+// Names lists the names of all providers.
 func Names() (names []string) {
-	for _, p := range slices.Concat(All, Described) {
+	for _, p := range All {
+		names = append(names, p.Name)
+	}
+	for _, p := range Presets {
 		names = append(names, p.Name)
 	}
 	return names

@@ -144,12 +144,12 @@ func otherTimes(t *testing.T, p *verify.Provider, r verify.Request) {
 // unless it is the same MAC written in another way or the body has a right one.
 func otherSignatures(t *testing.T, p *verify.Provider, r verify.Request) {
 	t.Helper()
-	right := r.Header.Get(p.Header)
+	right := r.Header.Get(p.Signature.Header)
 	if right == "" {
 		right = strings.Repeat("0", 64)
 	}
 	with := func(signatures ...string) error {
-		r.Header = http.Header{p.Header: signatures}
+		r.Header = http.Header{p.Signature.Header: signatures}
 		_, err := p.Verify(r)
 		return err
 	}
@@ -159,9 +159,9 @@ func otherSignatures(t *testing.T, p *verify.Provider, r verify.Request) {
 	if with() == nil {
 		return // the member alone will do, whatever the header says
 	}
-	macs, _, _ := p.Format.Read(nil, right)
+	macs, _ := p.Signature.Format.Read(nil, right)
 	isOther := func(signature string) bool {
-		decoded, _, _ := p.Format.Read(nil, signature)
+		decoded, _ := p.Signature.Format.Read(nil, signature)
 		return !slices.Equal(decoded, macs)
 	}
 	for i := range right {

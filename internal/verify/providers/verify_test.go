@@ -46,7 +46,7 @@ func TestEmptySecretVerifiesNothing(t *testing.T) {
 		v := read(t, p)[0]
 		r := requestOf(t, v)
 		r.Secrets = []secret.Secret{empty}
-		for _, s := range p.Schemes {
+		for _, s := range p.Signature.Schemes {
 			r.Header, r.Scheme = p.SignHeaders(nil, empty, s.Signed(r.Body)), s.Name
 			expect.ErrorIs(t, verify.WrongSignature, expect.Err(p.Verify(r)), "%s by %s", p.Name, s.Name)
 		}
@@ -56,12 +56,12 @@ func TestEmptySecretVerifiesNothing(t *testing.T) {
 // The fields of a provider's value are consistent.
 func TestProviders(t *testing.T) {
 	for _, p := range providers.All {
-		if p.Header != http.CanonicalHeaderKey(p.Header) {
-			t.Errorf("%s: the header %s is not in canonical case", p.Name, p.Header)
+		if p.Signature.Header != http.CanonicalHeaderKey(p.Signature.Header) {
+			t.Errorf("%s: the header %s is not in canonical case", p.Name, p.Signature.Header)
 		}
 		for what, isThere := range map[string]bool{
-			"title": p.Title != "", "site": p.Site != "", "about": p.About != "", "place to register": p.Register != "", "place of the secret": p.SecretAt != "", "type prefix": p.TypePrefix != "", "encodings": len(p.Encodings) > 0, "schemes": len(p.Schemes) > 0,
-			"tolerance": p.Tolerance > 0, "events": len(p.Events) > 0, "samples": len(p.Samples) > 0, "colours": p.Colour.Light != "" && p.Colour.Dark != "",
+			"title": p.Title != "", "site": p.Docs.Site != "", "about": p.Docs.About != "", "place to register": p.Docs.Register != "", "place of the secret": p.Docs.SecretAt != "", "type prefix": p.TypePrefix != "", "encodings": len(p.Signature.Format.Encodings) > 0, "schemes": len(p.Signature.Schemes) > 0,
+			"tolerance": p.Time.Tolerance > 0, "events": len(p.Events) > 0, "samples": len(p.Samples) > 0, "colours": p.Docs.Colour[0] != "" && p.Docs.Colour[1] != "",
 		} {
 			if !isThere {
 				t.Errorf("%s has no %s", p.Name, what)
@@ -92,7 +92,7 @@ func TestSignedIsVerified(t *testing.T) {
 				expect.NoError(t, err)
 				r := verify.Request{
 					Header: header, Raw: body, Body: parse(t, string(body)), Secrets: []secret.Secret{key},
-					Scheme: s, Tolerance: p.Tolerance, Now: now, Freshness: verify.FreshnessSigned,
+					Scheme: s, Tolerance: p.Time.Tolerance, Now: now, Freshness: verify.FreshnessSigned,
 				}
 				if c, err := p.Verify(r); err != nil || c.Scheme != s {
 					t.Errorf("%s by %s: %v: %s", p.Name, s, err, body)
@@ -110,9 +110,11 @@ func TestSignedIsVerified(t *testing.T) {
 func TestOtherMember(t *testing.T) {
 	key := secret.New("right")
 	p := verify.Provider{
-		Header: "X-Sig", Format: verify.Format{Encodings: []verify.Encoding{verify.Hex}, Prefix: "v1="},
-		Schemes: []verify.Scheme{{Name: "record", Members: []string{"record"}}}, Paths: new(verify.Paths),
-		Read: func(_ verify.Request, c verify.Claims, _, _ []stringify.Text) (verify.Claims, error) { return c, nil },
+		Signature: verify.Signature{
+			Header: "X-Sig", Format: verify.Format{Encodings: []verify.Encoding{verify.Hex}, Prefix: "v1="},
+			Schemes: []verify.Scheme{{Name: "record", Members: []string{"record"}}},
+		},
+		Read: func(_ verify.Request, c verify.Claims) (verify.Claims, error) { return c, nil },
 	}
 	const body = `{"record":{"id":1}}`
 	header, err := p.Sign(verify.Signing{Key: key, Body: []byte(body)})

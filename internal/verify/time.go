@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -14,6 +15,7 @@ type Unit string
 
 // The units.
 const (
+	NoTime       Unit = ""   // its deliveries have no time
 	Seconds      Unit = "s"  // a number of seconds since 1970
 	Milliseconds Unit = "ms" // a number of milliseconds since 1970
 	DateTime     Unit = "rfc3339"
@@ -96,17 +98,30 @@ func (c *Claims) Window(tolerance, ahead time.Duration) Window {
 	return w
 }
 
+// AheadOf returns how far in the future a delivery's time may lie with that tolerance.
+func (t *Time) AheadOf(tolerance time.Duration) time.Duration {
+	return cmp.Or(t.Ahead, tolerance)
+}
+
+// Freshness lists the values of …_FRESHNESS, the default first; nil if there is no choice.
+func (t *Time) Freshness() (words []string) {
+	if t.SignedMember != "" {
+		words = []string{FreshnessSigned, FreshnessTime}
+	}
+	return words
+}
+
 // checkTime refuses an authentic delivery outside its window; else it returns readErr, the error of
 // reading the claims. A contradiction takes precedence, because the time itself may have been changed.
 // Other errors don't: removing an unsigned member must not turn a stale delivery into a 200.
 func (p *Provider) checkTime(r *Request, c Claims, readErr error) error {
-	if r.Untimed || p.Timeless || errors.Is(readErr, Contradiction) {
+	if r.Untimed || p.Time.Unit == NoTime || errors.Is(readErr, Contradiction) {
 		return readErr
 	}
 	if readErr != nil && c.Occurred.IsZero() {
 		c.Occurred = r.Now // it may still be too old by its signed time
 	}
-	switch w := c.Window(r.Tolerance, p.AheadOf(r.Tolerance)); {
+	switch w := c.Window(r.Tolerance, p.Time.AheadOf(r.Tolerance)); {
 	case w.Holds(r.Now):
 		return readErr
 	case r.Now.Before(w.From) && IsMilliseconds(c.Occurred):
@@ -114,7 +129,7 @@ func (p *Provider) checkTime(r *Request, c Claims, readErr error) error {
 	case r.Now.Before(w.From):
 		return Future
 	case !r.Now.After(c.Occurred.Add(r.Tolerance)): // by its own time it is fresh
-		return fmt.Errorf("%w: %s", Stale, p.SignedTime)
+		return fmt.Errorf("%w: %s", Stale, p.Time.SignedMember)
 	}
 	return Stale
 }

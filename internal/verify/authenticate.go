@@ -5,51 +5,27 @@ import (
 	"crypto/hmac"
 	"errors"
 	"fmt"
-	"maps"
-	"net/http"
 	"slices"
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 )
 
-// Sum returns the HMAC-SHA256 of the concatenated parts under the secret.
-func Sum(key secret.Secret, parts ...[]byte) []byte {
-	sum := key.MAC(parts...)
-	return sum[:]
-}
-
-// Verify returns the claims of an authentic delivery. If [IsAuthentic] reports true for the error, the
-// signature is correct all the same, and the claims are those that could be read.
-func (p *Provider) Verify(r Request) (Claims, error) {
-	c, err := p.authenticate(&r)
-	if err != nil {
-		return Claims{}, err
-	}
-	m := p.Values(&r)
-	sent := m
-	if c.AsSent { // its numbers may have more digits than a double
-		sent = p.Paths.Values(c.Body)
-	}
-	c, err = p.Read(r, c, m, sent)
-	return c, p.checkTime(&r, c, err)
-}
-
 // authenticate finds the scheme and the secret that made a signature. It tries the canonical body
 // first, and then the body as it came, because senders in other languages than JavaScript sign the
 // bytes that they send (ADR 2).
 func (p *Provider) authenticate(r *Request) (Claims, error) {
 	var buffer [MaxSignatures + 1]MAC
-	macs, err := p.MACs(r, buffer[:0])
+	macs, err := p.readMACs(r, buffer[:0])
 	if err != nil {
 		return Claims{}, err
 	}
-	if p.SignedText != nil {
-		text, err := p.SignedText(*r)
-		if err != nil {
-			return Claims{}, err
+	if p.IsDescribed() {
+		text := p.SignedText(*r)
+		if slices.ContainsFunc(text, func(part []byte) bool { return len(part) == 0 }) {
+			return Claims{}, NoSignature
 		}
-		return r.match(macs, p.Schemes[0].Name, text)
+		return r.match(macs, p.Signature.Schemes[0].Name, text)
 	}
 	c, err := p.findScheme(r, macs, r.Body)
 	if !errors.Is(err, WrongSignature) || bytes.Equal(r.Raw, r.Body) {
@@ -63,26 +39,23 @@ func (p *Provider) authenticate(r *Request) (Claims, error) {
 	return c, err
 }
 
-// MACs appends the MACs in the header and, if the endpoint's scheme allows it, in the body's member;
-// either may be the right one. It also renames the headers, and sets r.Stamp.
-func (p *Provider) MACs(r *Request, macs []MAC) (all []MAC, err error) {
-	if r.Header, err = p.Rename(r.Header); err != nil {
-		return nil, err
-	}
-	member := ""
-	if s := p.Scheme(r.Scheme); len(s.Members) == 1 {
-		both := Scheme{Members: []string{s.Members[0], p.Member}}
+// readMACs appends the MACs in the header and, if the endpoint's scheme allows it, in the body's
+// member; either may be the right one.
+func (p *Provider) readMACs(r *Request, macs []MAC) ([]MAC, error) {
+	at, inBody := &p.Signature, ""
+	if s := p.Scheme(r.Scheme); r.Scheme != Auto && len(s.Members) == 1 {
+		both := Scheme{Members: []string{s.Members[0], at.Member}}
 		values := both.Parts(r.Body)
 		// One signature of {} would sign every event.
 		if data := stringify.Text(values[0]); !data.IsObject() || len(data) == len("{}") {
 			return nil, UnsignableDataShape
 		}
-		if p.Member != "" {
-			member = TextOf(values[1])
+		if at.Member != "" {
+			inBody = TextOf(values[1])
 		}
 	}
 	value := ""
-	for i, v := range r.Header[p.Header] {
+	for i, v := range r.Header[at.Header] {
 		// Headers that differ are refused, because nothing tells which one counts. Equal ones count
 		// as one: some proxies double headers.
 		if i > 0 && v != value {
@@ -90,11 +63,11 @@ func (p *Provider) MACs(r *Request, macs []MAC) (all []MAC, err error) {
 		}
 		value = v
 	}
-	macs, r.Stamp, err = p.Format.Read(macs, value)
-	if member == "" {
+	macs, err := at.Format.Read(macs, value)
+	if inBody == "" {
 		return macs, err
 	}
-	switch mac, ok := Decode(member, p.Encodings); {
+	switch mac, ok := Decode(inBody, at.Format.Encodings); {
 	case ok:
 		return append(macs, mac), nil
 	case err != nil:
@@ -103,30 +76,11 @@ func (p *Provider) MACs(r *Request, macs []MAC) (all []MAC, err error) {
 	return macs, nil
 }
 
-// Rename returns the headers by their names in Settings. If the signature comes by its other name alone,
-// all headers are taken by their other names. A header that comes by both names must have one value,
-// because nothing tells which one counts.
-func (p *Provider) Rename(h http.Header) (http.Header, error) {
-	for _, n := range p.OtherNames {
-		if values, others := h[n[0]], h[n[1]]; len(values) > 0 && len(others) > 0 && !slices.Equal(values, others) {
-			return h, fmt.Errorf("%w: %s and %s differ", ManySignatures, n[0], n[1])
-		}
-	}
-	if p.OtherNames == nil || len(h[p.Header]) > 0 || len(h[p.OtherNames[0][1]]) == 0 {
-		return h, nil
-	}
-	h = maps.Clone(h)
-	for _, n := range p.OtherNames {
-		h[n[0]] = h[n[1]]
-	}
-	return h, nil
-}
-
 // findScheme finds the scheme by which one of the MACs signs the body. A correct signature by a
 // scheme that the endpoint doesn't accept is refused too, but with its own error, because only the
 // setting is wrong.
 func (p *Provider) findScheme(r *Request, macs []MAC, body stringify.Text) (Claims, error) {
-	for _, s := range p.Schemes {
+	for _, s := range p.Signature.Schemes {
 		parts := s.Signed(body)
 		if parts == nil {
 			continue
@@ -143,12 +97,16 @@ func (p *Provider) findScheme(r *Request, macs []MAC, body stringify.Text) (Clai
 	return Claims{}, WrongSignature
 }
 
-// Values returns the values in the canonical body at the provider's Paths.
-func (p *Provider) Values(r *Request) []stringify.Text {
-	if r.values == nil {
-		r.values = p.Paths.Values(r.Body)
+// Signed returns the parts of the text that the scheme signs; nil if the body can't have been
+// signed with it.
+func (s *Scheme) Signed(body stringify.Text) [][]byte {
+	parts := s.Parts(body)
+	for i, part := range parts {
+		if isLast := i == len(parts)-1; part == nil || len(s.Members) > 0 && (part[0] == '{') != isLast {
+			return nil
+		}
 	}
-	return r.values
+	return parts
 }
 
 // Parts returns the parts of the text that the scheme signs, even if the body can't have been signed
@@ -164,18 +122,6 @@ func (s *Scheme) Parts(body stringify.Text) [][]byte {
 			parts[i] = c.Value()
 		}
 	})
-	return parts
-}
-
-// Signed returns the parts of the text that the scheme signs; nil if the body can't have been
-// signed with it.
-func (s *Scheme) Signed(body stringify.Text) [][]byte {
-	parts := s.Parts(body)
-	for i, part := range parts {
-		if isLast := i == len(parts)-1; part == nil || len(s.Members) > 0 && (part[0] == '{') != isLast {
-			return nil
-		}
-	}
 	return parts
 }
 
@@ -195,4 +141,10 @@ func (r *Request) match(macs []MAC, scheme string, parts [][]byte) (Claims, erro
 		}
 	}
 	return Claims{}, WrongSignature
+}
+
+// Sum returns the HMAC-SHA256 of the concatenated parts under the secret.
+func Sum(key secret.Secret, parts ...[]byte) []byte {
+	sum := key.MAC(parts...)
+	return sum[:]
 }

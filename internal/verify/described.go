@@ -1,0 +1,132 @@
+package verify
+
+import (
+	"bytes"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/stringify"
+)
+
+// Described is the part of a provider that package hmac makes of an endpoint's settings. The envelope
+// has the body as it came, without white space between tokens.
+type Described struct {
+	Settings   Settings
+	Headers    []string    // all that it reads, by their names in Settings, the signature's first
+	OtherNames [][2]string // headers in Settings, the signature's first, with the vendor's other names
+	Ignored    []string    // headers in Settings that are ignored, because they aren't signed
+	Forms      bool        // the body may be a form whose member payload has the JSON
+	Parts      []string    // the names of the signed text's parts; "" for text between them
+
+	SignedText func(Request) [][]byte    // returns the signed text, in Parts; one that is missing or comes twice is empty
+	Unsigned   func(Signing) http.Header // returns the headers of a delivery, with zeros for the signature
+}
+
+// IsDescribed reports whether settings describe what the vendor signs.
+func (d *Described) IsDescribed() bool { return d.SignedText != nil }
+
+// Explain describes the parts of the signed text without showing them, and lists the missing ones.
+func (d *Described) Explain(r Request) (parts, missing []string) {
+	for i, text := range d.SignedText(r) {
+		if name := d.Parts[i]; name != "" {
+			parts = append(parts, fmt.Sprintf("%s has %d bytes", name, len(text)))
+			if len(text) == 0 {
+				missing = append(missing, name)
+			}
+		}
+	}
+	return parts, missing
+}
+
+// Rename returns the headers by their names in Settings. If the signature comes by its other name alone,
+// all headers are taken by their other names. A header that comes by both names must have one value,
+// because nothing tells which one counts.
+func (d *Described) Rename(h http.Header) (http.Header, error) {
+	for _, n := range d.OtherNames {
+		if values, others := h[n[0]], h[n[1]]; len(values) > 0 && len(others) > 0 && !slices.Equal(values, others) {
+			return h, fmt.Errorf("%w: %s and %s differ", ManySignatures, n[0], n[1])
+		}
+	}
+	if d.OtherNames == nil || len(h[d.OtherNames[0][0]]) > 0 || len(h[d.OtherNames[0][1]]) == 0 {
+		return h, nil
+	}
+	h = maps.Clone(h)
+	for _, n := range d.OtherNames {
+		h[n[0]] = h[n[1]]
+	}
+	return h, nil
+}
+
+// JSON returns the JSON of a body: the body itself or, if it is a form, the form's member payload. The
+// Content-Type isn't signed, so it alone must not turn JSON into a form: a user could have written
+// &payload=… into the JSON. Every JSON object has bytes that a form escapes
+// (https://url.spec.whatwg.org/#application-x-www-form-urlencoded-percent-encode-set).
+func (d *Described) JSON(h http.Header, body []byte) ([]byte, error) {
+	if !d.Forms || bytes.ContainsAny(body, "{[\"<> \t\r\n") {
+		return body, nil
+	}
+	kind, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	if !strings.EqualFold(strings.TrimSpace(kind), "application/x-www-form-urlencoded") {
+		return body, nil
+	}
+	members, err := url.ParseQuery(string(body))
+	if err != nil || len(members["payload"]) != 1 {
+		return nil, fmt.Errorf("%w: a form needs one member payload, with JSON", stringify.ErrSyntax)
+	}
+	return []byte(members.Get("payload")), nil
+}
+
+// Settings are the variables that describe how a vendor signs; "" isn't set. The tags are those of
+// package config.
+type Settings struct {
+	SignatureHeader string `env:"SIGNATURE_HEADER" takes:"a header's name, such as X-Signature" doc:"the header with the signature"`
+	SignatureFormat string `env:"SIGNATURE_FORMAT" takes:"{hex} or {base64} with text around, such as sha256={hex} or t={timestamp},v1={hex}" doc:"the form of the header"`
+	Signed          string `env:"SIGNED" takes:"{body} once, with {timestamp}, {header:Name} and text, such as {timestamp}.{body}" doc:"the signed text"`
+	Timestamp       string `env:"TIMESTAMP" takes:"header:Name, body:path or, if SIGNATURE_FORMAT has {timestamp}, signature" doc:"where the time is; if empty, no time is checked"`
+	TimestampUnit   string `env:"TIMESTAMP_UNIT" oneof:"s ms rfc3339" doc:"form of the time: seconds or milliseconds since 1970, or RFC 3339"`
+	Event           string `env:"EVENT" takes:"header:Name or body:path, such as body:type; of several, comma-separated, the first that is present is used" doc:"where the event's name is"`
+	EventID         string `env:"EVENT_ID" takes:"header:Name or body:path, such as body:id" doc:"where the event's id is; if it isn't signed, the id is a hash of the signed text without its time"`
+	User            string `env:"USER" takes:"body:path, such as body:user.id; of several, comma-separated, the first that is present is used" doc:"where the person's id is"`
+	SecretEncoding  string `env:"SECRET_ENCODING" oneof:"text base64 hex" doc:"the form of the secrets; whsec_ before base64 is ignored"`
+	TypePrefix      string `env:"TYPE_PREFIX" takes:"a reverse DNS name with a full stop at its end, such as com.example." doc:"beginning of the CloudEvents type; the event's name follows"`
+}
+
+// Setting is one of the settings, by its variable without prefix.
+type Setting struct{ Variable, Value string }
+
+// List lists the settings in the order in which people fill them in.
+func (s Settings) List() (list []Setting) {
+	v := reflect.ValueOf(s)
+	for i, field := range reflect.VisibleFields(v.Type()) {
+		list = append(list, Setting{field.Tag.Get("env"), v.Field(i).String()})
+	}
+	return list
+}
+
+// Keys returns the keys that the secrets encode.
+func (s Settings) Keys(secrets []secret.Secret) (keys []secret.Secret, err error) {
+	for i, encoded := range secrets {
+		var key []byte
+		switch text := string(encoded.Key()); s.SecretEncoding {
+		case "base64":
+			text = strings.TrimRight(strings.TrimPrefix(text, "whsec_"), "=")
+			key, err = Alphabet(text).DecodeString(text)
+		case "hex":
+			key, err = hex.DecodeString(text)
+		default:
+			return secrets, nil
+		}
+		if err != nil || len(key) == 0 {
+			return nil, fmt.Errorf("secret %d: it is not %s", i, s.SecretEncoding)
+		}
+		keys = append(keys, secret.New(string(key)))
+	}
+	return keys, nil
+}

@@ -1,0 +1,154 @@
+package hmac
+
+import (
+	"cmp"
+	"embed"
+	"errors"
+	"maps"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+// Configure returns the provider for an endpoint, whose settings override the preset's; or the mistakes
+// in the settings, by variable.
+func (p *Preset) Configure(endpoint string, set verify.Settings) (*verify.Provider, map[string]error) {
+	sample, _ := samples.ReadFile("samples/" + p.Name + ".json") // no error: TestPresets
+	set = override(p.Settings, set)
+	set.TypePrefix = cmp.Or(set.TypePrefix, "webhook."+endpoint+".")
+	v := &vendor{Provider: verify.Provider{
+		Name: p.Name, Title: p.Title, TypePrefix: set.TypePrefix,
+		Events: []string{p.Event}, Samples: []string{strings.TrimSpace(string(sample))},
+		Time:      verify.Time{Tolerance: 5 * time.Minute},
+		Described: verify.Described{Settings: set, OtherNames: p.OtherNames, Forms: takesForms.MatchString(set.Signed)},
+	}}
+	if problems := v.parse(set); len(problems) > 0 {
+		return nil, problems
+	}
+	v.Read, v.Compose, v.SignedText, v.Unsigned = v.read, v.compose, v.signedText, v.unsigned
+	return &v.Provider, nil
+}
+
+//go:embed samples
+var samples embed.FS // a body for each preset
+
+// override returns base with the settings that are set.
+func override(base, set verify.Settings) verify.Settings {
+	to, from := reflect.ValueOf(&base).Elem(), reflect.ValueOf(set)
+	for i := range to.NumField() {
+		if text := from.Field(i).String(); text != "" {
+			to.Field(i).SetString(text)
+		}
+	}
+	return base
+}
+
+// vendor is the provider of an endpoint, with its parsed settings.
+type vendor struct {
+	verify.Provider
+	when   part   // the place of the time; of kind mac: the signature's header; zero: none
+	signed []part // the signed text
+	events []part // the places of the event's name
+	ids    []part // the places of the event's id; only signed ones
+	users  []part // the places of the person's id
+	paths  verify.Paths
+}
+
+// Body is the envelope's "signed" for a signature that covers the body, and no time.
+const Body = "body"
+
+var typePrefix = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9-]*\.)+$`)
+
+// parse parses the settings. It returns the mistakes in them by variable.
+func (v *vendor) parse(set verify.Settings) map[string]error {
+	problems := map[string]error{}
+	v.Signature.Header, problems["SIGNATURE_HEADER"] = headerName(set.SignatureHeader)
+	if len(v.OtherNames) > 0 && v.Signature.Header != v.OtherNames[0][0] {
+		v.OtherNames = nil
+	}
+	v.Signature.Format, problems["SIGNATURE_FORMAT"] = parseFormat(set.SignatureFormat)
+	problems["TIMESTAMP"] = v.parseTime(set)
+	v.signed, problems["SIGNED"] = v.parseSigned(set)
+	v.Signature.Schemes = []verify.Scheme{{Name: Body}}
+	if v.when.kind == member || slices.ContainsFunc(v.signed, func(p part) bool { return p.kind == timestamp }) {
+		v.Signature.Schemes[0].Name = verify.Payload
+	}
+	v.events, problems["EVENT"] = parsePlaces(set.Event, &v.paths)
+	switch {
+	case set.Event == "":
+		problems["EVENT"] = errors.New("it is not set")
+	case slices.ContainsFunc(v.events, v.isSignature):
+		problems["EVENT"] = errors.New("the signature can't be the event's name")
+	}
+	problems["EVENT_ID"] = v.parseIDs(set.EventID)
+	v.users, problems["USER"] = parsePlaces(set.User, &v.paths)
+	if slices.ContainsFunc(v.users, func(u part) bool { return u.kind == header }) {
+		problems["USER"] = errors.New("a person's id can't be in a header")
+	}
+	if len(set.TypePrefix) > 128 || !typePrefix.MatchString(set.TypePrefix) {
+		problems["TYPE_PREFIX"] = errors.New("it is not such a name, or longer than 128 characters")
+	}
+	maps.DeleteFunc(problems, func(_ string, err error) bool { return err == nil })
+	for _, p := range v.signed {
+		if p.kind == literal {
+			p.text = ""
+		}
+		v.Parts = append(v.Parts, p.text)
+	}
+	for _, p := range slices.Concat([]part{{kind: header, text: v.Signature.Header}, v.when}, v.signed, v.events) {
+		if p.kind == header && !slices.Contains(v.Headers, p.text) {
+			v.Headers = append(v.Headers, p.text)
+		}
+	}
+	return problems
+}
+
+// parseTime parses the place of the time.
+func (v *vendor) parseTime(set verify.Settings) (err error) {
+	format, inSignature := &v.Signature.Format, set.Timestamp == "signature"
+	switch hasTime := format.TimePrefix != ""; {
+	case inSignature && !hasTime && format.Encodings != nil: // without encodings, the format itself is wrong
+		return errors.New("SIGNATURE_FORMAT has no {timestamp}")
+	case hasTime && !inSignature:
+		return errors.New("SIGNATURE_FORMAT has {timestamp}: set signature")
+	case set.Timestamp == "" && strings.Contains(set.Signed, "{timestamp}"):
+		return errors.New("SIGNED has {timestamp}: say where it comes from")
+	case set.Timestamp == "":
+		return nil
+	case inSignature:
+		v.when.kind = mac
+	default:
+		if v.when, err = parsePlace(set.Timestamp, &v.paths); err == nil && v.isSignature(v.when) {
+			err = errors.New("for a time in the signature header, set signature")
+		}
+	}
+	if v.when.kind == member {
+		v.Time.Member = v.when.text
+	}
+	v.Time.Unit = verify.Unit(cmp.Or(set.TimestampUnit, string(verify.Seconds)))
+	return err
+}
+
+// parseIDs parses the places of the event's id. It ignores unsigned ones, with which a captured delivery
+// could become any number of events.
+func (v *vendor) parseIDs(list string) error {
+	all, err := parsePlaces(list, &v.paths)
+	for _, id := range all {
+		isSigned := func(p part) bool { return p.isHeader(id.text) }
+		if id.kind == member || slices.ContainsFunc(v.signed, isSigned) {
+			v.ids = append(v.ids, id)
+		} else {
+			v.Ignored = append(v.Ignored, id.text)
+		}
+	}
+	return err
+}
+
+// isSignature reports whether a part is the signature's header, by either of its names.
+func (v *vendor) isSignature(p part) bool {
+	return p.isHeader(v.Signature.Header) || len(v.OtherNames) > 0 && p.isHeader(v.OtherNames[0][1])
+}

@@ -1,0 +1,96 @@
+package hmac
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+// ambiguous matches the kinds of parts whose text can be split in two ways.
+var ambiguous = regexp.MustCompile("hh|t[ht]|h[tb].*h")
+
+// parseSigned parses SIGNED. It refuses a template unless the signed text can be split in one way only:
+//   - the body is there, whole and once. One JSON object is never the beginning or the end of
+//     another one, so nothing can be moved between it and what stands next to it;
+//   - two values have text between them, and a value that contains the text behind it is refused when
+//     it comes (isAmbiguous), so nothing can be moved from one to the other. It may contain that if it
+//     is the only one and an object follows. A time in RFC 3339 needs no text before it and may contain
+//     the text behind it, because its year has four digits and its zone ends it;
+//   - if a header has no text behind it, no other header follows: a JSON object or a time in one of
+//     them could take the place of the body or the time between them.
+func (v *vendor) parseSigned(set verify.Settings) ([]part, error) {
+	parts, err := split(set.Signed)
+	if err != nil {
+		return nil, err
+	}
+	var kinds []byte
+	for i := range parts {
+		p := &parts[i]
+		if p.kind == timestamp || p.kind == header && v.when.isHeader(p.text) {
+			*p = part{kind: timestamp, text: cmp.Or(v.when.text, "the timestamp in "+v.Signature.Header), position: p.position}
+		}
+		isSame := func(before part) bool { return p.kind != literal && before.kind == p.kind && before.text == p.text }
+		switch {
+		case p.kind == mac, v.isSignature(*p):
+			return nil, atCharacter(p.position, errors.New("a signature can't sign itself"))
+		case slices.ContainsFunc(parts[:i], isSame):
+			return nil, atCharacter(p.position, errors.New("this is given twice"))
+		}
+		kinds = append(kinds, byte(p.kind))
+	}
+	at := ambiguous.FindIndex(kinds)
+	if i := bytes.Index(kinds, []byte("ht")); i >= 0 && verify.Unit(set.TimestampUnit) != verify.DateTime {
+		at = []int{i}
+	}
+	switch {
+	case at != nil:
+		err := errors.New("text is needed before this, or the signed text could be split in two ways")
+		return nil, atCharacter(parts[at[0]+1].position, err)
+	case !bytes.Contains(kinds, []byte{byte(body)}):
+		return nil, errors.New("{body} is missing: an unsigned body proves nothing")
+	}
+	return parts, nil
+}
+
+// takesForms matches a SIGNED with which the body may be a form. Unlike a JSON object, a form may
+// begin or end with another form. So the body must be the last part, and every value before it must
+// have text behind it.
+var takesForms = regexp.MustCompile(`^[^{}]*(\{[^{}]*\}[^{}]+)*\{body\}$`)
+
+// isAmbiguous reports whether a signed text could be split in another way. That is so if a value
+// contains the text behind it, or if an invalid time follows a header directly: only the form of a valid
+// one tells where the header ends.
+func (v *vendor) isAmbiguous(text [][]byte) bool {
+	for i, value := range text[:len(text)-1] {
+		is, next := v.signed[i].kind, v.signed[i+1]
+		switch {
+		case is == literal, is == body, is == timestamp && v.isDateTime(value): // they can end at one place only
+		case v.isOnlyBeforeObject(i, text): // and so can this
+		case next.kind == literal && strings.Index(string(value)+next.text, next.text) < len(value):
+			return true
+		case next.kind == timestamp && !v.isDateTime(text[i+1]):
+			return true
+		}
+	}
+	return false
+}
+
+// isOnlyBeforeObject reports whether the value is the only one, with text and an object behind it. If it
+// ended elsewhere, what is behind the text would be no object. A form, which never contains a {, could
+// still be one.
+func (v *vendor) isOnlyBeforeObject(i int, text [][]byte) bool {
+	rest := v.signed[i+1:]
+	return (i == 0 || i == 1 && v.signed[0].kind == literal) &&
+		len(rest) == 2 && rest[0].kind == literal && rest[1].kind == body && bytes.Contains(text[i+2], []byte("{"))
+}
+
+// isDateTime reports whether the settings want a time in RFC 3339, and the text is one.
+func (v *vendor) isDateTime(text []byte) bool {
+	_, _, ok := v.Time.Unit.Parse(text)
+	return ok && v.Time.Unit == verify.DateTime
+}
