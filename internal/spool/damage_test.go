@@ -33,14 +33,8 @@ func sample(t testing.TB) *memory {
 func unharmed(m, was *memory) map[string]bool {
 	ids := make(map[string]bool)
 	for path, i := range was.live {
-		_, _, salt, ok := parseName(filepath.Base(path))
-		if !ok {
-			continue
-		}
-		s := &segment{salt: salt, file: &memoryFile{m: was, i: i}}
-		s.end.Store(int64(len(i.live)))
-		c := cursor{position: position{segment: s}}
-		for r, err := c.next(nil); err == nil; r, err = c.next(nil) {
+		_, _, salt, _ := parseName(filepath.Base(path))
+		for _, r := range recordsIn(path, i) {
 			isDelivered := r.ID == "0" || r.ID == "1" && r.Reason == ""
 			whole := r.append(nil, salt)
 			if !isDelivered && bytes.Contains(m.live[path].live, whole) {

@@ -2,7 +2,9 @@ package spool
 
 import (
 	"cmp"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/test/expect"
@@ -30,28 +32,45 @@ func same(a, b []kept) bool {
 }
 
 // everything returns all records: each queue in order, then those set aside.
-func (f *fixture) everything() (found []kept) {
+func (f *fixture) everything() []kept {
 	f.t.Helper()
-	for kind := range publish.Kinds {
-		found = append(found, f.rest(false, func(after uint64) ([]Record, error) { return f.Next(publish.Kind(kind), after, 7, maxBytes) })...)
-	}
-	found = append(found, f.rest(true, func(after uint64) ([]Record, error) { return f.SetAside(after, 7) })...)
+	found, err := f.listing()
+	expect.NoError(f.t, err)
 	return found
 }
 
-func (f *fixture) rest(aside bool, next func(after uint64) ([]Record, error)) (found []kept) {
-	f.t.Helper()
-	for after := uint64(0); ; {
-		records, err := next(after)
-		expect.NoError(f.t, err)
-		if len(records) == 0 {
-			return found
-		}
-		for _, r := range records {
-			found = append(found, kept{r, aside})
-			after = r.Seq
+// listing is like everything, and returns what was found before an error.
+func (f *fixture) listing() (found []kept, err error) {
+	rest := func(aside bool, next func(after uint64) ([]Record, error)) {
+		for after := uint64(0); err == nil; {
+			var records []Record
+			if records, err = next(after); len(records) == 0 {
+				return
+			}
+			for _, r := range records {
+				found = append(found, kept{r, aside})
+				after = r.Seq
+			}
 		}
 	}
+	for kind := range publish.Kinds {
+		rest(false, func(after uint64) ([]Record, error) { return f.Next(publish.Kind(kind), after, 7, maxBytes) })
+	}
+	rest(true, func(after uint64) ([]Record, error) { return f.SetAside(after, 7) })
+	return found, err
+}
+
+// recordsIn returns the records in a file.
+func recordsIn(path string, i *inode) (records []Record) {
+	_, _, salt, _ := parseName(strings.TrimSuffix(filepath.Base(path), damagedSuffix))
+	s := &segment{salt: salt, file: &memoryFile{m: newMemory(), i: i}}
+	s.end.Store(int64(len(i.live)))
+	c := cursor{position: position{segment: s}, damage: func(*segment, int64, bool, error) {}}
+	for r, err := c.next(nil); err == nil; r, err = c.next(nil) {
+		r.Data = slices.Clone(r.Data)
+		records = append(records, r)
+	}
+	return records
 }
 
 func payload(m publish.Message) []byte { return (&Record{Message: m}).payload() }

@@ -25,12 +25,15 @@ type memory struct {
 	fails    func(c call) error // nil: nothing does
 	violated []string           // calls that must not be made
 	full     atomic.Bool        // no bytes are free; calls succeed all the same
+	// Reads wait for it, except of the mark. If it is nil, none does.
+	slow atomic.Pointer[chan struct{}]
 }
 
 // inode is a file, whatever its name.
 type inode struct {
 	live, synced []byte
 	number       int
+	isMark       bool
 	failed       bool   // a sync or a write of it failed: this process may write nothing to it any more
 	forgotten    []bool // the bytes that the system shows but won't write, unless they are written again
 }
@@ -59,7 +62,7 @@ func (m *memory) do(c call) error {
 		err = m.fails(c)
 	}
 	i := m.inode(c.inode)
-	if i != nil && i.failed {
+	if i != nil && i.failed && !i.isMark { // a wrong mark does no harm
 		m.violated = append(m.violated, fmt.Sprintf("%s of a file of which a call had failed", c.name))
 		if c.name == "fsync" && err == nil { // the system has forgotten what it could not write
 			return nil
@@ -84,16 +87,14 @@ func (m *memory) do(c call) error {
 }
 
 func (m *memory) inode(number int) *inode {
-	for _, i := range m.all() {
-		if i.number == number {
-			return i
+	for _, names := range []map[string]*inode{m.live, m.synced} {
+		for _, i := range names {
+			if i.number == number {
+				return i
+			}
 		}
 	}
 	return nil
-}
-
-func (m *memory) all() []*inode {
-	return slices.Concat(slices.Collect(maps.Values(m.live)), slices.Collect(maps.Values(m.synced)))
 }
 
 // forget makes the system forget what it has not synced.
@@ -125,7 +126,7 @@ func (i *inode) afterSync() []byte {
 func (m *memory) apply(c call) {
 	switch i := m.inode(c.inode); c.name {
 	case "creat":
-		m.live[c.path] = &inode{number: c.inode}
+		m.live[c.path] = &inode{number: c.inode, isMark: filepath.Base(c.path) == markName}
 	case "pwrite":
 		if i == nil { // it has no name any more
 			return
@@ -164,7 +165,7 @@ func (m *memory) clone() *memory {
 		all := make(map[string]*inode)
 		for path, i := range names {
 			if by[i] == nil {
-				by[i] = &inode{live: i.live, synced: i.synced, number: i.number}
+				by[i] = &inode{live: i.live, synced: i.synced, number: i.number, isMark: i.isMark, forgotten: slices.Clone(i.forgotten)}
 			}
 			all[path] = by[i]
 		}
@@ -180,18 +181,19 @@ func (m *memory) afterPowerLoss(random *rand.Rand) *memory {
 	left := newMemory()
 	names := maps.Clone(m.synced)
 	if random != nil {
-		for path, i := range m.live {
+		for _, path := range slices.Sorted(maps.Keys(m.live)) {
 			if random.IntN(2) == 0 {
-				names[path] = i
+				names[path] = m.live[path]
 			}
 		}
-		for path := range names {
+		for _, path := range slices.Sorted(maps.Keys(names)) {
 			if m.live[path] == nil && random.IntN(2) == 0 {
 				delete(names, path)
 			}
 		}
 	}
-	for path, i := range names {
+	for _, path := range slices.Sorted(maps.Keys(names)) {
+		i := names[path]
 		data := bytes.Clone(i.synced)
 		if random != nil && random.IntN(3) > 0 {
 			data = append(data, make([]byte, max(0, len(i.live)-len(data)))...)
@@ -201,7 +203,7 @@ func (m *memory) afterPowerLoss(random *rand.Rand) *memory {
 				}
 			}
 		}
-		j := &inode{live: data, synced: data, number: i.number}
+		j := &inode{live: data, synced: data, number: i.number, isMark: i.isMark}
 		left.live[path], left.synced[path] = j, j
 	}
 	return left
@@ -211,8 +213,10 @@ func (m *memory) afterPowerLoss(random *rand.Rand) *memory {
 func (m *memory) lock(string) (io.Closer, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, i := range m.all() {
-		i.failed = false
+	for _, names := range []map[string]*inode{m.live, m.synced} {
+		for _, i := range names {
+			i.failed = false
+		}
 	}
 	return io.NopCloser(nil), nil
 }
@@ -288,6 +292,9 @@ type memoryFile struct {
 }
 
 func (f *memoryFile) ReadAt(b []byte, offset int64) (int, error) {
+	if slow := f.m.slow.Load(); slow != nil && len(b) != markBytes {
+		<-*slow
+	}
 	f.m.mu.Lock()
 	defer f.m.mu.Unlock()
 	if f.closed {

@@ -1,0 +1,144 @@
+package spool
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/ade15e70/webhook-bridge/internal/publish"
+)
+
+// faults are the ways in which the disk of a life fails.
+type faults struct {
+	next    string // so many of the next calls with this name fail
+	left    int
+	err     error
+	broken  map[int]string // by file: the calls that fail
+	misread bool           // a read has failed, and may succeed at another time
+	harmed  map[int]bool   // files of which a recovery couldn't read all
+}
+
+// fails returns how a call of the disk fails.
+func (l *life) fails(c call) (err error) {
+	if l.callsLeft--; l.callsLeft == 0 {
+		l.cut = l.disk.clone()
+	}
+	switch {
+	case c.name == l.next && l.left > 0:
+		l.left--
+		err = l.err
+	case slices.Contains(strings.Fields(l.broken[c.inode]), c.name):
+		err = errIO
+	}
+	l.isFaulty = l.isFaulty || err != nil
+	if err != nil && c.name == "pread" {
+		l.misread = true
+		if l.f == nil || l.f.recovering.Load() || l.harmed[c.inode] {
+			l.harm(c.inode)
+		}
+	}
+	return err
+}
+
+// harm notes that all records in a file may be lost.
+func (l *life) harm(file int) {
+	l.harmed[file] = true
+	for path, i := range l.disk.live {
+		if i.number == file {
+			for _, r := range recordsIn(path, i) {
+				delete(l.owed, r.ID)
+			}
+		}
+	}
+}
+
+// fail makes the disk fail, or work again.
+func (l *life) fail(t *rapid.T) {
+	switch rapid.SampledFrom([]string{"some calls", "calls of a file", "nothing"}).Draw(t, "what fails") {
+	case "some calls":
+		l.next = rapid.SampledFrom([]string{"fsync", "pwrite", "fsyncdir", "unlink", "creat", "pread", "open", "ftruncate", "rename"}).Draw(t, "call")
+		l.left = rapid.IntRange(1, 9).Draw(t, "calls")
+		l.err = rapid.SampledFrom([]error{errIO, syscall.ENOSPC}).Draw(t, "error")
+	case "calls of a file":
+		if _, i := l.file(t); i != nil {
+			l.broken[i.number] = rapid.SampledFrom([]string{"fsync", "pwrite", "fsync pwrite", "pread"}).Draw(t, "calls")
+		}
+	default:
+		l.heal()
+		signal(l.f.wake) // for the race detector: a timer alone orders nothing
+		time.Sleep(tick)
+	}
+}
+
+func (l *life) heal() {
+	l.left = 0
+	clear(l.broken)
+}
+
+func (l *life) file(t *rapid.T) (path string, i *inode) {
+	if len(l.disk.live) == 0 {
+		return "", nil
+	}
+	path = rapid.SampledFrom(slices.Sorted(maps.Keys(l.disk.live))).Draw(t, "file")
+	return path, l.disk.live[path]
+}
+
+// damage changes a byte of a file, and has it read.
+func (l *life) damage(t *rapid.T) {
+	if l.disk.slow.Load() == nil {
+		l.change(t)
+		l.f.recoverAgain()
+		l.wait()
+	}
+}
+
+func (l *life) change(t *rapid.T) {
+	_, i := l.file(t)
+	if i == nil || len(i.synced) == 0 {
+		return
+	}
+	l.isFaulty = true
+	l.harm(i.number)
+	at := rapid.IntRange(0, len(i.synced)-1).Draw(t, "byte")
+	for _, b := range []*[]byte{&i.live, &i.synced} {
+		if at < len(*b) {
+			*b = bytes.Clone(*b)
+			(*b)[at] ^= 1
+		}
+	}
+}
+
+// refuse makes a write fail because it can't be synced, and kills the process. The next one is shown what
+// was written, and perhaps it can't sync that either. Then the message comes again.
+func (l *life) refuse(t *rapid.T) {
+	isAside, journal := rapid.Bool().Draw(t, "set aside"), publish.Event.String()
+	l.add(t, "a", 1)
+	if isAside {
+		journal = journalNames[setAside]
+		l.settleAll(t, false)
+		l.add(t, "b", 1)
+	}
+	l.next, l.left, l.err = "fsync", 2, errIO
+	if isAside {
+		l.settleAll(t, false)
+	} else {
+		l.add(t, "b", 1)
+	}
+	l.left = 0
+	stays := rapid.Bool().Draw(t, "stays")
+	for path, i := range l.disk.live {
+		if stays && strings.Contains(path, journal) {
+			l.broken[i.number] = "fsync"
+		}
+	}
+	l.endAs(t, "killed", l.disk)
+	if rapid.Bool().Draw(t, "delivered") {
+		l.settleAll(t, true)
+	}
+	l.add(t, "b", 2)
+}
