@@ -140,9 +140,6 @@ func (s *Spool) added(w *waiting) {
 	if s.recovering.Load() {
 		s.meanwhile = append(s.meanwhile, w)
 	}
-	if s.isUnsynced.Load() && !s.durable.has(w.id) {
-		s.durable.add(w.id)
-	}
 	s.count(w)
 	signal(w.journal.changed)
 }
@@ -151,17 +148,16 @@ func (s *Spool) added(w *waiting) {
 // s.mu must be held.
 func (s *Spool) count(w *waiting) {
 	switch {
-	case s.dropped[w.oldSeq], w.from == nil && s.ids.has(w.id) && !s.unsure[w.id]:
+	case s.dropped[w.oldSeq], w.from == nil && s.ids.hasDurable(w.id):
 		s.dropped[w.seq] = true
 		return
-	case w.from == nil:
-		s.ids.add(w.id)
-		delete(s.unsure, w.id)
-	default:
+	case w.from != nil:
 		s.dropped[w.oldSeq] = true
+		s.ids.remove(w.id)
 		w.from.queued.Add(-1)
 		s.bytes[w.kind].Add(-w.oldSize)
 	}
+	s.ids.add(w.id)
 	w.journal.queued.Add(1)
 	s.bytes[w.kind].Add(w.size)
 }

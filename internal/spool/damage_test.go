@@ -276,7 +276,7 @@ func TestOtherVersions(t *testing.T) {
 }
 
 // TestSyncAtStartFails: if a file can't be synced at the start, a message that may not be durable is
-// written again when it comes again.
+// written again when it comes again, and delivered twice.
 func TestSyncAtStartFails(t *testing.T) {
 	m := refuses(t)
 	failed := false
@@ -288,8 +288,8 @@ func TestSyncAtStartFails(t *testing.T) {
 		return nil
 	}
 	f := open(t, "spool", on(m))
-	f.keeps("b")
-	f.holds("a", "b")
+	f.keeps("b", "b")
+	f.holds("a", "b", "b")
 	f.close()
 	crashed := open(t, "spool", on(m.clone().afterPowerLoss(nil)))
 	crashed.holds("a", "b")

@@ -19,40 +19,50 @@ func idOf(kind publish.Kind, messageID string) id {
 
 // ids has the id of each record, in short lists by their first bits. An id takes 20 bytes. In a map it
 // may take 41, even after it is removed.
-type ids [][]id
+type ids struct {
+	lists  [][]id
+	unsure map[id]bool // no record with that id is known to be durable
+}
 
 // idLists is the number of lists. They take 400 KB, so the set has none until it is used.
 const idLists = 1 << 14
 
 func listOf(x id) uint16 { return binary.BigEndian.Uint16(x[:]) >> 2 }
 
-func (s ids) has(x id) bool { return s != nil && slices.Contains(s[listOf(x)], x) }
+func (s *ids) has(x id) bool { return s.lists != nil && slices.Contains(s.lists[listOf(x)], x) }
 
-// add adds x, even if it is there already.
+// hasDurable reports whether there is a durable record, of which another one is a copy.
+func (s *ids) hasDurable(x id) bool { return s.has(x) && !s.unsure[x] }
+
+// add adds the id of a durable record, even if it is there already.
 func (s *ids) add(x id) {
-	if *s == nil {
-		*s = make(ids, idLists)
+	if s.lists == nil {
+		s.lists, s.unsure = make([][]id, idLists), make(map[id]bool)
 	}
-	list := (*s)[listOf(x)]
+	delete(s.unsure, x)
+	list := s.lists[listOf(x)]
 	if n := len(list); n == cap(list) { // append would double it
 		list = append(make([]id, 0, n+n/8+1), list...)
 	}
-	(*s)[listOf(x)] = append(list, x)
+	s.lists[listOf(x)] = append(list, x)
 }
 
-// remove removes x once.
-func (s ids) remove(x id) {
-	if s == nil {
+// doubt notes that a record may not be durable after all.
+func (s *ids) doubt(x id) { s.unsure[x] = true }
+
+// remove removes x once. If it was there twice, the one that stays may be the one that isn't durable.
+func (s *ids) remove(x id) {
+	if !s.has(x) {
 		return
 	}
-	list := s[listOf(x)]
+	list := s.lists[listOf(x)]
 	i := slices.Index(list, x)
-	if i < 0 {
-		return
-	}
 	list[i] = list[len(list)-1]
 	if list = list[:len(list)-1]; len(list) < cap(list)/2 {
 		list = slices.Clone(list)
 	}
-	s[listOf(x)] = list
+	s.lists[listOf(x)] = list
+	if delete(s.unsure, x); slices.Contains(list, x) {
+		s.doubt(x)
+	}
 }

@@ -8,10 +8,10 @@ import (
 	"testing"
 )
 
-// TestIDs compares the ids with a map.
+// TestIDs compares the ids with maps.
 func TestIDs(t *testing.T) {
 	var s ids
-	want := make(map[id]int)
+	want, isUnsure := make(map[id]int), make(map[id]bool)
 	random := rand.New(rand.NewPCG(1, 2))
 	some := func() (x id) { // of few lists
 		x[0] = byte(random.IntN(2))
@@ -19,16 +19,22 @@ func TestIDs(t *testing.T) {
 		return x
 	}
 	for i := range 20_000 {
-		x := some()
-		if random.IntN(2) == 0 && i < 15_000 {
+		switch x := some(); {
+		case random.IntN(2) == 0 && i < 15_000:
 			s.add(x)
 			want[x]++
-		} else {
+			isUnsure[x] = false
+		case random.IntN(4) == 0 && want[x] > 0:
+			s.doubt(x)
+			isUnsure[x] = true
+		default:
 			s.remove(x)
 			want[x] = max(0, want[x]-1)
+			isUnsure[x] = true // if there is another one
 		}
-		if y := some(); s.has(y) != (want[y] > 0) {
-			t.Fatalf("has %v, wants %v", s.has(y), want[y])
+		y := some()
+		if has, hasDurable := want[y] > 0, want[y] > 0 && !isUnsure[y]; s.has(y) != has || s.hasDurable(y) != hasDurable {
+			t.Fatalf("has %v, %v, wants %v, %v", s.has(y), s.hasDurable(y), has, hasDurable)
 		}
 	}
 }

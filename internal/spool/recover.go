@@ -24,12 +24,10 @@ const oldName = "spool.db"
 type recovery struct {
 	ids        ids
 	dropped    map[uint64]bool // copies of other records
-	unsure     map[id]bool     // set aside and perhaps not durable: the same in the queue isn't a copy
 	queued     [journals]int64
 	bytes      [publish.Kinds]int64
 	damage     []error
 	lastWrites []error // unreadable ends of segments: a crash may have cut the last write short
-	isUnsynced bool    // some records may not be durable
 }
 
 // openJournals opens the files of the directory.
@@ -116,7 +114,8 @@ func (s *Spool) load() (err error) {
 const runBits = 40
 
 // recover begins to read all segments in the background. Meanwhile new records go into new segments
-// and nothing is delivered. Of two records with one id, the one that is found later is dropped.
+// and nothing is delivered. Of two records with one id, the one that is found later is dropped if the
+// first is durable.
 func (s *Spool) recover() {
 	s.mustRecover.Store(false)
 	for _, j := range s.journals {
@@ -126,7 +125,7 @@ func (s *Spool) recover() {
 	defer s.mu.Unlock()
 	s.recovering.Store(true)
 	s.recoveries++
-	s.ids, s.durable, s.unsure, s.meanwhile = nil, nil, nil, nil
+	s.ids, s.meanwhile = ids{}, nil
 	var delivered [journals]uint64
 	var segments [journals][]*segment
 	total := int64(0)
@@ -140,7 +139,7 @@ func (s *Spool) recover() {
 	s.bytesRead.Store(0)
 	s.bytesToRead.Store(total)
 	s.recovery.Go(func() {
-		found := &recovery{dropped: make(map[uint64]bool), unsure: make(map[id]bool)}
+		found := &recovery{dropped: make(map[uint64]bool)}
 		err := found.scan(segments, delivered, func(r *Record) error {
 			s.bytesRead.Add(r.size)
 			s.mu.Lock()
@@ -195,7 +194,7 @@ func (f *recovery) scanSegment(c *cursor, in *segment, i int, visit func(r *Reco
 		}
 	}
 	c.seek(position{segment: in})
-	var lastWrite []id // of what is set aside
+	var lastWrite []id
 	from := int64(0)
 	r, err := c.next(nil)
 	for ; err == nil; r, err = c.next(nil) {
@@ -203,15 +202,12 @@ func (f *recovery) scanSegment(c *cursor, in *segment, i int, visit func(r *Reco
 			lastWrite, from = lastWrite[:0], c.durable
 		}
 		id := idOf(r.Kind, r.ID)
-		if f.ids.has(id) && !f.unsure[id] {
+		if f.ids.hasDurable(id) {
 			f.dropped[r.Seq] = true
 			continue
 		}
 		f.ids.add(id)
-		delete(f.unsure, id)
-		if i == setAside {
-			lastWrite = append(lastWrite, id)
-		}
+		lastWrite = append(lastWrite, id)
 		f.queued[i]++
 		f.bytes[r.Kind] += r.size
 		if err := visit(&r); err != nil {
@@ -230,9 +226,8 @@ func (f *recovery) scanSegment(c *cursor, in *segment, i int, visit func(r *Reco
 		}
 	}
 	if in.mayBeUnsynced && in.makeDurable(c.durable) != nil {
-		f.isUnsynced = true
 		for _, id := range lastWrite {
-			f.unsure[id] = true
+			f.ids.doubt(id)
 		}
 	}
 	return nil
@@ -241,7 +236,7 @@ func (f *recovery) scanSegment(c *cursor, in *segment, i int, visit func(r *Reco
 // adopt uses the result of a recovery.
 func (s *Spool) adopt(f *recovery) {
 	s.mu.Lock()
-	s.ids, s.dropped, s.unsure = f.ids, f.dropped, f.unsure
+	s.ids, s.dropped = f.ids, f.dropped
 	for kind, n := range f.bytes {
 		s.bytes[kind].Store(n)
 	}
@@ -253,7 +248,6 @@ func (s *Spool) adopt(f *recovery) {
 		s.count(w)
 	}
 	s.meanwhile = nil
-	s.isUnsynced.Store(s.isUnsynced.Load() || f.isUnsynced)
 	s.recovering.Store(false)
 	s.mu.Unlock()
 	for _, j := range s.journals {

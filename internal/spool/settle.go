@@ -69,12 +69,7 @@ func (s *Spool) settle(j *journal, records []Record) error {
 			delete(s.dropped, r.Seq)
 			continue
 		}
-		id := idOf(r.Kind, r.ID)
-		s.ids.remove(id)
-		s.durable.remove(id)
-		if s.ids.has(id) { // there were two, because one may not be durable: perhaps the one that stays
-			s.unsure[id] = true
-		}
+		s.ids.remove(idOf(r.Kind, r.ID))
 		s.bytes[r.Kind].Add(-r.size)
 		j.queued.Add(-1)
 	}

@@ -61,8 +61,6 @@ type Spool struct {
 
 	mu        sync.Mutex
 	ids       ids                  // of the records on disk; during a recovery, of those appended since it began
-	durable   ids                  // of those that this process wrote since isUnsynced is set
-	unsure    map[id]bool          // set aside and perhaps not durable: the same in the queue isn't a copy
 	unwritten [publish.Kinds]int64 // bytes of the records that aren't on disk yet
 	dropped   map[uint64]bool      // records on disk that are copies of another one, or were set aside
 	// recoveries counts the recoveries that have begun. meanwhile has the records written during one.
@@ -84,7 +82,6 @@ type Spool struct {
 	failure                atomic.Pointer[error]     // why the last write failed; nil if it succeeded
 	working                atomic.Pointer[time.Time] // since when the committer uses the disk; nil: it doesn't
 	recovering             atomic.Bool
-	isUnsynced             atomic.Bool  // some records of an earlier process may not be durable
 	mustRecover            atomic.Bool  // damage was found: the recovery must run again
 	bytesRead, bytesToRead atomic.Int64 // of the recovery
 	bytes                  [publish.Kinds]atomic.Int64
@@ -201,7 +198,7 @@ func (s *Spool) enqueue(r *Record) (*waiting, error) {
 	if s.closed {
 		return nil, ErrClosed
 	}
-	if s.ids.has(w.id) && (!s.isUnsynced.Load() || s.durable.has(w.id)) { // else a copy is written, and dropped later
+	if s.ids.hasDurable(w.id) {
 		return nil, nil
 	}
 	if err := s.room(r.Kind, w.size); err != nil {
