@@ -66,7 +66,7 @@ func (s *Spool) run() {
 		}
 		s.working.Store(new(time.Now()))
 		if due {
-			s.check()
+			s.checkFiles()
 			s.measure()
 		}
 		s.mu.Lock()
@@ -170,7 +170,7 @@ func (s *Spool) write(j *journal, batch []*waiting) error {
 	}
 	err := s.try(j, batch)
 	if err != nil && !isNoSpace(err) {
-		s.check() // the directory may have been removed
+		s.checkFiles() // the directory may have been removed
 		err = s.try(j, batch)
 	}
 	if err != nil {

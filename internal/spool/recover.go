@@ -267,8 +267,9 @@ func (s *Spool) adopt(f *recovery) {
 	}
 }
 
-// check restores files that were removed: they can be read as long as they are open.
-func (s *Spool) check() {
+// checkFiles opens the files if that has failed so far, and restores those that were removed: they can be
+// read as long as they are open.
+func (s *Spool) checkFiles() {
 	if !s.loaded {
 		if err := s.load(); err != nil {
 			s.failed(err)
