@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"bridge": func() {
 			// A process that should have ended fails its script, and is killed with it.
-			time.AfterFunc(10*bound, func() { panic("bridge is still running; the test's time is up") })
+			time.AfterFunc(5*bound, func() { panic("bridge is still running; the test's time is up") })
 			os.Exit(Main())
 		},
 		"environ": environ,

@@ -18,9 +18,9 @@ import (
 )
 
 // These are the scripts' commands besides testscript's own. None sleeps; each waits for a
-// condition, for a minute at most.
+// condition, for [poll.Bound] at most.
 
-const bound = time.Minute
+const bound = poll.Bound
 
 // processes has a script's background processes by name.
 type processes map[string]*background

@@ -152,7 +152,7 @@ func (p *page) events(n int) (all []item) {
 // until returns the first state for which is is true.
 func (p *page) until(what string, is func(state) bool) state {
 	p.t.Helper()
-	for end := time.Now().Add(time.Minute); ; {
+	for end := time.Now().Add(poll.Bound); ; {
 		var s state
 		expect.NoError(p.t, json.Unmarshal(p.next("state"), &s))
 		if is(s) {

@@ -69,7 +69,7 @@ func (w *world) publishNumbered(n, users int) {
 		}
 		select {
 		case <-w.js.PublishAsyncComplete():
-		case <-time.After(time.Minute):
+		case <-time.After(poll.Bound):
 			w.t.Fatal("publishing takes too long")
 		}
 	}

@@ -105,7 +105,7 @@ func (w *world) expect(want ...string) {
 		defer w.mu.Unlock()
 		return slices.Clone(w.read)
 	}
-	for deadline := time.Now().Add(time.Minute); len(got()) < len(want) && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(poll.Bound); len(got()) < len(want) && time.Now().Before(deadline); {
 		time.Sleep(5 * time.Millisecond)
 	}
 	expect.Equal(w.t, want, got(), "read")

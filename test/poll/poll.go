@@ -9,7 +9,7 @@ import (
 )
 
 // Bound is how long a condition may take.
-const Bound = time.Minute
+const Bound = 3 * time.Minute
 
 // Holds waits until a condition holds, and reports whether it did.
 func Holds(condition func() bool) bool {

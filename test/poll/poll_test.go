@@ -23,7 +23,7 @@ func TestUntil(t *testing.T) {
 			t.Errorf("what came true in time failed: %s", f.with)
 		}
 		Until(f, "never", func() bool { return false })
-		if f.with != "not within 1m0s: never" {
+		if f.with != "not within 3m0s: never" {
 			t.Errorf("what never came true: %q", f.with)
 		}
 	})
