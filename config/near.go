@@ -41,15 +41,17 @@ func looksLikeOurs(variable string, known []string) bool {
 	}))
 }
 
-// nearestVariable returns the known variable that is nearest; if some begin with the same word, one of
-// them.
+// nearestVariable returns the known variable that is nearest: one that begins with the name, else one
+// that begins with its first word, else any.
 func nearestVariable(name string, known []string) string {
 	word, _, _ := strings.Cut(name, "_")
-	related := slices.DeleteFunc(slices.Clone(known), func(ours string) bool { return !strings.HasPrefix(ours, word+"_") })
-	if len(related) == 0 {
-		related = known
+	for _, start := range []string{name, word + "_"} {
+		related := slices.DeleteFunc(slices.Clone(known), func(ours string) bool { return !strings.HasPrefix(ours, start) })
+		if len(related) > 0 {
+			return nearest(name, related)
+		}
 	}
-	return nearest(name, related)
+	return nearest(name, known)
 }
 
 // nearest returns the known name that differs least; of several, the one that differs in an underscore.
