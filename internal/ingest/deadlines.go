@@ -8,6 +8,10 @@ import (
 	"time"
 )
 
+// ownWrite is the time for a write without a deadline: TLS writes by itself in its handshake, and on an
+// idle connection when the client asks for a new key (RFC 8446, section 4.6.3).
+const ownWrite = 10 * time.Second
+
 // deadlines is a connection that passes its deadlines on only with a read or a write, and a read
 // deadline only if it is earlier than the last: net/http and the body's bound change it eight times
 // for each request, mostly between reads, and mostly to a later time (ADR 13).
@@ -61,24 +65,25 @@ func (d *deadlines) Read(p []byte) (n int, err error) {
 // isDue reports whether the read deadline has passed. d.mu must be held.
 func (d *deadlines) isDue() bool { return !d.read.IsZero() && !time.Now().Before(d.read) }
 
-// SetWriteDeadline implements net.Conn. It ignores the zero time, which net/http sets after each
-// answer: TLS also writes while it reads, and no write may last for ever.
+// SetWriteDeadline implements net.Conn.
 func (d *deadlines) SetWriteDeadline(t time.Time) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !t.IsZero() {
-		d.write = t
-	}
+	d.write = t
 	return nil
 }
 
-// Write implements net.Conn.
+// Write implements net.Conn. No write lasts for ever.
 func (d *deadlines) Write(p []byte) (int, error) {
 	d.mu.Lock()
+	at := d.write
+	if at.IsZero() {
+		at = time.Now().Add(ownWrite)
+	}
 	var err error
-	if !d.write.Equal(d.innerWrite) {
-		d.innerWrite = d.write
-		err = d.Conn.SetWriteDeadline(d.write)
+	if !at.Equal(d.innerWrite) {
+		d.innerWrite = at
+		err = d.Conn.SetWriteDeadline(at)
 	}
 	d.mu.Unlock()
 	if err != nil {

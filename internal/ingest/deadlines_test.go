@@ -82,21 +82,37 @@ func TestLaterReadDeadline(t *testing.T) {
 	expect.Equal(t, 1, inner.n, "deadlines passed on")
 }
 
-// A write always has the deadline that was set last, and is never without one.
+// A write has the deadline that was set last, and a time of its own if none is set, even after one has
+// passed: TLS answers on an idle connection.
 func TestWriteDeadlines(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ours, theirs := net.Pipe()
-		defer theirs.Close()
-		d, began := &deadlines{Conn: ours}, time.Now()
-		defer d.Close()
-		for _, after := range []time.Duration{time.Hour, time.Minute, 0} {
-			at := began.Add(after)
-			if after == 0 {
-				at = time.Time{}
+	for _, test := range []struct {
+		set  []time.Duration // 0 is none
+		ends time.Duration
+	}{
+		{nil, ownWrite},
+		{[]time.Duration{time.Hour, time.Minute}, time.Minute},
+		{[]time.Duration{time.Minute, 0}, ownWrite},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ours, theirs := net.Pipe()
+			defer theirs.Close()
+			d := &deadlines{Conn: ours}
+			defer d.Close()
+			write := func() time.Duration {
+				began := time.Now()
+				expect.ErrorIs(t, os.ErrDeadlineExceeded, expect.Err(d.Write([]byte("x"))), "the write")
+				return time.Since(began)
 			}
-			expect.NoError(t, d.SetWriteDeadline(at))
-		}
-		expect.ErrorIs(t, os.ErrDeadlineExceeded, expect.Err(d.Write([]byte("x"))), "the write")
-		expect.Equal(t, time.Minute, time.Since(began), "it took")
-	})
+			for _, after := range test.set {
+				at := time.Now().Add(after)
+				if after == 0 {
+					at = time.Time{}
+				}
+				expect.NoError(t, d.SetWriteDeadline(at))
+			}
+			expect.Equal(t, test.ends, write(), "the write took")
+			expect.NoError(t, d.SetWriteDeadline(time.Time{}))
+			expect.Equal(t, ownWrite, write(), "the next one took")
+		})
+	}
 }

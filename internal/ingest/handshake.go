@@ -7,15 +7,10 @@ import (
 	"io"
 	"math"
 	"net"
-	"time"
 )
 
-const (
-	// maxHandshake bounds the bytes of a client's TLS handshake, in which it sends no certificate.
-	maxHandshake = 16 << 10
-	// handshakeWrite is the time for the writes of a TLS handshake.
-	handshakeWrite = 10 * time.Second
-)
+// maxHandshake bounds the bytes of a client's TLS handshake, in which it sends no certificate.
+const maxHandshake = 16 << 10
 
 // handshake is the connection below TLS.
 type handshake struct {
@@ -29,7 +24,6 @@ type handshake struct {
 func underTLS(raw net.Conn, config *tls.Config) (net.Conn, *handshake) {
 	h := &handshake{Conn: raw, left: maxHandshake}
 	h.tls = tls.Server(h, config)
-	_ = raw.SetWriteDeadline(time.Now().Add(handshakeWrite))
 	return h.tls, h
 }
 
