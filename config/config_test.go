@@ -62,6 +62,7 @@ func TestProblems(t *testing.T) {
 		{"HTTP_ADDR=:9090", `HTTP_ADDR and ADMIN_ADDR: got ":9090", and its default, :9090` + samePort},
 		{"ADMIN_ADDR=127.0.0.1:08080", `HTTP_ADDR and ADMIN_ADDR: got its default, :8080, and "127.0.0.1:08080"` + samePort},
 		{"HTTP_ADDR=:4222", `HTTP_ADDR and EMBEDDED_NATS_ADDR: got ":4222", and its default, 127.0.0.1:4222` + samePort},
+		{"HTTP_ADDR=0.0.0.0:80 ADMIN_ADDR=[::1]:80", `HTTP_ADDR and ADMIN_ADDR: got "0.0.0.0:80", and "[::1]:80"` + samePort},
 		{"ADMIN_ADDR=0.0.0.0:4222", `ADMIN_ADDR and EMBEDDED_NATS_ADDR: got "0.0.0.0:4222", and its default, 127.0.0.1:4222` + samePort},
 		{"EMBEDDED_NATS_ADDR=localhost", `EMBEDDED_NATS_ADDR: got "localhost"; takes host:port or :port`},
 		{"EMBEDDED_NATS_ADDR=:4222", `EMBEDDED_NATS_ADDR: got ":4222"; others could read and write all events: set a loopback address such as 127.0.0.1:4222, or NATS_TOKEN, or NATS_USER and NATS_PASSWORD`},
@@ -222,6 +223,7 @@ func TestWarnings(t *testing.T) {
 		{"STREAM_MAXAGE=y", "STREAM_MAXAGE is not a variable of the bridge and has no effect; the nearest one is STREAM_MAX_AGE"},
 		{"STREAM_AGE=y", "STREAM_AGE is not a variable of the bridge and has no effect; the nearest one is STREAM_NAME"},
 		{"ENDPOINT_0_NAME=eu", "ENDPOINT_0_NAME is not a variable of the bridge and has no effect; the nearest one is ENDPOINTS_<i>_NAME"},
+		{"ENDPOINT=eu", "ENDPOINT is not a variable of the bridge and has no effect; the nearest one is ENDPOINTS_<i>_NAME"},
 		{"TLS_CERT=x", "TLS_CERT is not a variable of the bridge and has no effect; the nearest one is TLS_CERT_FILE"},
 		{"HTTP_ADDRESS=x", "HTTP_ADDRESS is not a variable of the bridge and has no effect; the nearest one is HTTP_ADDR"},
 		{"NATS_KEY_FILE=x", "NATS_KEY_FILE is not a variable of the bridge and has no effect; the nearest one is NATS_KEY"},
@@ -275,7 +277,6 @@ func TestUnusedProtocol(t *testing.T) {
 func TestSamePort(t *testing.T) {
 	for _, set := range []string{
 		"HTTP_ADDR=192.0.2.1:80 ADMIN_ADDR=127.0.0.1:80",
-		"HTTP_ADDR=0.0.0.0:80 ADMIN_ADDR=[::1]:80",
 		"HTTP_ADDR=:0 ADMIN_ADDR=:0 EMBEDDED_NATS_ADDR=127.0.0.1:0",
 		"HTTP_ADDR=:4222 NATS_URL=nats://nats",
 	} {

@@ -87,14 +87,14 @@ func checkAddress(text string) error {
 }
 
 // collide reports whether two addresses can't both be listened on: they have the same port, and one's
-// host includes the other's.
+// host includes the other's. Go listens on IPv6, too, at 0.0.0.0.
 func collide(a, b string) bool {
 	hostA, portA, _ := net.SplitHostPort(a)
 	hostB, portB, _ := net.SplitHostPort(b)
 	numberA, _ := strconv.Atoi(portA)
 	numberB, _ := strconv.Atoi(portB)
 	includes := func(host, other string) bool {
-		return host == other || host == "" || host == "::" || host == "0.0.0.0" && !strings.Contains(other, ":")
+		return host == other || host == "" || host == "::" || host == "0.0.0.0"
 	}
 	return numberA == numberB && numberA != 0 && (includes(hostA, hostB) || includes(hostB, hostA))
 }
