@@ -21,7 +21,7 @@ func (l *loader) check(c *Config) {
 		for _, p := range providers.All {
 			variables = append(variables, p.Variable("SECRETS"))
 		}
-		l.problems = append(l.problems, Problem{Says: "no endpoint is configured: set " + strings.Join(variables, " or ") +
+		l.problems = append(l.problems, Problem{Message: "no endpoint is configured: set " + strings.Join(variables, " or ") +
 			" to the webhook's shared secret, or the variables ENDPOINTS_0_… of another vendor; or run `bridge demo`"})
 	}
 	if !c.set["STREAM_DUPLICATES"] {
@@ -50,7 +50,7 @@ func (l *loader) checkRules(c *Config) {
 	for _, rule := range []struct {
 		variable string
 		holds    bool
-		says     string // as for wrong
+		message  string // as for wrong
 	}{
 		{"HTTP_ADDR and ADMIN_ADDR", !collide(c.HTTPAddr, c.AdminAddr), samePort},
 		{"HTTP_ADDR and EMBEDDED_NATS_ADDR", !embedded || !collide(c.HTTPAddr, c.EmbeddedNATSAddr), samePort},
@@ -101,7 +101,7 @@ func (l *loader) checkRules(c *Config) {
 		{protocol, c.SpansURL() == "" || cmp.Or(l.vars[protocol], c.OTLPProtocol) == "http/protobuf", "takes http/protobuf"},
 	} {
 		if !rule.holds {
-			l.wrong(rule.variable, rule.says)
+			l.wrong(rule.variable, rule.message)
 		}
 	}
 }

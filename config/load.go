@@ -51,7 +51,7 @@ func Load(environ []string) (c *Config, warnings []string, err error) {
 type Problem struct {
 	Variable string // or two with " and " between; "": none
 	Got      string // "": the variable isn't set
-	Says     string // what is wrong, or what the variable takes
+	Message  string // what is wrong, or what the variable takes
 }
 
 // Problems lists all mistakes in the environment.
@@ -66,9 +66,9 @@ func (p Problems) Error() string {
 			got = "got " + problem.Got
 		}
 		if problem.Variable == "" {
-			lines = append(lines, problem.Says)
+			lines = append(lines, problem.Message)
 		} else {
-			lines = append(lines, fmt.Sprintf("%s: %s; %s", problem.Variable, got, problem.Says))
+			lines = append(lines, fmt.Sprintf("%s: %s; %s", problem.Variable, got, problem.Message))
 		}
 	}
 	return strings.Join(lines, "\n")
@@ -88,10 +88,10 @@ func (l *loader) has(variable string) bool {
 	return ok
 }
 
-// wrong adds a problem, unless the variable has one. If says is "", it is what the field takes.
-func (l *loader) wrong(variable, says string) {
+// wrong adds a problem, unless the variable has one. If message is "", it is what the field takes.
+func (l *loader) wrong(variable, message string) {
 	if !l.isWrong(variable) {
-		l.problems = append(l.problems, Problem{variable, l.got(variable), cmp.Or(says, "takes "+l.takes[variable])})
+		l.problems = append(l.problems, Problem{variable, l.got(variable), cmp.Or(message, "takes "+l.takes[variable])})
 	}
 }
 
@@ -162,11 +162,11 @@ func (l *loader) parse(target any, prefix string) {
 			continue
 		}
 		value.SetZero()
-		says := "takes " + takes(field)
+		message := "takes " + takes(field)
 		if cause, ok := errors.AsType[hint](err); ok {
-			says = fmt.Sprintf("%s (%s)", says, cause)
+			message = fmt.Sprintf("%s (%s)", message, cause)
 		}
-		l.wrong(variable, says)
+		l.wrong(variable, message)
 	}
 }
 

@@ -78,16 +78,16 @@ func (p program) connect(ctx context.Context, cfg *config.Config, options ...nat
 	unreachable := func(err error) error {
 		return fmt.Errorf("connecting to NATS at %s: %w%s", config.HideUser(server.URL), err, startHint(err))
 	}
-	said := false // since the connection was lost
+	reported := false // since the connection was lost
 	options = append(options,
 		nats.DisconnectErrHandler(func(nc *nats.Conn, _ error) {
-			if said = false; !nc.IsClosed() {
+			if reported = false; !nc.IsClosed() {
 				p.say("disconnected from NATS, trying to reconnect")
 			}
 		}),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
-			if !said && !errors.Is(err, nats.ErrNoServers) { // that comes first, and says nothing
-				said = true
+			if !reported && !errors.Is(err, nats.ErrNoServers) { // that comes first, and says nothing
+				reported = true
 				p.say("%v; still trying", unreachable(server.Explain(err)))
 			}
 		}),

@@ -183,7 +183,7 @@ func receivedAt(at string, d diagnosis.Delivery, now time.Time) (time.Time, erro
 // printReport prints a diagnosis for people: a line for each step, then the causes and what to do.
 func printReport(w io.Writer, r diagnosis.Report) {
 	for _, s := range r.Steps {
-		printFields(w, s.Name, s.Says)
+		printFields(w, s.Name, s.Text)
 	}
 	for _, c := range r.Causes {
 		name := "why"
@@ -191,6 +191,6 @@ func printReport(w io.Writer, r diagnosis.Report) {
 			name = "perhaps"
 		}
 		_, _ = fmt.Fprintln(w)
-		printFields(w, name, c.Says, "do", c.Do)
+		printFields(w, name, c.Problem, "do", c.Remedy)
 	}
 }

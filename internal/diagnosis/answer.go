@@ -66,27 +66,27 @@ func (d *diagnoser) examineAnswer(received time.Time) {
 	default:
 		d.step("answer", "%d %s; the log and the metrics call it %s", a.status, a.code, a.outcome)
 	}
-	says, do := "", ""
+	problem, remedy := "", ""
 	switch {
 	case a.status == http.StatusNotFound:
-		says = "the request is for " + d.path() + ", but the endpoint's path is " + d.address()
-		do = "at the vendor, register the address that ends in " + d.address() + ", or have the proxy pass the path on unchanged"
+		problem = "the request is for " + d.path() + ", but the endpoint's path is " + d.address()
+		remedy = "at the vendor, register the address that ends in " + d.address() + ", or have the proxy pass the path on unchanged"
 	case a.status == http.StatusMethodNotAllowed:
-		says = "the method is " + r.Method + ", and an endpoint takes POST only"
-		do = "a redirect, usually from http to https, may have changed the method: register the address that it leads to"
+		problem = "the method is " + r.Method + ", and an endpoint takes POST only"
+		remedy = "a redirect, usually from http to https, may have changed the method: register the address that it leads to"
 	case a.status == http.StatusRequestEntityTooLarge:
-		says = fmt.Sprintf("the body has %d bytes, and MAX_BODY_BYTES is %d", len(r.Body), d.MaxBodyBytes)
-		do = "raise MAX_BODY_BYTES, and MAX_IN_FLIGHT_BYTES with it, if the vendor's deliveries are so large"
+		problem = fmt.Sprintf("the body has %d bytes, and MAX_BODY_BYTES is %d", len(r.Body), d.MaxBodyBytes)
+		remedy = "raise MAX_BODY_BYTES, and MAX_IN_FLIGHT_BYTES with it, if the vendor's deliveries are so large"
 	case a.status == http.StatusUnsupportedMediaType:
-		says = "the body isn't JSON, and its Content-Encoding is " + strings.Join(r.Values("Content-Encoding"), ", ")
-		do = "if that is a compression, have the proxy pass the body on uncompressed; " +
+		problem = "the body isn't JSON, and its Content-Encoding is " + strings.Join(r.Values("Content-Encoding"), ", ")
+		remedy = "if that is a compression, have the proxy pass the body on uncompressed; " +
 			"else capture the body as it was sent, byte for byte"
 	case r.Version == "1.0" && len(r.Values("Transfer-Encoding")) > 0 && len(r.Body) > 0:
-		says = "the body is chunked, which HTTP/1.0 doesn't have: it counts as empty"
-		do = "have the proxy in front speak HTTP/1.1 to the bridge (nginx: proxy_http_version 1.1)"
+		problem = "the body is chunked, which HTTP/1.0 doesn't have: it counts as empty"
+		remedy = "have the proxy in front speak HTTP/1.1 to the bridge (nginx: proxy_http_version 1.1)"
 	}
-	if says != "" {
-		d.cause(proven(says, do))
+	if problem != "" {
+		d.cause(proven(problem, remedy))
 	}
 }
 

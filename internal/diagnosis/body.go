@@ -89,7 +89,7 @@ func (d *diagnoser) bodies() []body {
 	all := []body{d.body}
 	for raw, c := range otherTexts(bodyReadings, string(d.body.raw)) {
 		if text, err := stringify.Parse([]byte(raw)); err == nil && text.IsObject() {
-			c.Says = "the signature is right for the body " + c.Says
+			c.Problem = "the signature is right for the body " + c.Problem
 			all = append(all, body{raw: []byte(raw), text: text, causes: []Cause{c}})
 		}
 	}

@@ -58,11 +58,11 @@ func (d *diagnoser) examineClaims(c verify.Claims, received time.Time, refusal e
 		d.step("unsigned", "%s", d.unsigned(c.Scheme))
 	}
 	if errors.Is(refusal, verify.Contradiction) {
-		do := "Either somebody has changed a captured one, or the vendor has a new kind of event: report that"
+		remedy := "Either somebody has changed a captured one, or the vendor has a new kind of event: report that"
 		if p := d.endpoint.Prefix; d.isDescribed() {
-			do = "Compare " + p + "SIGNED and " + p + "TIMESTAMP_UNIT with the vendor's page; if they are right, somebody has changed a captured one"
+			remedy = "Compare " + p + "SIGNED and " + p + "TIMESTAMP_UNIT with the vendor's page; if they are right, somebody has changed a captured one"
 		}
-		d.cause(proven(refusal.Error(), "unless QUARANTINE=false, such a delivery is in quarantine. "+do))
+		d.cause(proven(refusal.Error(), "unless QUARANTINE=false, such a delivery is in quarantine. "+remedy))
 	}
 	if !c.Occurred.IsZero() {
 		d.examineTime(c, received, refusal)

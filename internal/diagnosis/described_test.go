@@ -40,13 +40,13 @@ func TestSettings(t *testing.T) {
 	}
 	right := mac(key, verify.Hex, "id-1.", stamp, ".", text)
 	for _, c := range []struct {
-		name   string
-		secret string
-		change func(s *verify.Settings)
-		header map[string][]string
-		body   string
-		says   string
-		do     string
+		name    string
+		secret  string
+		change  func(s *verify.Settings)
+		header  map[string][]string
+		body    string
+		problem string
+		remedy  string
 	}{
 		{"right", hidden, nil, map[string][]string{"X-Sig": {"v1=" + right}}, text, "", ""},
 		{"another text", hidden, nil, map[string][]string{"X-Sig": {"v1=" + mac(key, verify.Hex, stamp, ".", text)}}, text, "it is signed over {", "set X_SIGNED={timestamp}.{body}"},
@@ -112,8 +112,8 @@ func TestSettings(t *testing.T) {
 		if len(report.Causes) > 0 {
 			first = report.Causes[0]
 		}
-		if report.Accepted != (c.says == "") || !strings.Contains(first.Says, c.says) || c.do != "" && first.Do != c.do {
-			t.Errorf("%s: %+v, want %s, %s", c.name, report.Causes, c.says, c.do)
+		if report.Accepted != (c.problem == "") || !strings.Contains(first.Problem, c.problem) || c.remedy != "" && first.Remedy != c.remedy {
+			t.Errorf("%s: %+v, want %s, %s", c.name, report.Causes, c.problem, c.remedy)
 		}
 		shown := fmt.Sprint(report)
 		for _, secret := range []string{"hidden", right[:16], stamp, c.secret[:8], "id-1"} {

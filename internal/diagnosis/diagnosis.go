@@ -59,18 +59,20 @@ type Report struct {
 // Step is one thing that the bridge looks at. Steps are in the bridge's order.
 type Step struct {
 	Name string
-	Says string
+	Text string
 }
 
 // Cause is a cause of the refusal.
 type Cause struct {
-	Proven bool   // else it is only the usual cause
-	Says   string // what is wrong
-	Do     string // what to do about it
+	Proven  bool   // else it is only the usual cause
+	Problem string // what is wrong
+	Remedy  string // what to do about it
 }
 
-func proven(says, do string) Cause { return Cause{Proven: true, Says: says, Do: do} }
-func likely(says, do string) Cause { return Cause{Says: says, Do: do} }
+func proven(problem, remedy string) Cause {
+	return Cause{Proven: true, Problem: problem, Remedy: remedy}
+}
+func likely(problem, remedy string) Cause { return Cause{Problem: problem, Remedy: remedy} }
 
 // diagnoser is one run of Diagnose.
 type diagnoser struct {

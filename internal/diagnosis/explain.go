@@ -15,42 +15,42 @@ func (d *diagnoser) explain(refusal error) {
 		d.cause(f.causes...)
 		d.nextCause(f)
 	}
-	says, do := "", ""
+	problem, remedy := "", ""
 	var missing []string // of the parts of the signed text
 	if d.isDescribed() {
 		_, missing = d.endpoint.Provider.Explain(d.toVerify())
 	}
 	switch {
 	case len(d.body.raw) == 0:
-		says, do = "there is no body", "curl -v shows none: put it below curl's output, or give it with --body"
+		problem, remedy = "there is no body", "curl -v shows none: put it below curl's output, or give it with --body"
 	case len(d.report.Causes) > 0:
 	case d.body.text == nil:
-		says = "the body can't be read: " + d.body.err.Error()
-		do = "capture it as it was sent, byte for byte. If it comes like this, something on the way has cut or changed it: " +
+		problem = "the body can't be read: " + d.body.err.Error()
+		remedy = "capture it as it was sent, byte for byte. If it comes like this, something on the way has cut or changed it: " +
 			"compare its length with Content-Length"
 	case len(missing) > 0 && d.hasHeader:
-		says = "of the parts in " + d.endpoint.Prefix + "SIGNED, these are missing or there more than once: " + strings.Join(missing, ", ")
-		do = "if the capture is complete, a proxy drops or repeats it: have it pass on the vendor's header, once"
+		problem = "of the parts in " + d.endpoint.Prefix + "SIGNED, these are missing or there more than once: " + strings.Join(missing, ", ")
+		remedy = "if the capture is complete, a proxy drops or repeats it: have it pass on the vendor's header, once"
 	case errors.Is(refusal, verify.NoSignature):
-		says = "there is no " + d.endpoint.Provider.Signature.Header
-		do = "if the capture is whole, a proxy drops it, or the sender isn't the vendor: a few such requests are normal on the internet. " +
+		problem = "there is no " + d.endpoint.Provider.Signature.Header
+		remedy = "if the capture is whole, a proxy drops it, or the sender isn't the vendor: a few such requests are normal on the internet. " +
 			"If only the body was captured, give the header with -H"
 	case errors.Is(refusal, verify.ManySignatures):
-		says, do = refusal.Error(), "find what adds the other, and have it pass on the vendor's alone"
+		problem, remedy = refusal.Error(), "find what adds the other, and have it pass on the vendor's alone"
 	case errors.Is(refusal, verify.MalformedSignature):
-		says = "the signature isn't in the form that the vendor documents, and no part of it is right"
-		do = "compare it with the vendor's log: a proxy may have changed or cut it. " +
+		problem = "the signature isn't in the form that the vendor documents, and no part of it is right"
+		remedy = "compare it with the vendor's log: a proxy may have changed or cut it. " +
 			"The shorter signatures in the vendor's documentation are made up"
 	case errors.Is(refusal, verify.UnsignableDataShape):
 		signed := strings.Join(d.endpoint.Provider.Scheme(d.endpoint.Scheme).Members, "")
-		says = signed + " is missing or empty, and nothing else is signed: such a delivery, usually a dashboard's test, " +
+		problem = signed + " is missing or empty, and nothing else is signed: such a delivery, usually a dashboard's test, " +
 			"can't be verified under scheme " + d.endpoint.Scheme
-		do = "cause a real event at the vendor and capture that"
+		remedy = "cause a real event at the vendor and capture that"
 	default:
 		d.wrongSignature()
 	}
-	if says != "" {
-		d.cause(proven(says, do))
+	if problem != "" {
+		d.cause(proven(problem, remedy))
 	}
 }
 

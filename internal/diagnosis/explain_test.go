@@ -38,14 +38,14 @@ func asked(t *testing.T, endpoint, body, key, signed string, secrets ...string) 
 }
 
 // check expects that the first cause is proven, and has that text.
-func check(t *testing.T, name string, r Report, says string) {
+func check(t *testing.T, name string, r Report, problem string) {
 	t.Helper()
 	if r.Accepted || len(r.Causes) == 0 {
 		t.Errorf("%s: got %+v, want a refusal with a cause", name, r)
 		return
 	}
-	if c := r.Causes[0]; !c.Proven || !strings.Contains(c.Says+"; "+c.Do, says) {
-		t.Errorf("%s: the cause is %+v, want %s", name, c, says)
+	if c := r.Causes[0]; !c.Proven || !strings.Contains(c.Problem+"; "+c.Remedy, problem) {
+		t.Errorf("%s: the cause is %+v, want %s", name, c, problem)
 	}
 }
 
@@ -57,7 +57,7 @@ func TestSignedTexts(t *testing.T) {
 	}
 	const key, number, text = marked, "1767323045", `"1767323045"`
 	usual := body(number, data)
-	for _, test := range []struct{ name, body, signed, says string }{
+	for _, test := range []struct{ name, body, signed, problem string }{
 		{"full stop", usual, number + "." + data, `over the timestamp and the data, with "." between`},
 		{"colon", usual, number + ":" + data, `with ":" between`},
 		{"line break", usual, number + "\n" + data, `with "\n" between`},
@@ -74,7 +74,7 @@ func TestSignedTexts(t *testing.T) {
 		{"data null", body(number, "null"), number + "null", "can't be verified under scheme timestamp-data; usually a dashboard's test is like that: cause a real event"},
 		{"data an array", body(number, "[1]"), number + "[1]", "cause a real event"},
 	} {
-		check(t, test.name, asked(t, "flock", test.body, key, test.signed, key), test.says)
+		check(t, test.name, asked(t, "flock", test.body, key, test.signed, key), test.problem)
 	}
 	check(t, "empty data", asked(t, "frigade", `{"type":"a.b","time":"2026-01-02T03:04:05Z","data":{}}`, "x", "x", key),
 		"can't be verified under scheme data; cause a real event")
@@ -86,7 +86,7 @@ func TestSignedTexts(t *testing.T) {
 func TestSecretsAsMeant(t *testing.T) {
 	const key, padded = marked, "c2VjcmV0LXdpdGgtcGFkZGluZw=="
 	const body = `{"name":"a.b","entity":"a","entityId":"1","data":{"a":{"id":"1"}},"timestamp":1767323045}`
-	for _, test := range []struct{ name, key, says, secret string }{
+	for _, test := range []struct{ name, key, problem, secret string }{
 		{"a line break behind the vendor's", key + "\n", "with a line break or a blank after it", key},
 		{"a blank behind the vendor's", key + " ", "with a line break or a blank after it", key},
 		{"a line break in ours", key, "split at its blanks, commas and line breaks", key + "\n"},
@@ -101,7 +101,7 @@ func TestSecretsAsMeant(t *testing.T) {
 		{"base64 of a line", key, "decoded from base64", base64.StdEncoding.EncodeToString([]byte(key + "\n"))},
 		{"hex", key, "decoded from hex", hex.EncodeToString([]byte(key))},
 	} {
-		check(t, test.name, asked(t, "flock", body, test.key, body, "another-one-0123456789", test.secret), test.says)
+		check(t, test.name, asked(t, "flock", body, test.key, body, "another-one-0123456789", test.secret), test.problem)
 	}
 }
 
@@ -119,7 +119,7 @@ func TestThen(t *testing.T) {
 	const body = `{"name":"a.b","entity":"a","data":{"a":{"id":"1"}},"timestamp":1767323045000}`
 	r := asked(t, "flock", body, marked, body, `"`+marked+`"`)
 	check(t, "quoted", r, "quotation marks")
-	if len(r.Causes) != 2 || !strings.Contains(r.Causes[1].Says, "it would still not be published, 401 future: its time is in milliseconds") {
+	if len(r.Causes) != 2 || !strings.Contains(r.Causes[1].Problem, "it would still not be published, 401 future: its time is in milliseconds") {
 		t.Errorf("got the causes %+v, want the quotation marks, then the milliseconds", r.Causes)
 	}
 }
@@ -146,7 +146,7 @@ func TestStaleAndMore(t *testing.T) {
 			continue
 		}
 		for i, c := range r.Causes {
-			if !strings.Contains(c.Says, test.causes[i]) || strings.Contains(c.Do, "release` publishes") {
+			if !strings.Contains(c.Problem, test.causes[i]) || strings.Contains(c.Remedy, "release` publishes") {
 				t.Errorf("%s: cause %d is %+v, want %q, and no advice to release it", test.body, i, c, test.causes[i])
 			}
 		}
@@ -173,7 +173,7 @@ func TestTimeCauses(t *testing.T) {
 			Endpoints: endpoints(), EndpointName: "frigade", Received: received, Now: received, MaxBodyBytes: 1 << 20, Quarantine: true,
 		})
 		expect.NoError(t, err)
-		if r.Outcome != test.outcome || len(r.Causes) != 1 || r.Causes[0].Says != test.cause {
+		if r.Outcome != test.outcome || len(r.Causes) != 1 || r.Causes[0].Problem != test.cause {
 			t.Errorf("time %s, created %s: got %s, %+v, want %s, %q", test.time, test.created, r.Outcome, r.Causes, test.outcome, test.cause)
 		}
 	}
@@ -191,7 +191,7 @@ func TestHeadersWithoutMACs(t *testing.T) {
 	expect.NoError(t, err)
 	for _, step := range r.Steps {
 		if step.Name == "signature" {
-			t.Errorf("got %s, want no signature", step.Says)
+			t.Errorf("got %s, want no signature", step.Text)
 		}
 	}
 }

@@ -73,7 +73,7 @@ func FuzzDiagnose(f *testing.F) {
 			t.Fatalf("refused without a cause: %s", text)
 		}
 		for _, cause := range report.Causes {
-			if cause.Says == "" || cause.Do == "" {
+			if cause.Problem == "" || cause.Remedy == "" {
 				t.Fatalf("half a cause: %+v", cause)
 			}
 		}

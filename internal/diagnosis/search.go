@@ -84,6 +84,6 @@ func (d *diagnoser) nextCause(f found) {
 	if err != nil || report.Accepted || len(report.Causes) == 0 {
 		return
 	}
-	says := fmt.Sprintf("once that is fixed, it would still not be published, %d %s: ", report.Status, report.Outcome)
-	d.cause(proven(says+report.Causes[0].Says, report.Causes[0].Do))
+	problem := fmt.Sprintf("once that is fixed, it would still not be published, %d %s: ", report.Status, report.Outcome)
+	d.cause(proven(problem+report.Causes[0].Problem, report.Causes[0].Remedy))
 }

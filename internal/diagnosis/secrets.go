@@ -13,8 +13,8 @@ import (
 
 // reading is another way to read a text, which may have been changed after it was sent or set.
 type reading struct {
-	says, do string
-	read     func(text string) []string // "": none
+	problem, remedy string
+	read            func(text string) []string // "": none
 }
 
 // otherTexts yields what a text can be read as, each with its cause.
@@ -22,7 +22,7 @@ func otherTexts(readings []reading, text string) iter.Seq2[string, Cause] {
 	return func(yield func(string, Cause) bool) {
 		for _, r := range readings {
 			for _, other := range r.read(text) {
-				if other != "" && other != text && !yield(other, proven(r.says, r.do)) {
+				if other != "" && other != text && !yield(other, proven(r.problem, r.remedy)) {
 					return
 				}
 			}
@@ -53,7 +53,7 @@ func (d *diagnoser) keys() []key {
 			}
 			all = append(all, key{s, e, nil})
 			for other, c := range otherTexts(d.secretReadings(), string(s.Key())) {
-				c.Says = is + " " + c.Says
+				c.Problem = is + " " + c.Problem
 				all = append(all, key{secret.New(other), e, []Cause{c}})
 			}
 		}

@@ -63,7 +63,7 @@ func (d *diagnoser) examineSignature(f Field, expected []verify.MAC, isExpected 
 // misplaced returns the cause of a signature in another header, or in the right one in another form.
 func (d *diagnoser) misplaced(header string, isExpected bool) Cause {
 	prefix := d.endpoint.Prefix
-	says := "the signature is in the header " + header + ", and the bridge looks for " + d.endpoint.Provider.Signature.Header
+	problem := "the signature is in the header " + header + ", and the bridge looks for " + d.endpoint.Provider.Signature.Header
 	form := "the signature is right, but " + header + " has it in another encoding, with other text around it, or beside another value"
 	switch {
 	case isExpected && d.isDescribed():
@@ -72,8 +72,8 @@ func (d *diagnoser) misplaced(header string, isExpected bool) Cause {
 		return proven(form, "find what changes the header on the way, and have it pass on the vendor's alone. "+
 			"If nothing does, the vendor has changed it: report that")
 	case d.isDescribed():
-		return proven(says, "set "+prefix+"SIGNATURE_HEADER="+header+", unless a proxy has renamed it")
+		return proven(problem, "set "+prefix+"SIGNATURE_HEADER="+header+", unless a proxy has renamed it")
 	}
-	return proven(says, "if a proxy has renamed it, have the proxy pass it on unchanged; "+
+	return proven(problem, "if a proxy has renamed it, have the proxy pass it on unchanged; "+
 		"nginx drops headers with an underscore unless underscores_in_headers is on")
 }

@@ -99,7 +99,7 @@ func check(t *testing.T, w webhook, m message) {
 	if w.id == "" {
 		says["id"] = got["id"]
 	}
-	for name, value := range w.says {
+	for name, value := range w.attributes {
 		if value != "" {
 			says[name] = value
 		}

@@ -33,10 +33,10 @@ type webhook struct {
 	body       string
 	asSent     bool // that is what was signed
 
-	id     string            // "" where only the golden file says it
-	signed string            // what the signature covers
-	event  string            // the subject's event part
-	says   map[string]string // the attributes that depend on the body; "" is one that is left out
+	id         string            // "" where only the golden file says it
+	signed     string            // what the signature covers
+	event      string            // the subject's event part
+	attributes map[string]string // the attributes that depend on the body; "" is one that is left out
 }
 
 // webhooks returns the accepted vectors of every provider, a few of them also to endpoints with
@@ -76,7 +76,7 @@ func described(t *testing.T) (all []webhook) {
 			w := webhook{
 				name: preset.Name + "/" + v.Name, provider: e.Vendor, endpoint: e.Name, scheme: e.Signature, tolerance: e.Tolerance,
 				now: v.Now, header: http.Header{}, body: v.Body, id: v.Claims.ID, signed: v.Claims.Scheme, event: notToken.ReplaceAllString(v.Claims.Name, "_"),
-				says: map[string]string{"type": e.Vendor.TypePrefix + v.Claims.Name, "event": v.Claims.Name, "time": v.Claims.Time, "userid": v.Claims.UserID},
+				attributes: map[string]string{"type": e.Vendor.TypePrefix + v.Claims.Name, "event": v.Claims.Name, "time": v.Claims.Time, "userid": v.Claims.UserID},
 			}
 			for _, s := range e.Secrets {
 				w.secrets = append(w.secrets, string(s.Key()))
@@ -102,12 +102,12 @@ func accepted(t *testing.T, p *verify.Provider) (all []webhook) {
 		w := webhook{
 			name: p.Name + "/" + v.Name, provider: p, endpoint: p.Name, scheme: v.Scheme, freshness: v.Freshness,
 			tolerance: v.Tolerance.Duration, now: v.Now, secrets: v.Secrets, body: v.Body, asSent: v.AsSent, id: c.ID, signed: c.Scheme, event: c.Name,
-			says: map[string]string{
+			attributes: map[string]string{
 				"type": p.TypePrefix + c.Name, "event": c.Name, "time": c.Time, "entity": c.Entity, "entityid": c.EntityID, "userid": c.UserID,
 			},
 		}
 		if c.Entity != "" && c.EntityID != "" {
-			w.says["subject"] = c.Entity + "/" + c.EntityID
+			w.attributes["subject"] = c.Entity + "/" + c.EntityID
 		}
 		for _, h := range v.Headers {
 			w.signatures = append(w.signatures, h[1])
@@ -137,7 +137,7 @@ func odd(t *testing.T) []webhook {
 			all = append(all, webhook{
 				name: "odd/" + o.Name, provider: p, endpoint: p.Name, scheme: verify.Payload, tolerance: p.Time.Tolerance,
 				now: time.Date(2026, 1, 2, 3, 4, 5, 678_900_000, time.UTC), secrets: []string{"right"}, signatures: header[p.Signature.Header],
-				body: o.Body, signed: verify.Payload, event: o.Event, says: o.Says,
+				body: o.Body, signed: verify.Payload, event: o.Event, attributes: o.Says,
 			})
 		}
 	}
