@@ -191,13 +191,16 @@ func unknownCommand(c *cobra.Command, args []string) error {
 }
 
 // load returns the configuration for a command that uses only the variables that match the
-// patterns. It ignores mistakes in others, and those of no single variable.
+// patterns. It ignores mistakes in which another has a part.
 func (p program) load(patterns ...string) (*config.Config, error) {
 	c, _, err := config.Load(p.environ)
 	problems, _ := errors.AsType[config.Problems](err)
 	problems = slices.DeleteFunc(problems, func(p config.Problem) bool {
-		isUsed := func(pattern string) bool { matches, _ := path.Match(pattern, p.Variable); return matches }
-		return !slices.ContainsFunc(patterns, isUsed)
+		isUnused := func(variable string) bool {
+			matches := func(pattern string) bool { ok, _ := path.Match(pattern, variable); return ok }
+			return !slices.ContainsFunc(patterns, matches)
+		}
+		return slices.ContainsFunc(strings.Split(p.Variable, " and "), isUnused)
 	})
 	if len(problems) > 0 {
 		return c, problems
