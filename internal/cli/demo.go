@@ -77,7 +77,7 @@ func (d *demo) start(ctx context.Context, dir string) (err error) {
 		address := cmp.Or(set[listener.name], defaultOrFree(ctx, listener.address))
 		if !config.IsLoopback(address) {
 			problems = append(problems, config.Problem{
-				Variable: listener.name, Got: strconv.Quote(address), Message: "the demo takes only loopback addresses, such as " + listener.address,
+				Variable: listener.name, Got: strconv.Quote(address), Message: "the demo takes only a loopback address and a port number, such as " + listener.address,
 			})
 		}
 		vars = append(vars, listener.name+"="+address)
