@@ -97,6 +97,7 @@ func TestProblems(t *testing.T) {
 		{"FRIGADE_TOLERANCE=-1h", `FRIGADE_TOLERANCE: got "-1h"; takes a duration above 0, such as 5m, 24h or 7d, at most 3650d`},
 		{"FRIGADE_FRESHNESS=both", `FRIGADE_FRESHNESS: got "both"; takes one of signed, time`},
 		{"ENDPOINTS_0_NAME=a ENDPOINTS_0_PROVIDER=github ENDPOINTS_0_SECRETS=y ENDPOINTS_0_SIGNATURE=payload", `ENDPOINTS_0_SIGNATURE: got "payload"; this provider has no such choice: leave it out`},
+		{"FLOCK_SECRET_ENCODING=hex", `FLOCK_SECRET_ENCODING: got "hex"; what flock signs is fixed: leave it out`},
 		{"FLOCK_FRESHNESS=time", `FLOCK_FRESHNESS: got "time"; this provider has no such choice: leave it out`},
 
 		{"ENDPOINTS_0_NAME=Eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x", `ENDPOINTS_0_NAME: got "Eu"; takes 1 to 32 of a-z, 0-9 and -, not beginning with -; no other endpoint's name`},

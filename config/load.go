@@ -242,7 +242,7 @@ func (l *loader) complete(e *Endpoint, p *verify.Provider) {
 			l.warn("secret %d of %s %s", position, e.SecretsVariable(), doubt)
 		}
 	}
-	keys, err := e.Settings.Keys(e.Secrets)
+	keys, err := p.Settings.Keys(e.Secrets)
 	if err != nil {
 		l.wrong(e.SecretsVariable(), fmt.Sprintf("takes secrets in %s, as %s says (%v)", e.SecretEncoding, e.Variable("SECRET_ENCODING"), err))
 		return
