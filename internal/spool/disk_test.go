@@ -19,10 +19,10 @@ func TestFullDiskIsNotWritable(t *testing.T) {
 			m := newMemory()
 			f := open(t, "spool", on(m))
 			f.keeps("a")
-			m.full.Store(true)
 			m.mu.Lock()
 			m.fails = func(c call) error {
 				if c.name == "pwrite" && len(c.data) > 100 { // not for a probe
+					m.full.Store(true) // not before: the committer may measure at any time
 					return failure
 				}
 				return nil
@@ -31,6 +31,7 @@ func TestFullDiskIsNotWritable(t *testing.T) {
 			if failure != nil {
 				expect.ErrorIs(t, failure, f.Append(t.Context(), message("b"), attempted), "the error")
 			}
+			m.full.Store(true)
 			poll.Until(t, "it was measured, and probed", func() bool { s := f.Stats(); return s.FreeBytes == 0 && s.Err == nil })
 			expect.ErrorIs(t, ErrNoDisk, f.Append(t.Context(), message("b"), attempted), "the error")
 			if f.Stats().IsWritable {

@@ -36,6 +36,9 @@ func TestIDs(t *testing.T) {
 		if has, hasDurable := want[y] > 0, want[y] > 0 && !isUnsure[y]; s.has(y) != has || s.hasDurable(y) != hasDurable {
 			t.Fatalf("has %v, %v, wants %v, %v", s.has(y), s.hasDurable(y), has, hasDurable)
 		}
+		if s.unsure[y] && !s.has(y) {
+			t.Fatal("a doubt outlives its id")
+		}
 	}
 }
 
