@@ -92,6 +92,7 @@ func (l *life) file(t *rapid.T) (path string, i *inode) {
 func (l *life) damage(t *rapid.T) {
 	if l.disk.slow.Load() == nil {
 		l.change(t)
+		l.slowDown(t)
 		l.f.recoverAgain()
 		l.wait()
 	}

@@ -62,6 +62,7 @@ func lead(t *rapid.T) {
 	if l.isGood = rapid.IntRange(0, 3).Draw(t, "disk") == 0; !l.isGood {
 		maps.Copy(actions, map[string]func(*rapid.T){"damage": l.damage, "fail": l.fail, "refuse": l.refuse})
 	}
+	defer l.goOn() // else a failure during a slow recovery couldn't be reported
 	l.start(t)
 	t.Repeat(actions)
 	l.heal()
@@ -199,7 +200,8 @@ func (l *life) end(t *rapid.T) {
 func (l *life) cutShort(t *rapid.T) {
 	before := maps.Clone(l.owed)
 	l.cut, l.callsLeft = l.disk, rapid.IntRange(1, 8).Draw(t, "calls")
-	rapid.SampledFrom([]func(*rapid.T){l.append, l.settle, l.discard, l.readAgain}).Draw(t, "action")(t)
+	actions := map[string]func(*rapid.T){"append": l.append, "settle": l.settle, "discard": l.discard, "read again": l.readAgain}
+	actions[rapid.SampledFrom(slices.Sorted(maps.Keys(actions))).Draw(t, "action")](t)
 	l.wait()
 	maps.DeleteFunc(l.owed, func(id string, _ bool) bool { return !before[id] })
 	l.endAs(t, rapid.SampledFrom([]string{"killed", "power lost"}).Draw(t, "end"), l.cut)
