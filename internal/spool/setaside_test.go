@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -148,4 +149,66 @@ func TestReadAgainSinceListed(t *testing.T) {
 	f.readAgain()         // now the second one counts
 	expect.ErrorIs(t, errRecovering, f.Spool.settle(aside, records), "settling what was listed before")
 	expect.Equal(t, []string{"a"}, idsOf(setAsides()), "set aside")
+}
+
+// A record is set aside while a recovery finds that the one in the queue is damaged. It isn't counted in
+// the queue's place: else the queue would seem empty before it is.
+func TestSetAsideDuringRecovery(t *testing.T) {
+	m := newMemory()
+	f := open(t, "spool", on(m))
+	f.keeps("a", "b")
+	expect.NoError(t, f.Append(t.Context(), numbered("q"), attempted))
+	events, err := f.Next(publish.Event, 0, 1, maxBytes)
+	expect.NoError(t, err)
+	quarantined, err := f.Next(publish.Quarantined, 0, 1, maxBytes)
+	expect.NoError(t, err)
+	path := f.journals[publish.Event].all()[0].path
+	slow := make(chan struct{})
+	writing, queued, settled := make(chan bool), make(chan bool), make(chan error, 2)
+	isFirst := true
+	m.mu.Lock()
+	m.fails = func(c call) error {
+		if c.name == "fsync" && isFirst { // of q
+			isFirst = false
+			m.slow.Store(&slow)
+			close(writing)
+			<-queued
+			file := m.live[path]
+			file.live = bytes.Clone(file.live)
+			file.live[recordHeader] ^= 1 // in a
+			f.recoverAgain()
+		}
+		return nil
+	}
+	m.mu.Unlock()
+	setAsideAll := func(records []Record) {
+		for i := range records {
+			records[i].Reason = "refused"
+		}
+		settled <- f.Settle(records[0].Kind, records)
+	}
+	go setAsideAll(quarantined)
+	<-writing
+	go setAsideAll(events)
+	poll.Until(t, "a waits for the disk", func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return len(f.journals[setAside].pending) == 1
+	})
+	close(queued)
+	for range 2 {
+		if err := <-settled; err != nil && !errors.Is(err, errRecovering) {
+			t.Error(err)
+		}
+	}
+	m.slow.Store(nil)
+	close(slow)
+	poll.Until(t, "all is read and counted again", func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.recoveries == 3 && !f.recovering.Load()
+	})
+	f.holds("b")
+	expect.Equal(t, int64(1), f.Len(publish.Event), "events in the queue")
+	expect.Equal(t, int64(2), f.Stats().SetAside, "records set aside")
 }
