@@ -39,6 +39,7 @@ func TestFullDiskIsNotWritable(t *testing.T) {
 			}
 			m.full.Store(false)
 			poll.Until(t, "it is writable", func() bool { return f.Stats().IsWritable })
+			poll.Until(t, "that is logged", func() bool { return f.logs.Len() > 1 })
 			var logged []string
 			for _, entry := range f.logs.All() {
 				logged = append(logged, entry.Message)
