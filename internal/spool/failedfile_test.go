@@ -11,6 +11,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/test/expect"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // failOnce makes the next sync and the next removal of a file fail, and returns which have.
@@ -196,9 +197,17 @@ func TestRecordThatCannotBeReadOnce(t *testing.T) {
 	m := newMemory()
 	f := open(t, "spool", on(m))
 	f.keeps("a")
-	fails := failWhile(m, "pread")
+	poll.Until(t, "recovered", func() bool { return !f.recovering.Load() })
+	var reads atomic.Int64 // the first is of all bytes, the second of their only page
+	m.mu.Lock()
+	m.fails = func(c call) error {
+		if c.name == "pread" && reads.Add(1) <= 2 {
+			return errIO
+		}
+		return nil
+	}
+	m.mu.Unlock()
 	_, err := f.Next(publish.Event, 0, 1, maxBytes)
-	fails.Store(false)
 	expect.ErrorIs(t, errDamaged, err, "the error")
 	f.readAgain()
 	f.holds("a")
