@@ -147,22 +147,38 @@ func (w *worker) bury(ctx context.Context, raw jetstream.Msg, m *Message, why er
 	if strings.HasPrefix(m.Subject, prefix) {
 		return nil // it is a dead letter of this durable, which would get the new one too
 	}
-	dead := nats.NewMsg(prefix + strings.TrimPrefix(m.Subject, w.SubjectPrefix+"."))
-	dead.Data = raw.Data()
 	reason := strconv.QuoteToASCII(why.Error()) // what a header can hold
+	dead := nats.Header{}
 	for name, value := range map[string]any{
 		"Content-Type": raw.Headers().Get("Content-Type"), "Dead-Reason": reason[1:min(len(reason)-1, 500)], "Dead-Attempts": m.Attempt,
 		"Dead-Durable": m.Durable, "Dead-Stream": m.Stream, "Dead-Subject": m.Subject, "Dead-Sequence": m.Sequence,
-		"Dead-Time":           time.Now().UTC().Format(time.RFC3339),
-		jetstream.MsgIDHeader: fmt.Sprintf("%s:%s:%d:%d", m.Durable, m.Stream, m.Sequence, m.Stored.UnixMilli()),
+		"Dead-Time": time.Now().UTC().Format(time.RFC3339),
 	} {
-		dead.Header.Set(name, fmt.Sprint(value))
+		dead.Set(name, fmt.Sprint(value))
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second) // also when Run is to stop
 	defer cancel()
-	if _, err := w.js.PublishMsg(ctx, dead, jetstream.WithExpectStream(w.deadStream())); err != nil {
-		return fmt.Errorf("no dead letter could be stored, so the event stays (make room in the stream, or make it: "+
-			"nats stream add %s --subjects '%s-dead.>' --defaults): %w", w.deadStream(), w.SubjectPrefix, err)
+	store := func(headers nats.Header) error {
+		letter := &nats.Msg{Subject: prefix + strings.TrimPrefix(m.Subject, w.SubjectPrefix+"."), Header: headers, Data: raw.Data()}
+		id := fmt.Sprintf("%s:%s:%d:%d", m.Durable, m.Stream, m.Sequence, m.Stored.UnixMilli())
+		_, err := w.js.PublishMsg(ctx, letter, jetstream.WithMsgID(id), jetstream.WithExpectStream(w.deadStream()))
+		return err
+	}
+	err := store(dead)
+	if isTooLarge(err) { // the event itself fits: without these headers it is hardly larger than it was
+		err = store(nil)
+	}
+	remedy := fmt.Sprintf("make room in the stream, or make it: nats stream add %s --subjects '%s-dead.>' --defaults", w.deadStream(), w.SubjectPrefix)
+	if isTooLarge(err) {
+		remedy = fmt.Sprintf("raise max_payload of the server, or max_msg_size of the stream %s", w.deadStream())
+	}
+	if err != nil {
+		return fmt.Errorf("no dead letter could be stored, so the event stays (%s): %w", remedy, err)
 	}
 	return nil
+}
+
+// isTooLarge reports whether a message was larger than the server or the stream takes.
+func isTooLarge(err error) bool {
+	return errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, &jetstream.APIError{ErrorCode: 10054})
 }

@@ -11,8 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/event/consumer"
 )
 
@@ -216,6 +218,51 @@ func TestNoDeadLetters(t *testing.T) {
 				t.Errorf("it was handled %d times", calls.calls["1"])
 			}
 			r.stopped()
+		})
+	}
+}
+
+// An event of almost the largest size becomes a dead letter, without the headers that leave it no
+// room. One that doesn't fit at all stays, and the log names the limit.
+func TestLargeDeadLetters(t *testing.T) {
+	t.Parallel()
+	const limit = 4096
+	for name, test := range map[string]struct {
+		conf  string
+		limit jetstream.StreamConfig
+	}{
+		"max_payload":  {conf: fmt.Sprintf("max_payload: %d", limit)},
+		"max_msg_size": {limit: jetstream.StreamConfig{MaxMsgSize: limit}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := serve(t, test.conf)
+			test.limit.Name, test.limit.Subjects = "WEBHOOKS_DEAD", []string{"webhooks-dead.>"}
+			_, err := n.js.CreateStream(t.Context(), test.limit)
+			noError(t, err)
+			e := event.New(event.Event{ID: strings.Repeat("0", 32), Provider: "flock", Event: "x", Signed: "payload", Data: []byte("{}")}, "flock", "", time.Time{})
+			m := nats.NewMsg("webhooks.flock.x")
+			m.Header.Set("Content-Type", event.ContentType)
+			m.Header.Set("Nats-Msg-Id", e.ID)
+			m.Header.Set("Nats-Expected-Stream", "WEBHOOKS")
+			m.Data = append(e.Encode(), bytes.Repeat([]byte(" "), limit)...)
+			m.Data = m.Data[:limit-(m.Size()-len(m.Data)-len(m.Subject))] // as large as the limit
+			_, err = n.js.PublishMsg(t.Context(), m)
+			noError(t, err)
+			_, err = n.js.Publish(t.Context(), "webhooks.flock.x", make([]byte, limit))
+			noError(t, err)
+			log := &words{}
+			r := run(t, n.js, consumer.Options{MaxAttempts: 1, Logger: log.logger()}, func(context.Context, *consumer.Message) error {
+				return errors.New(strings.Repeat("no ", 1000))
+			})
+			eventually(t, "one is a dead letter", func() bool { return len(n.dead()) == 1 })
+			eventually(t, "the other stays", func() bool {
+				return strings.Contains(log.String(), "raise max_payload of the server, or max_msg_size of the stream WEBHOOKS_DEAD")
+			})
+			r.stopped()
+			dead := n.dead()[0]
+			if !bytes.Equal(dead.Data, m.Data) || !strings.HasPrefix(dead.Header.Get("Nats-Msg-Id"), "rewards:WEBHOOKS:1:") {
+				t.Errorf("got %d bytes with %v, want the event and its position", len(dead.Data), dead.Header)
+			}
 		})
 	}
 }

@@ -1,5 +1,6 @@
-import type { Consumer, JetStreamClient, JsMsg } from '@nats-io/jetstream'
+import type { Consumer, JetStreamClient, JetStreamPublishOptions, JsMsg } from '@nats-io/jetstream'
 import { headers } from '@nats-io/nats-core'
+import { codes, isCode } from './durable.js'
 import { parse, PermanentError } from './event.js'
 import type { Event } from './event.generated.js'
 import type { Outcome, Settings } from './options.js'
@@ -130,13 +131,21 @@ export async function bury(w: Pick<Worker, 'js' | 'subjectPrefix' | 'deadStream'
     'Dead-Sequence': m.sequence, 'Dead-Time': new Date().toISOString(),
   })) dead.set(name, String(value))
   const rest = m.subject.startsWith(`${w.subjectPrefix}.`) ? m.subject.slice(w.subjectPrefix.length + 1) : m.subject
+  const store = (more?: Partial<JetStreamPublishOptions>) => w.js.publish(prefix + rest, raw.data, {
+    ...more, msgID: `${m.durable}:${m.stream}:${m.sequence}:${m.stored.getTime()}`,
+    expect: { streamName: w.deadStream }, timeout: 10_000,
+  })
   try {
-    await w.js.publish(prefix + rest, raw.data, {
-      headers: dead, msgID: `${m.durable}:${m.stream}:${m.sequence}:${m.stored.getTime()}`,
-      expect: { streamName: w.deadStream }, timeout: 10_000,
+    await store({ headers: dead }).catch((error: unknown) => {
+      if (!isTooLarge(error)) throw error
+      return store() // the event itself fits: without these headers it is hardly larger than it was
     })
   } catch (cause) {
-    throw new Error('no dead letter could be stored, so the event stays (make room in the stream, or make it: nats stream add ' +
-      `${w.deadStream} --subjects '${w.subjectPrefix}-dead.>' --defaults): ${(cause as Error).message}`, { cause })
+    const remedy = isTooLarge(cause) ? `raise max_payload of the server, or max_msg_size of the stream ${w.deadStream}`
+      : `make room in the stream, or make it: nats stream add ${w.deadStream} --subjects '${w.subjectPrefix}-dead.>' --defaults`
+    throw new Error(`no dead letter could be stored, so the event stays (${remedy}): ${(cause as Error).message}`, { cause })
   }
 }
+
+/** Reports whether a message was larger than the server or the stream takes. */
+const isTooLarge = (error: unknown) => isCode(error, codes.messageTooLarge) || /max_payload/.test((error as Error).message)

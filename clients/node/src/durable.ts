@@ -4,7 +4,9 @@ import { nanos } from '@nats-io/nats-core'
 import type { Settings } from './options.js'
 
 /** JetStream's error codes. */
-export const codes = { unavailable: 10008, consumerNotFound: 10014, consumerExists: 10148, streamNotFound: 10059, streamNameInUse: 10058 }
+export const codes = {
+  unavailable: 10008, consumerNotFound: 10014, messageTooLarge: 10054, streamNameInUse: 10058, streamNotFound: 10059, consumerExists: 10148,
+}
 
 /** Compares codes, not classes: the user may have another copy of the package. */
 export const isCode = (error: unknown, ...wanted: number[]): boolean =>

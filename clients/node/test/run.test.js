@@ -4,6 +4,7 @@ import { setTimeout } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { jetstream } from '@nats-io/jetstream'
+import { headers as natsHeaders } from '@nats-io/nats-core'
 import { connect } from '@nats-io/transport-node'
 import { attempt, bury } from '../dist/attempt.js'
 import { PermanentError, run } from '../dist/index.js'
@@ -69,6 +70,25 @@ test('a full stream of dead letters keeps the event, too', async (t) => {
   await server.settled()
   assert.equal((await server.deadLetters()).length, 2)
 })
+
+for (const [name, settings] of [['max_payload', { conf: 'max_payload: 4096' }], ['max_msg_size', { dead: { max_msg_size: 4096 } }]]) {
+  test(`an event of almost ${name} is a dead letter, too; one that doesn't fit stays, and the log names the limit`, async (t) => {
+    const server = await nats(t, settings)
+    const headers = natsHeaders()
+    headers.set('Content-Type', 'application/cloudevents+json; charset=utf-8')
+    const size = 4096 - headers.encode().length - 'Nats-Msg-Id: \r\nNats-Expected-Stream: WEBHOOKS\r\n'.length - 32
+    const payload = JSON.stringify(event(0)).padEnd(size) // the message is then as large as the limit
+    await server.js.publish('webhooks.flock.x', payload, { headers, msgID: '0'.repeat(32), expect: { streamName: 'WEBHOOKS' } })
+    await server.js.publish('webhooks.flock.x', ' '.repeat(4096))
+    const { seen } = begin(t, server, () => { throw new PermanentError('no '.repeat(1000)) })
+    await eventually('both were tried', () => seen.length >= 2)
+    assert.match(seen[0], /^dead 0 1 no/)
+    assert.match(seen[1], /^retried undefined 1 no dead letter.*raise max_payload of the server, or max_msg_size of the stream WEBHOOKS_DEAD/)
+    const [letter, ...more] = await server.deadLetters()
+    assert.deepEqual([letter.string(), more.length], [payload, 0])
+    assert.match(letter.header.get('Nats-Msg-Id'), /^d:WEBHOOKS:1:/)
+  })
+}
 
 test('a handler that takes longer than the ack wait has its event alone', async (t) => {
   const server = await nats(t)
