@@ -14,8 +14,10 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/internal/spool"
 	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -108,6 +110,28 @@ func TestInterrupted(t *testing.T) {
 			return true
 		})
 	}
+}
+
+// Draining a spool gives up on a server that doesn't speak after its --timeout.
+func TestDrainGivesUpInTime(t *testing.T) {
+	t.Parallel()
+	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	expect.NoError(t, err)
+	defer silent.Close()
+	dir := t.TempDir()
+	of, err := spool.Open(spool.Config{Dir: dir, MaxBytes: 1 << 20, Log: zap.NewNop()})
+	expect.NoError(t, errors.Join(err, of.Append(t.Context(), publish.Message{ID: "1"}, time.Time{}), of.Close(t.Context())))
+	poll.Until(t, "it ends before a command usually gives NATS up, after 10 s", func() bool {
+		began := time.Now()
+		var words strings.Builder
+		environ := []string{"FLOCK_SECRETS=0123456789abcdef", "NATS_URL=nats://" + silent.Addr().String()}
+		status := run(t.Context(), []string{"spool", "drain", dir, "--timeout", "100ms"}, program{environ, nil, io.Discard, &words})
+		expect.Equal(t, exitFailure, status, "exit status")
+		if !strings.Contains(words.String(), "the server doesn't answer") {
+			t.Error(words.String())
+		}
+		return time.Since(began) < 5*time.Second // a busy machine may be slow
+	})
 }
 
 // A command that can't print what it has done still prints how far it came.

@@ -34,7 +34,7 @@ type cobraRun = func(*cobra.Command, []string) error
 
 // withNATS returns a function that loads the variables that match the patterns, connects to NATS and
 // calls do. Its error is errInterrupted if Ctrl-C ended do.
-func (p program) withNATS(patterns []string, do func(context.Context, *session, []string) error) cobraRun {
+func (p program) withNATS(patterns []string, do func(context.Context, *session, []string) error, options ...nats.Option) cobraRun {
 	return func(c *cobra.Command, args []string) error {
 		cfg, err := p.load(patterns...)
 		if err != nil {
@@ -42,7 +42,8 @@ func (p program) withNATS(patterns []string, do func(context.Context, *session, 
 		}
 		ctx, cancel := context.WithCancelCause(c.Context())
 		defer cancel(nil)
-		s, err := p.connect(c.Context(), cfg, endIfForbidden(cancel)) // its own error about a missing right says more
+		options := append(options, endIfForbidden(cancel))
+		s, err := p.connect(c.Context(), cfg, options...) // its own error about a missing right says more
 		if err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
@@ -146,6 +147,9 @@ exit status is 1. The spool can be drained again.`,
 		},
 		RunE: prog.withNATS(drainVariables, func(ctx context.Context, s *session, args []string) error {
 			return s.drain(ctx, args[0], patience)
+		}, func(o *nats.Options) error { // it is called once the flags are known
+			o.Timeout = min(o.Timeout, patience)
+			return nil
 		}),
 	}
 	c.Flags().DurationVar(&patience, "timeout", time.Minute, "give up after this long without progress")
@@ -159,7 +163,9 @@ func (s *session) drain(ctx context.Context, dir string, patience time.Duration)
 	if err != nil {
 		return unreadableSpool(dir, err)
 	}
-	to, err := s.publisher(ctx)
+	settling, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	to, err := s.publisher(settling)
 	if err != nil {
 		return errors.Join(err, from.Close(context.WithoutCancel(ctx)))
 	}
@@ -172,8 +178,8 @@ func (s *session) drain(ctx context.Context, dir string, patience time.Duration)
 		RetrySetAside: retryEvery, Observer: d, Log: log, Now: time.Now,
 	})
 	d.wait(ctx, patience)
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
-	defer cancel()
+	closing, end := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer end()
 	if err := errors.Join(r.Close(closing), to.Close(closing), from.Close(closing)); err != nil {
 		log.Warn("closing took too long: some records may be delivered again", zap.Error(err))
 	}
