@@ -28,16 +28,17 @@ type Cause string
 
 // The causes.
 const (
-	Disconnected Cause = "disconnected" // there is no connection, or it broke before the acknowledgement
-	TimedOut     Cause = "timeout"      // no acknowledgement in time
-	NoStream     Cause = "no_stream"    // nobody answers on the subject: the stream is gone or not ready
-	WrongStream  Cause = "wrong_stream" // another stream, or another JetStream domain, takes the subject
-	StreamFull   Cause = "stream_full"  // bytes or messages, with discard new
-	NoStorage    Cause = "no_storage"   // the account's or the server's storage is used up
-	Busy         Cause = "busy"         // JetStream has too much to do just now
-	Rejected     Cause = "rejected"     // another refusal by JetStream
-	LookupFailed Cause = "lookup"       // looking up whether it is stored already has failed
-	SubjectFull  Cause = "subject_full" // too many messages on this subject
+	Disconnected Cause = "disconnected"  // there is no connection, or it broke before the acknowledgement
+	TimedOut     Cause = "timeout"       // no acknowledgement in time
+	NoStream     Cause = "no_stream"     // nobody answers on the subject: the stream is gone or not ready
+	WrongStream  Cause = "wrong_stream"  // another stream, or another JetStream domain, takes the subject
+	StreamFull   Cause = "stream_full"   // bytes or messages, with discard new
+	NoStorage    Cause = "no_storage"    // the account's or the server's storage is used up
+	Busy         Cause = "busy"          // JetStream has too much to do just now
+	Rejected     Cause = "rejected"      // another refusal by JetStream
+	LookupFailed Cause = "lookup"        // looking up whether it is stored already has failed
+	SubjectFull  Cause = "subject_full"  // too many messages on this subject
+	OtherSubject Cause = "other_subject" // the stream doesn't take this subject: it is of an earlier configuration
 	TooLarge     Cause = "too_large"
 	Forbidden    Cause = "forbidden" // no permission to publish on this subject
 	NoRoom       Cause = "no_room"   // in quarantine, for a refused delivery
@@ -59,6 +60,7 @@ var causes = map[Cause]struct {
 	Rejected:     {reason: ErrUnavailable, recheck: true},
 	LookupFailed: {reason: ErrUnavailable},
 	SubjectFull:  {ErrRefused, false, "the stream has a limit for each subject: raise max_msgs_per_subject"},
+	OtherSubject: {ErrRefused, false, "add the subject to the stream, or stop the bridge and drain the spool with the SUBJECT_PREFIX and STREAM_NAME with which it was written"},
 	TooLarge:     {ErrTooLarge, true, "raise max_payload of the server, or max_msg_size or max_bytes of the stream"},
 	Forbidden:    {ErrRefused, false, "allow our account to publish on the subject, see docs/operations.md"},
 	NoRoom:       {ErrNoRoom, false, "release or drop deliveries in quarantine, or raise QUARANTINE_MAX_BYTES"},

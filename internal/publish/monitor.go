@@ -27,14 +27,15 @@ type monitor struct {
 	file   string // with the stream's window; "": none
 	room   *room  // nil: the stream isn't the quarantine's
 
-	wanted    chan struct{}           // requests for a check; holds at most one
-	verified  atomic.Pointer[session] // the session in which the last check succeeded
-	window    atomic.Pointer[window]  // of the last check; before the first, of the last process
-	saving    chan struct{}           // holds a value while the file is written
-	saved     window                  // in the file
-	limit     atomic.Int64            // the largest message that server and stream take; 0: unknown
-	refused   atomic.Bool             // a message was larger than the limit
-	asked     time.Time               // when max_payload was last looked up; used by run alone
+	wanted    chan struct{}            // requests for a check; holds at most one
+	verified  atomic.Pointer[session]  // the session in which the last check succeeded
+	window    atomic.Pointer[window]   // of the last check; before the first, of the last process
+	saving    chan struct{}            // holds a value while the file is written
+	saved     window                   // in the file
+	subjects  atomic.Pointer[[]string] // of the stream, as of the last check that succeeded
+	limit     atomic.Int64             // the largest message that server and stream take; 0: unknown
+	refused   atomic.Bool              // a message was larger than the limit
+	asked     time.Time                // when max_payload was last looked up; used by run alone
 	lastError atomic.Pointer[error]
 	logged    []string // the differences that were logged last
 }
@@ -81,6 +82,12 @@ func (m *monitor) ready(s *session) error {
 		return *err
 	}
 	return errUnchecked
+}
+
+// takes reports whether the stream takes the subject, as of the last check that succeeded.
+func (m *monitor) takes(subject string) bool {
+	subjects := m.subjects.Load()
+	return subjects == nil || takes(*subjects, subject)
 }
 
 // lastWindow returns the stream's window as of the last check.
@@ -211,6 +218,7 @@ func (m *monitor) succeeded(s *session, found found, maxPayload int64) {
 		maxPayload = min(maxPayload, max(size-storeOverhead, 1))
 	}
 	m.limit.Store(maxPayload)
+	m.subjects.Store(&have.Subjects)
 	if m.lastError.Swap(nil) != nil && m.verified.Load() == s {
 		m.log.Info("stream can be checked again", m.name())
 	}

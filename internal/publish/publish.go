@@ -204,8 +204,11 @@ func headerSize(name, value string) int { return len(name) + len(": \r\n") + len
 // cause.
 func (p *Publisher) failed(m Message, err error) error {
 	cause := classify(err)
-	if cause == TimedOut && p.session.Load().isForbidden(m.Subject) {
+	switch {
+	case cause == TimedOut && p.session.Load().isForbidden(m.Subject):
 		err, cause = errForbidden, Forbidden
+	case (cause == NoStream || cause == WrongStream) && !p.monitors[m.Kind].takes(m.Subject):
+		cause = OtherSubject
 	}
 	if causes[cause].recheck {
 		p.monitors[m.Kind].check()

@@ -256,10 +256,15 @@ func (s Stream) usable(have jetstream.StreamConfig) error {
 	}
 	for _, endpoint := range s.Endpoints {
 		wanted := s.Prefix + "." + endpoint + ".>"
-		if !slices.ContainsFunc(have.Subjects, func(subject string) bool { return server.SubjectMatchesFilter(wanted, subject) }) {
+		if !takes(have.Subjects, wanted) {
 			return fmt.Errorf("stream %s has the subjects %s and does not take %s: add %s.> to them, or set STREAM_NAME to another stream",
 				s.Name, strings.Join(have.Subjects, ", "), wanted, s.Prefix)
 		}
 	}
 	return nil
+}
+
+// takes reports whether a stream with these subjects takes all that match the wanted one.
+func takes(subjects []string, wanted string) bool {
+	return slices.ContainsFunc(subjects, func(subject string) bool { return server.SubjectMatchesFilter(wanted, subject) })
 }

@@ -182,6 +182,43 @@ func TestSubjectFull(t *testing.T) {
 	expect.Equal(t, 1, f.Spool.Stats().SetAside, "records set aside")
 }
 
+// Events that were spooled with another SUBJECT_PREFIX don't block others, however many they are. They
+// are delivered once the stream takes their subject.
+func TestOtherPrefix(t *testing.T) {
+	t.Parallel()
+	for name, isTaken := range map[string]bool{"no_stream": false, "wrong_stream": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := natsdtest.Start(t, "")
+			js := natsdtest.Connect(t, s.URL())
+			if isTaken {
+				natsdtest.CreateStream(t, js, jetstream.StreamConfig{Name: "EARLIER", Subjects: []string{"earlier.>"}})
+			}
+			dir := t.TempDir()
+			f := start(t, "nats://127.0.0.1:1", inDir(dir))
+			for i := range 2 * firstBatch {
+				m := on("earlier.flock.a", fmt.Sprint(i))
+				expect.NoError(t, expect.Err(f.Relay.Publish(t.Context(), m)))
+			}
+			f.close()
+			f = start(t, s.URL(), inDir(dir))
+			f.publishes(publish.Spooled, "new")
+			f.delivered()
+			stored(t, js, "new")
+			expect.Equal(t, 2*firstBatch, int(f.Spool.Stats().SetAside), "records set aside")
+			if isTaken {
+				expect.NoError(t, js.DeleteStream(t.Context(), "EARLIER"))
+			}
+			expect.NoError(t, expect.Err(js.UpdateStream(t.Context(), jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>", "earlier.>"}})))
+			poll.Until(t, "they are delivered", func() bool { return f.Spool.Stats().SetAside == 0 })
+			got, want := natsdtest.IDs(t, js), append(numbered(0, 2*firstBatch), "new")
+			slices.Sort(got)
+			slices.Sort(want)
+			expect.Equal(t, want, got, "stored")
+		})
+	}
+}
+
 // If the spool fails and NATS is there, events go directly, though others wait.
 func TestDiskFails(t *testing.T) {
 	t.Parallel()
