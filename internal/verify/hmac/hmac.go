@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
@@ -94,9 +95,10 @@ func (v *vendor) read(r verify.Request, c verify.Claims) (verify.Claims, error) 
 }
 
 // idText returns the text for the event's id: the vendor's id if that is signed; else the signed
-// text without the time, which differs between attempts.
+// text without the time, which differs between attempts. U+FFFF may stand for any lone surrogate, so
+// an id with it may be that of another event.
 func (v *vendor) idText(d *delivery, signed [][]byte) (text [][]byte) {
-	if id := v.first(d, v.ids); id != "" {
+	if id := v.first(d, v.ids); id != "" && !strings.ContainsRune(id, '\uffff') {
 		return [][]byte{[]byte(id)}
 	}
 	for i, part := range signed {

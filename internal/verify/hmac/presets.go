@@ -21,7 +21,7 @@ var Presets = []*Preset{
 		Name: "standard-webhooks", Title: "Standard Webhooks", Site: "https://www.standardwebhooks.com",
 		Source:   "https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md",
 		Register: "at any vendor that follows the specification or sends through Svix",
-		About: "The id is signed too. Each header may have its `svix-` name; if it comes by both names, the values must be equal. " +
+		About: "The id is signed too. All three headers may have their `svix-` names; if one comes by both names, the values must be equal. " +
 			"Signatures of version `v1a` (ed25519) are ignored.",
 		Settings: verify.Settings{
 			SignatureHeader: "webhook-signature", SignatureFormat: "v1,{base64}",

@@ -310,3 +310,19 @@ func TestTwoNames(t *testing.T) {
 		}
 	}
 }
+
+// Two ids that differ only in a lone surrogate, which no hash of UTF-8 tells apart, are two events.
+func TestSurrogateIDs(t *testing.T) {
+	p := named(t, "stripe", verify.Settings{})
+	key, seen := secret.New("right"), map[string]string{}
+	for _, body := range []string{`{"id":"\ud800","type":"a"}`, `{"id":"\ud801","type":"a"}`, `{"id":"` + "\uffff" + `","type":"a"}`} {
+		h, err := p.Sign(verify.Signing{Key: key, Body: []byte(body), Time: time.Now()})
+		expect.NoError(t, err)
+		c, err := p.Verify(verify.Request{Header: h, Raw: []byte(body), Body: []byte(body), Secrets: []secret.Secret{key}, Now: time.Now(), Tolerance: time.Minute})
+		expect.NoError(t, err)
+		if other, ok := seen[id(c)]; ok {
+			t.Errorf("%s and %s have one id", other, body)
+		}
+		seen[id(c)] = body
+	}
+}
