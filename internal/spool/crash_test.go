@@ -18,7 +18,7 @@ import (
 )
 
 func on(m *memory) func(*Config) {
-	return func(c *Config) { c.disk, c.segmentSize, c.patience = m, 700, time.Hour }
+	return func(c *Config) { c.disk, c.segmentSize, c.openPatience, c.readPatience = m, 700, time.Hour, 1 }
 }
 
 // numbered returns a message with contents that depend on its id.

@@ -209,24 +209,6 @@ func TestUndecodable(t *testing.T) {
 	awaitRenamed(t, m, name)
 }
 
-// TestUnreadablePage: if the disk can't read a page, only the records in it are lost.
-func TestUnreadablePage(t *testing.T) {
-	m := newMemory()
-	f := open(t, "spool", on(m), func(c *Config) { c.segmentSize = 100_000 })
-	for i := range 9 {
-		expect.NoError(t, f.Append(t.Context(), long(fmt.Sprint(i), bytes.Repeat([]byte("x"), 3000)), attempted))
-	}
-	f.close()
-	m.fails = func(c call) error {
-		if c.name == "pread" && c.offset < 3*page && c.offset+int64(len(c.data)) > 2*page {
-			return errIO
-		}
-		return nil
-	}
-	f = open(t, "spool", on(m))
-	f.holds("0", "1", "4", "5", "6", "7", "8")
-}
-
 // TestRemovedWhileOpen: files that are removed while the spool is open are written again.
 func TestRemovedWhileOpen(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "spool")

@@ -11,7 +11,6 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/test/expect"
-	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // failOnce makes the next sync and the next removal of a file fail, and returns which have.
@@ -171,46 +170,6 @@ func TestMarkThatCannotBeReadOnce(t *testing.T) {
 		open(t, "spool", on(m)).keeps("a")
 		open(t, "spool", on(m.afterPowerLoss(nil))).holds("a")
 	})
-}
-
-// If the disk can't read the end of a file at one start, the file isn't removed.
-func TestFileThatCannotBeReadOnce(t *testing.T) {
-	m := newMemory()
-	f := open(t, "spool", on(m))
-	f.keeps("a")
-	first := f.journals[0].all()[0].path
-	f.close()
-	m.fails = func(c call) error {
-		if c.name == "pread" && len(c.data) != markBytes {
-			return errIO
-		}
-		return nil
-	}
-	f = open(t, "spool", on(m))
-	f.keeps("b")
-	awaitRenamed(t, m, first)
-	expect.Equal(t, 1, f.logs.FilterLevelExact(zapcore.ErrorLevel).Len(), "losses logged")
-}
-
-// If the disk can't read a record once, it is delivered all the same.
-func TestRecordThatCannotBeReadOnce(t *testing.T) {
-	m := newMemory()
-	f := open(t, "spool", on(m))
-	f.keeps("a")
-	poll.Until(t, "recovered", func() bool { return !f.recovering.Load() })
-	var reads atomic.Int64 // the first is of all bytes, the second of their only page
-	m.mu.Lock()
-	m.fails = func(c call) error {
-		if c.name == "pread" && reads.Add(1) <= 2 {
-			return errIO
-		}
-		return nil
-	}
-	m.mu.Unlock()
-	_, err := f.Next(publish.Event, 0, 1, maxBytes)
-	expect.ErrorIs(t, errDamaged, err, "the error")
-	f.readAgain()
-	f.holds("a")
 }
 
 // A record that a recovery has lost since it was read isn't set aside without being counted.

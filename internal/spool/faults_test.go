@@ -20,7 +20,9 @@ type faults struct {
 	err     error
 	broken  map[int]string // by file: the calls that fail
 	misread bool           // a read has failed, and may succeed at another time
-	harmed  map[int]bool   // files of which a recovery couldn't read all
+	// doubtful are acknowledged records that a recovery couldn't read, with their files. If the files keep
+	// their names, the next process may be able to read them.
+	doubtful map[string]map[int]bool
 }
 
 // fails returns how a call of the disk fails.
@@ -38,23 +40,52 @@ func (l *life) fails(c call) (err error) {
 	l.isFaulty = l.isFaulty || err != nil
 	if err != nil && c.name == "pread" {
 		l.misread = true
-		if l.f == nil || l.f.recovering.Load() || l.harmed[c.inode] {
-			l.harm(c.inode)
+		if l.f == nil || l.f.recovering.Load() {
+			l.doubt(c.inode)
 		}
 	}
 	return err
 }
 
-// harm notes that all records in a file may be lost.
-func (l *life) harm(file int) {
-	l.harmed[file] = true
+// in returns the ids of all records in a file.
+func (l *life) in(file int) (ids []string) {
 	for path, i := range l.disk.live {
 		if i.number == file {
 			for _, r := range recordsIn(path, i) {
-				delete(l.owed, r.ID)
+				ids = append(ids, r.ID)
 			}
 		}
 	}
+	return ids
+}
+
+// doubt notes that the process may not be able to read a file's records.
+func (l *life) doubt(file int) {
+	for _, id := range l.in(file) {
+		if l.owed[id] && l.doubtful[id] == nil {
+			l.doubtful[id] = make(map[int]bool)
+		}
+		if delete(l.owed, id); l.doubtful[id] != nil {
+			l.doubtful[id][file] = true
+		}
+	}
+}
+
+// trust notes which records a next process can read again.
+func (l *life) trust(left *memory) {
+	isThere := make(map[int]bool)
+	for path, i := range left.live {
+		isThere[i.number] = !strings.HasSuffix(path, damagedSuffix)
+	}
+	for id, files := range l.doubtful {
+		isLost := false
+		for file := range files {
+			isLost = isLost || !isThere[file]
+		}
+		l.owed[id] = l.owed[id] || !isLost
+	}
+	maps.DeleteFunc(l.owed, func(_ string, isOwed bool) bool { return !isOwed })
+	clear(l.doubtful)
 }
 
 // fail makes the disk fail, or work again.
@@ -104,7 +135,10 @@ func (l *life) change(t *rapid.T) {
 		return
 	}
 	l.isFaulty = true
-	l.harm(i.number)
+	for _, id := range l.in(i.number) {
+		delete(l.owed, id)
+		delete(l.doubtful, id)
+	}
 	at := rapid.IntRange(0, len(i.synced)-1).Draw(t, "byte")
 	for _, b := range []*[]byte{&i.live, &i.synced} {
 		if at < len(*b) {

@@ -45,7 +45,7 @@ func FuzzSegment(f *testing.F) {
 		s.end.Store(int64(len(content)))
 		found, damage := false, int64(-1)
 		c := cursor{position: position{segment: s}}
-		c.damage = func(_ *segment, from int64, _ bool, _ error) {
+		c.damage = func(from, _ int64, _ error) {
 			if from <= damage {
 				t.Fatalf("damage at %d comes after that at %d", from, damage)
 			}

@@ -65,7 +65,7 @@ func recordsIn(path string, i *inode) (records []Record) {
 	_, _, salt, _ := parseName(strings.TrimSuffix(filepath.Base(path), damagedSuffix))
 	s := &segment{salt: salt, file: &memoryFile{m: newMemory(), i: i}}
 	s.end.Store(int64(len(i.live)))
-	c := cursor{position: position{segment: s}, damage: func(*segment, int64, bool, error) {}}
+	c := cursor{position: position{segment: s}, damage: func(int64, int64, error) {}}
 	for r, err := c.next(nil); err == nil; r, err = c.next(nil) {
 		r.Data = slices.Clone(r.Data)
 		records = append(records, r)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"os"
 	"sync"
 	"sync/atomic"
 )
@@ -82,9 +83,12 @@ type cursor struct {
 	position
 	seq     uint64 // number of the last record; records up to it are skipped
 	durable int64  // bytes of the segment that were synced before its last write began
-	// damage is called for damage; isEnd means that no whole record follows. If it is nil, damage is
-	// skipped in a segment that is known to be damaged, and is an error in any other.
-	damage func(s *segment, from int64, isEnd bool, err error)
+	// damage is called for a part of the segment that has no whole record. If it is nil, such a part is
+	// skipped if the last recovery has found it, and else an error.
+	damage func(from, to int64, err error)
+	// retry is called when the disk fails to read, and reports whether to try again. If it is nil, or
+	// returns false, what can't be read is damage.
+	retry func(err error) bool
 
 	buf []byte // a part of the segment
 	at  int64  // its offset
@@ -110,14 +114,16 @@ func (c *cursor) next(later []*segment) (Record, error) {
 		case errors.Is(err, errGone): // all of it is settled
 			c.offset = c.segment.end.Load()
 			continue
-		case errors.Is(err, errDamaged) && (c.damage != nil || c.segment.damaged.Load()):
+		case errors.Is(err, errDamaged) && c.damage != nil:
 			from := c.offset
-			isEnd := !c.resync()
-			if c.damage != nil {
-				c.damage(c.segment, from, isEnd, err)
-			}
+			c.resync()
+			c.damage(from, c.offset, err)
 			continue
 		case err != nil:
+			if to, isKnown := c.segment.skips.Load(c.offset); isKnown && errors.Is(err, errDamaged) {
+				c.offset = to.(int64)
+				continue
+			}
 			return Record{}, fmt.Errorf("%s at %d: %w", c.segment.path, c.offset, err)
 		}
 		if r.isFirst { // nothing follows a write that failed
@@ -172,7 +178,14 @@ func (c *cursor) fill(n int) ([]byte, error) {
 			c.buf = make([]byte, size)
 		}
 		c.buf, c.at, from = c.buf[:size], c.offset, 0
-		if _, err := c.segment.ReadAt(c.buf, c.offset); err != nil {
+		err := c.segment.read(c.buf, c.offset)
+		for isMisread(err) && c.retry != nil && c.retry(err) {
+			err = c.segment.read(c.buf, c.offset)
+		}
+		switch {
+		case isMisread(err):
+			c.segment.misread.Store(&err)
+		case err != nil:
 			c.buf = c.buf[:0]
 			return nil, err
 		}
@@ -180,12 +193,16 @@ func (c *cursor) fill(n int) ([]byte, error) {
 	return c.buf[from : from+int64(n)], nil
 }
 
-// resync moves to the next whole record, and reports whether there is one. It reads each byte once,
-// except those behind a header with a correct checksum, which nobody can forge without the segment's salt.
-func (c *cursor) resync() bool {
+func isMisread(err error) bool {
+	return err != nil && !errors.Is(err, errGone) && !errors.Is(err, os.ErrClosed)
+}
+
+// resync moves to the next whole record, or the segment's end. It reads each byte once, except those
+// behind a header with a correct checksum, which nobody can forge without the segment's salt.
+func (c *cursor) resync() {
 	for c.offset++; c.offset < c.segment.end.Load(); {
 		if _, err := c.fill(recordHeader); err != nil {
-			return false
+			return
 		}
 		b := c.buf[c.offset-c.at:]
 		i := bytes.Index(b, recordMagic)
@@ -195,9 +212,8 @@ func (c *cursor) resync() bool {
 		}
 		c.offset += int64(i)
 		if _, err := c.parse(); err == nil {
-			return true
+			return
 		}
 		c.offset++
 	}
-	return false
 }

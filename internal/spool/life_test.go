@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"go.uber.org/zap/zapcore"
 	"pgregory.net/rapid"
@@ -48,7 +49,7 @@ type life struct {
 }
 
 func lead(t *rapid.T) {
-	l := &life{disk: newMemory(), owed: make(map[string]bool), faults: faults{broken: make(map[int]string), harmed: make(map[int]bool)}}
+	l := &life{disk: newMemory(), owed: make(map[string]bool), faults: faults{broken: make(map[int]string), doubtful: make(map[string]map[int]bool)}}
 	actions := map[string]func(*rapid.T){
 		"":            l.check,
 		"append":      l.append,
@@ -155,6 +156,7 @@ func (l *life) forget(records []Record, some []bool) {
 	for i, r := range records {
 		if some[i] {
 			delete(l.owed, r.ID)
+			delete(l.doubtful, r.ID)
 		}
 	}
 }
@@ -228,6 +230,7 @@ func (l *life) endAs(t *rapid.T, how string, left *memory) {
 	if len(l.disk.violated) > 0 {
 		t.Fatal(l.disk.violated)
 	}
+	l.trust(left)
 	l.disk, l.f, l.held = left, nil, nil
 	if !l.isGood && rapid.IntRange(0, 2).Draw(t, "damage") == 2 {
 		l.change(t)
@@ -239,7 +242,8 @@ func (l *life) start(t *rapid.T) {
 	l.disk.fails, l.misread = l.fails, false
 	l.slowDown(t)
 	size := rapid.SampledFrom([]int64{700, 1500, 400, 150, 100}).Draw(t, "segment size")
-	l.f = open(t, "spool", on(l.disk), func(c *Config) { c.segmentSize, c.patience = size, openPatience })
+	patience := rapid.SampledFrom([]time.Duration{1, 2 * tick}).Draw(t, "patience")
+	l.f = open(t, "spool", on(l.disk), func(c *Config) { c.segmentSize, c.openPatience, c.readPatience = size, openPatience, patience })
 }
 
 // check compares the spool with what its user knows.

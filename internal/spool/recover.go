@@ -1,12 +1,14 @@
 package spool
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -23,7 +25,8 @@ const oldName = "spool.db"
 // recovery is the result of reading a spool's journals.
 type recovery struct {
 	ids        ids
-	dropped    map[uint64]bool // copies of other records
+	retry      func(err error) bool // see cursor
+	dropped    map[uint64]bool      // copies of other records
 	queued     [journals]int64
 	bytes      [publish.Kinds]int64
 	damage     []error
@@ -139,7 +142,7 @@ func (s *Spool) recover() {
 	s.bytesRead.Store(0)
 	s.bytesToRead.Store(total)
 	s.recovery.Go(func() {
-		found := &recovery{dropped: make(map[uint64]bool)}
+		found := &recovery{dropped: make(map[uint64]bool), retry: s.patience()}
 		err := found.scan(segments, delivered, func(r *Record) error {
 			s.bytesRead.Add(r.size)
 			s.mu.Lock()
@@ -155,6 +158,27 @@ func (s *Spool) recover() {
 	})
 }
 
+// patience returns a function that waits after a failed read, and reports whether to try again: what the
+// disk can't read may be whole, and a disk may fail for a while only, or a network on the way to it.
+func (s *Spool) patience() func(err error) bool {
+	var since time.Time
+	return func(err error) bool {
+		bound := cmp.Or(s.config.readPatience, readPatience)
+		switch {
+		case since.IsZero():
+			since = time.Now()
+			s.config.Log.Warn("the disk fails to read the spool: trying again, while nothing in it is delivered",
+				zap.String("directory", s.config.Dir), zap.Duration("at_most", bound), zap.Error(err))
+		case time.Since(since) >= bound:
+			return false
+		}
+		time.Sleep(min(tick, bound))
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return !s.closed
+	}
+}
+
 // recoverAgain requests another recovery, because the records on disk aren't those that are counted.
 func (s *Spool) recoverAgain() {
 	s.mustRecover.Store(true)
@@ -168,7 +192,7 @@ func (s *Spool) recoverAgain() {
 func (f *recovery) scan(segments [journals][]*segment, delivered [journals]uint64, visit func(r *Record) error) error {
 	for n := range journals {
 		i := setAside - n
-		c := &cursor{seq: delivered[i]}
+		c := &cursor{seq: delivered[i], retry: f.retry}
 		for _, in := range segments[i] {
 			if err := f.scanSegment(c, in, i, visit); err != nil {
 				return err
@@ -185,13 +209,14 @@ func (f *recovery) scanSegment(c *cursor, in *segment, i int, visit func(r *Reco
 		err    error
 	}
 	var unreadable []place
-	c.damage = func(_ *segment, from int64, isEnd bool, err error) {
+	c.damage = func(from, to int64, err error) {
 		unreadable = append(unreadable, place{from, fmt.Errorf("%s, from byte %d on: %w", in.path, from, err)})
-		if isEnd && !in.unreadable.Load() { // what the disk can't read may be whole: the file is kept
+		if to >= in.end.Load() && in.misread.Load() == nil { // what the disk can't read may be whole: the file is kept
 			in.end.Store(from)
-		} else {
-			in.damaged.Store(true)
+			return
 		}
+		in.damaged.Store(true)
+		in.skips.Store(from, to)
 	}
 	c.seek(position{segment: in})
 	var lastWrite []id
@@ -219,9 +244,12 @@ func (f *recovery) scanSegment(c *cursor, in *segment, i int, visit func(r *Reco
 	}
 	in.last = c.seq
 	for _, p := range unreadable {
-		if p.offset < c.durable || in.unreadable.Load() {
+		switch failure := in.misread.Load(); {
+		case failure != nil:
+			f.damage = append(f.damage, fmt.Errorf("%w: %w", p.err, *failure))
+		case p.offset < c.durable:
 			f.damage = append(f.damage, p.err)
-		} else {
+		default:
 			f.lastWrites = append(f.lastWrites, p.err)
 		}
 	}

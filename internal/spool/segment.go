@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -27,9 +28,10 @@ type segment struct {
 	end    atomic.Int64 // size of the part that is read
 	// mayBeUnsynced means that an earlier process wrote it and its last write may not be durable.
 	mayBeUnsynced bool
-	hasFailed     bool        // a write or a sync failed: nothing may be written to it any more
-	damaged       atomic.Bool // some of it can't be read
-	unreadable    atomic.Bool // the disk failed to read some of it, perhaps only once
+	hasFailed     bool                  // a write or a sync failed: nothing may be written to it any more
+	damaged       atomic.Bool           // some of it can't be read
+	skips         sync.Map              // the parts without a whole record that recoveries have found: offset to end
+	misread       atomic.Pointer[error] // why the disk failed to read some of it; nil: it didn't
 
 	mu   sync.RWMutex // held while the file is read, and while it is replaced
 	file file         // nil: all of it was delivered, and the file removed
@@ -132,26 +134,32 @@ func (s *segment) rewrite(to file, source io.ReaderAt, from int64) error {
 // errGone means that the segment was removed.
 var errGone = errors.New("removed")
 
-// ReadAt fills b. A page that the disk can't read is zero, which counts as damage.
-func (s *segment) ReadAt(b []byte, offset int64) (int, error) {
+// read fills b. A page that the disk can't read is zero, which counts as damage; the error is the disk's.
+func (s *segment) read(b []byte, offset int64) (err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.file == nil {
-		return 0, errGone
+		return errGone
 	}
 	if _, err := s.file.ReadAt(b, offset); err == nil || errors.Is(err, os.ErrClosed) {
-		return len(b), err
+		return err
 	}
 	for at := 0; at < len(b); {
 		part := b[at:min(len(b), at+page-int((offset+int64(at))%page))]
-		if n, err := s.file.ReadAt(part, offset+int64(at)); err != nil {
+		if n, failure := s.file.ReadAt(part, offset+int64(at)); failure != nil {
 			clear(part[n:])
-			if !errors.Is(err, io.EOF) { // else the file is too short
-				s.unreadable.Store(true)
+			if !errors.Is(failure, io.EOF) { // else the file is too short
+				err = failure
 			}
 		}
 		at += len(part)
 	}
+	return err
+}
+
+// ReadAt is read for a copy of the file, which has zeros where the file can't be read.
+func (s *segment) ReadAt(b []byte, offset int64) (int, error) {
+	_ = s.read(b, offset)
 	return len(b), nil
 }
 
@@ -182,7 +190,8 @@ func (s *segment) remove() error {
 	s.file = nil
 	s.mu.Unlock()
 	if s.damaged.Load() {
-		return s.disk.rename(s.path, s.path+damagedSuffix)
+		// Durable before the mark is: else it could come back, be readable, and be taken for delivered.
+		return cmp.Or(s.disk.rename(s.path, s.path+damagedSuffix), s.disk.syncDir(filepath.Dir(s.path)))
 	}
 	return s.disk.remove(s.path)
 }

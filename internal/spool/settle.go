@@ -116,21 +116,20 @@ func (s *Spool) move(from *journal, records []Record) (err error) {
 }
 
 // remove removes the segments whose records are all settled, and writes the mark. A segment that comes
-// back after a loss of power is delivered again.
+// back after a loss of power is delivered again, and so is one that the disk failed to read: the next
+// process may be able to read what this one couldn't.
 func (s *Spool) remove() {
 	if s.recovering.Load() {
 		return
 	}
 	before := s.mark
-	s.mu.Lock()
 	for i, j := range s.journals {
-		s.mark[i] = j.settled
-	}
-	s.mu.Unlock()
-	for i, j := range s.journals {
+		s.mu.Lock()
+		settled := j.settled
+		s.mu.Unlock()
 		all := j.all()
 		isDone := func(in *segment) bool {
-			return in.last <= s.mark[i] && (in != j.active || in.end.Load() >= retireAt)
+			return in.last <= settled && (in != j.active || in.end.Load() >= retireAt)
 		}
 		for len(all) > 0 && isDone(all[0]) {
 			in, rest := all[0], all[1:]
@@ -142,6 +141,9 @@ func (s *Spool) remove() {
 			if err := in.remove(); err != nil {
 				s.config.Log.Warn("a delivered file of the spool can't be removed", zap.String("file", in.path), zap.Error(err))
 			}
+		}
+		if !slices.ContainsFunc(all, func(in *segment) bool { return in.misread.Load() != nil }) {
+			s.mark[i] = settled
 		}
 	}
 	if s.mark != before {

@@ -38,9 +38,10 @@ type Config struct {
 	MaxOf [publish.Kinds]int64
 	Log   *zap.Logger
 
-	disk        disk          // nil: the operating system's
-	segmentSize int64         // 0: it depends on MaxBytes
-	patience    time.Duration // how long Open waits for the recovery; 0: openPatience
+	disk         disk          // nil: the operating system's
+	segmentSize  int64         // 0: it depends on MaxBytes
+	openPatience time.Duration // how long Open waits for the recovery; 0: openPatience
+	readPatience time.Duration // how long the recovery waits for a disk that fails to read; 0: readPatience
 }
 
 // journals is the number of journals: one for each kind, and one for the records that are set aside.
@@ -114,6 +115,9 @@ const (
 	hungAfter = time.Second
 	// openPatience is how long Open waits for the recovery. It is long enough for a small spool.
 	openPatience = 500 * time.Millisecond
+	// readPatience is how long a recovery waits for a disk that fails to read, before the records count
+	// as lost. A path to a network's disk may take so long to come back.
+	readPatience = 2 * time.Minute
 )
 
 // Open opens the directory's spool, or creates one. The error wraps [fileio.ErrInUse] if another
@@ -147,7 +151,7 @@ func Open(c Config) (*Spool, error) {
 		select {
 		case found := <-s.recovered:
 			s.adopt(found)
-		case <-time.After(cmp.Or(c.patience, openPatience)):
+		case <-time.After(cmp.Or(c.openPatience, openPatience)):
 			c.Log.Info("spool is being read in the background; new records are taken meanwhile",
 				zap.String("directory", c.Dir), zap.Int64("bytes", s.bytesToRead.Load()))
 		}

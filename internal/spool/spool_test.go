@@ -49,7 +49,7 @@ type fixture struct {
 func open(t tb, dir string, changes ...func(*Config)) *fixture {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
-	c := Config{Dir: dir, MaxBytes: 1 << 30, Log: zap.New(core), patience: time.Minute}
+	c := Config{Dir: dir, MaxBytes: 1 << 30, Log: zap.New(core), openPatience: time.Minute}
 	for _, change := range changes {
 		change(&c)
 	}

@@ -1,0 +1,189 @@
+package spool
+
+import (
+	"bytes"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap/zapcore"
+
+	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/test/expect"
+	"github.com/ade15e70/webhook-bridge/test/poll"
+)
+
+// If the disk can't read the end of a file at one start, the file isn't removed.
+func TestFileThatCannotBeReadOnce(t *testing.T) {
+	m := newMemory()
+	f := open(t, "spool", on(m))
+	f.keeps("a")
+	first := f.journals[0].all()[0].path
+	f.close()
+	m.fails = func(c call) error {
+		if c.name == "pread" && len(c.data) != markBytes {
+			return errIO
+		}
+		return nil
+	}
+	f = open(t, "spool", on(m))
+	f.keeps("b")
+	awaitRenamed(t, m, first)
+	expect.Equal(t, 1, f.logs.FilterLevelExact(zapcore.ErrorLevel).Len(), "losses logged")
+}
+
+// If the disk can't read a record once, it is delivered all the same.
+func TestRecordThatCannotBeReadOnce(t *testing.T) {
+	m := newMemory()
+	f := open(t, "spool", on(m))
+	f.keeps("a")
+	poll.Until(t, "recovered", func() bool { return !f.recovering.Load() })
+	var reads atomic.Int64 // the first is of all bytes, the second of their only page
+	m.mu.Lock()
+	m.fails = func(c call) error {
+		if c.name == "pread" && reads.Add(1) <= 2 {
+			return errIO
+		}
+		return nil
+	}
+	m.mu.Unlock()
+	_, err := f.Next(publish.Event, 0, 1, maxBytes)
+	expect.ErrorIs(t, errDamaged, err, "the error")
+	f.readAgain()
+	f.holds("a")
+}
+
+// pages returns the disk of a closed spool with nine records in one file. The third page has parts of the
+// records 2 and 3.
+func pages(t *testing.T) *memory {
+	t.Helper()
+	m := newMemory()
+	f := open(t, "spool", on(m), large)
+	for i := range 9 {
+		expect.NoError(t, f.Append(t.Context(), long(fmt.Sprint(i), bytes.Repeat([]byte("x"), 3000)), attempted))
+	}
+	f.close()
+	return m
+}
+
+func large(c *Config) { c.segmentSize = 100_000 }
+
+// failPage makes reads of the third page fail while the returned number isn't zero. Each decrements it.
+func failPage(m *memory, reads int64) *atomic.Int64 {
+	var left atomic.Int64
+	left.Store(reads)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fails = func(c call) error {
+		if c.name != "pread" || c.offset >= 3*page || c.offset+int64(len(c.data)) <= 2*page || left.Load() == 0 {
+			return nil
+		}
+		left.Add(-1)
+		return errIO
+	}
+	return &left
+}
+
+// If the disk can't read a page, only the records in it are lost, and the file is kept.
+func TestUnreadablePage(t *testing.T) {
+	m := pages(t)
+	failPage(m, -1)
+	f := open(t, "spool", on(m), large)
+	path := f.journals[publish.Event].all()[0].path
+	f.holds("0", "1", "4", "5", "6", "7", "8")
+	f.settle(f.all(), nil)
+	awaitRenamed(t, m, path)
+}
+
+// What is known to be unreadable is delivered if it can be read by then.
+func TestPageThatCanBeReadAgain(t *testing.T) {
+	m := pages(t)
+	left := failPage(m, -1)
+	f := open(t, "spool", on(m), large)
+	left.Store(0)
+	poll.Until(t, "all are there", func() bool { return len(f.all()) == 9 })
+}
+
+// In a damaged file, too, a record that can't be read once is delivered.
+func TestPageThatCannotBeReadOnceInDamagedFile(t *testing.T) {
+	m := pages(t)
+	for path, i := range m.live {
+		if strings.HasSuffix(path, format) {
+			i.live = bytes.Clone(i.live)
+			i.live[recordHeader] ^= 1 // in 0
+		}
+	}
+	f := open(t, "spool", on(m), large)
+	failPage(m, 2) // once with all others, once alone
+	_, err := f.Next(publish.Event, 0, 20, maxBytes)
+	expect.ErrorIs(t, errDamaged, err, "the error")
+	f.readAgain()
+	f.holds("1", "2", "3", "4", "5", "6", "7", "8")
+}
+
+// A next process may be able to read what the disk failed to read in this one. So it reads all of that file
+// again.
+func TestPageThatTheNextProcessCanRead(t *testing.T) {
+	m := pages(t)
+	failPage(m, -1)
+	f := open(t, "spool", on(m), large)
+	f.settle(f.all()[:4], nil)
+	f.close()
+	m.fails = nil
+	f = open(t, "spool", on(m))
+	f.holds("0", "1", "2", "3", "4", "5", "6", "7", "8")
+	f.settle(f.all(), nil)
+	f.close()
+	open(t, "spool", on(m)).holds()
+}
+
+// Once the disk works, a damaged file can be delivered from another directory, as docs/operations.md says.
+func TestDamagedFileElsewhere(t *testing.T) {
+	m := pages(t)
+	failPage(m, -1)
+	f := open(t, "spool", on(m), large)
+	path := f.journals[publish.Event].all()[0].path
+	f.settle(f.all(), nil)
+	awaitRenamed(t, m, path)
+	f.close()
+	elsewhere := newMemory()
+	elsewhere.live[filepath.Join("spool", filepath.Base(path))] = m.live[path+damagedSuffix]
+	open(t, "spool", on(elsewhere)).holds("0", "1", "2", "3", "4", "5", "6", "7", "8")
+}
+
+// While the disk fails to read, nothing is given up for some time, and new messages are kept.
+func TestDiskThatFailsToReadForAWhile(t *testing.T) {
+	m := pages(t)
+	synctest.Test(t, func(t *testing.T) {
+		left := failPage(m, -1)
+		f := open(t, "spool", on(m), large, func(c *Config) { c.openPatience, c.readPatience = 0, 0 })
+		f.keeps("9")
+		time.Sleep(readPatience - 2*tick)
+		expect.Equal(t, []string(nil), idsOf(f.all()), "given before the disk works")
+		left.Store(0)
+		time.Sleep(tick)
+		f.holds("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
+		expect.Equal(t, 0, f.logs.FilterLevelExact(zapcore.ErrorLevel).Len(), "losses logged")
+		expect.Equal(t, 1, f.logs.FilterLevelExact(zapcore.WarnLevel).Len(), "warnings")
+	})
+}
+
+// While the disk fails to read, the spool can be closed, and the next process finds all.
+func TestCloseWhileDiskFailsToRead(t *testing.T) {
+	m := pages(t)
+	synctest.Test(t, func(t *testing.T) {
+		failPage(m, -1)
+		f := open(t, "spool", on(m), large, func(c *Config) { c.openPatience, c.readPatience = 0, 0 })
+		began := time.Now()
+		f.close()
+		if took := time.Since(began); took > 2*tick {
+			t.Errorf("it took %v", took)
+		}
+		m.fails = nil
+		open(t, "spool", on(m)).holds("0", "1", "2", "3", "4", "5", "6", "7", "8")
+	})
+}
