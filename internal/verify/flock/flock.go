@@ -111,10 +111,8 @@ func read(r verify.Request, c verify.Claims) (verify.Claims, error) {
 	}
 	if c.Scheme == TimestampData {
 		c.IDName = body[name].Inside()
-		if isNamed {
-			if err := agree(r.Body, body, sent); err != nil {
-				return c, err
-			}
+		if err := agree(r.Body, body, sent); err != nil {
+			return c, err
 		}
 	}
 	switch {
@@ -127,16 +125,18 @@ func read(r verify.Request, c verify.Claims) (verify.Claims, error) {
 }
 
 // agree compares the members that timestamp-data doesn't sign with those that it does: entityId must be
-// the id in data's member for the entity, if there is one, and the name must begin with the entity.
+// the id in data's member for the entity, if there is one, and a name must begin with the entity.
 // Canonical texts are equal if and only if the values are. But two different numbers may become one
 // double: in a body that was signed as it was sent, ids that are numbers must also be equal as sent.
 func agree(whole stringify.Text, body, sent []stringify.Text) error {
 	if err := verify.CheckNames(whole, "timestamp", "data", "name", "entity", "entityId"); err != nil {
 		return err
 	}
-	first, _, _ := bytes.Cut(body[name].Inside(), []byte{'.'})
-	if !body[entity].IsString() || !bytes.Equal(first, body[entity].Inside()) {
-		return fmt.Errorf("%w: name and entity", verify.Contradiction)
+	if text := body[name].Inside(); len(text) > 0 {
+		first, _, _ := bytes.Cut(text, []byte{'.'})
+		if !body[entity].IsString() || !bytes.Equal(first, body[entity].Inside()) {
+			return fmt.Errorf("%w: name and entity", verify.Contradiction)
+		}
 	}
 	idIn := func(of []stringify.Text) stringify.Text { return of[data].Member(body[entity].String()).Member("id") }
 	id := idIn(body)

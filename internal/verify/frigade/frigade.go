@@ -142,10 +142,8 @@ func read(r verify.Request, c verify.Claims) (verify.Claims, error) {
 		if created := body[createdAt]; r.Freshness == verify.FreshnessSigned && created != nil && string(created) != "null" {
 			c.Created, _, isCreatedReadable = verify.DateTime.Parse(created.Inside())
 		}
-		if hasType {
-			if err := agree(r.Body, body[kind], body[action]); err != nil {
-				return c, err
-			}
+		if err := agree(r.Body, body[kind], body[action]); err != nil {
+			return c, err
 		}
 	}
 	hasTime := false
@@ -163,12 +161,12 @@ func read(r verify.Request, c verify.Claims) (verify.Claims, error) {
 	return c, nil
 }
 
-// agree compares the type, which the scheme data doesn't sign, with data.actionType, which it does.
+// agree compares a type, which the scheme data doesn't sign, with data.actionType, which it does.
 func agree(whole, kind, action stringify.Text) error {
 	if err := verify.CheckNames(whole, "data", "type", "time"); err != nil {
 		return err
 	}
-	if !action.IsString() {
+	if len(kind.Inside()) == 0 || !action.IsString() {
 		return nil
 	}
 	first, event, ok := bytes.Cut(kind.Inside(), []byte{'.'})

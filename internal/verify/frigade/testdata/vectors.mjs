@@ -124,6 +124,7 @@ add('a variant in data is signed', swap(G, '"actionType"', '"ACTIONTYPE":"X","ac
 add('names that are no variants', G, { sent: swap(G, '{', '{"data__x":1,"types":2,"tíme":3,"\u212a":4,') })
 
 add('no type', swap(G, '"type":"flowResponse.completedStep",', ''), { error: unreadable })
+add('type taken away, DATA beside data', G, { sent: swap(G, '"type":"flowResponse.completedStep"', '"DATA":{}'), error: contradiction })
 add('an empty type', swap(G, 'flowResponse.completedStep', ''), { error: unreadable })
 add('a type that is an object', swap(G, '"flowResponse.completedStep"', '{}'), { error: unreadable })
 add('no time', swap(G, '"time":"2026-01-02T03:04:05.000Z",', ''), { error: unreadable })
