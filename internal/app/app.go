@@ -191,6 +191,9 @@ func (a *App) durability() (r telemetry.Readiness) {
 	}
 	noNATS := a.relay.NotDirect(publish.Event)
 	noSpool := a.spool.Room(int64(a.config.LargestRecord()))
+	if noSpool != nil {
+		noNATS = a.relay.NotTried(publish.Event)
+	}
 	switch {
 	case noNATS != nil && noSpool != nil:
 		r.Reasons = append(r.Reasons, noNATS.Error(), "the spool takes nothing either: "+noSpool.Error())

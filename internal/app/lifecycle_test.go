@@ -77,6 +77,23 @@ func TestReadyzHasCause(t *testing.T) {
 	})
 }
 
+// Without room in the spool the bridge is ready again as soon as the breaker is half-open: otherwise
+// no delivery would come, and only a delivery can close it.
+func TestReadyOnceHalfOpen(t *testing.T) {
+	b := start(t, "STREAM_MAX_BYTES=1", "SPOOL_MAX_BYTES=1")
+	for i := range 3 {
+		body := flockBody(fmt.Sprint(i), "")
+		if a := b.post("flock", body, flockHeader(t, body)); a.code != "unavailable" {
+			t.Fatalf("answered %s", a.body)
+		}
+	}
+	if reasons := fmt.Sprint(b.durability().Reasons); !strings.Contains(reasons, "the breaker is open") {
+		t.Errorf("with an open breaker it isn't ready because of %s", reasons)
+	}
+	b.await("ready", func() bool { return len(b.durability().Reasons) == 0 })
+	expect.Equal(t, "half-open", b.relay.Breaker(), "the breaker")
+}
+
 // While there is no stream, nothing is tried, and the metric has the cause all the same: an alert
 // goes by it.
 func TestBlockedWithoutStream(t *testing.T) {
@@ -175,7 +192,7 @@ func TestPanicIsLogged(t *testing.T) {
 }
 
 // A flood of one kind of refusal is sampled in the log and counted in full, and doesn't keep another
-// kind with the same answer out of the log.
+// kind with the same answer, or another endpoint's refusals, out of the log.
 func TestFloodIsSampled(t *testing.T) {
 	b := start(t)
 	c := b.dial()
@@ -188,10 +205,14 @@ func TestFloodIsSampled(t *testing.T) {
 		}
 	}
 	b.post("flock", "{}", "X-Flock-Signature: x")
+	b.post("frigade", `{"data":{"id":"i"}}`)
 	b.awaitMetric(fmt.Sprintf(`webhook_bridge_deliveries_total{endpoint="flock",outcome="signature_missing"} %d`, n))
 	b.await("logged", func() bool { return strings.Contains(b.log.String(), `"outcome":"signature_malformed"`) })
-	// The first 10 of every 10 s are logged, and every 100th; one of the other kind.
-	most := 10*int(2+time.Since(began)/(10*time.Second)) + n/100 + 1
+	b.await("logged", func() bool {
+		return strings.Contains(b.log.String(), `"endpoint":"frigade","outcome":"signature_missing"`)
+	})
+	// The first 10 of every 10 s are logged, and every 100th; one of the other kind, one of the other endpoint.
+	most := 10*int(2+time.Since(began)/(10*time.Second)) + n/100 + 2
 	if lines := len(b.lines("delivery refused")); lines > most {
 		t.Errorf("%d lines for %d refusals, want at most %d", lines, n, most)
 	}

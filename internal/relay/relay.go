@@ -230,6 +230,15 @@ func (r *Relay) NotDirect(kind publish.Kind) error {
 	return err
 }
 
+// NotTried returns why JetStream isn't tried even with a message that the spool doesn't take; nil if it
+// is. While the spool is empty, only such a message can close a half-open breaker.
+func (r *Relay) NotTried(kind publish.Kind) error {
+	if r.breakers[kind].state() == "half-open" && r.Spool.Len(kind) == 0 {
+		return r.Publisher.Ready(kind)
+	}
+	return r.NotDirect(kind)
+}
+
 // Blocked returns why the kind's messages can't be delivered from the spool now; "" if they can. While
 // the stream isn't ready, nothing is tried.
 func (r *Relay) Blocked(kind publish.Kind) publish.Cause {
