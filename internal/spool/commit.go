@@ -213,9 +213,9 @@ func (s *Spool) try(j *journal, batch []*waiting) (err error) {
 		j.seal()
 		j.segments.Store(new(append(slices.Clip(j.all()), in)))
 		j.active = in
-	case err != nil && isNew: // nothing in it was acknowledged
+	case isNew: // nothing in it was acknowledged
 		_ = in.remove()
-	case err != nil && in.hasFailed:
+	case in.hasFailed:
 		j.active = nil
 	}
 	return err

@@ -170,6 +170,22 @@ func TestDamagedFileAtEnd(t *testing.T) {
 	expect.Equal(t, 0, f.Len(publish.Event), "records counted")
 }
 
+// TestDamageBeforeTheQueue: damage that begins in a record that is settled, and ends in one that isn't,
+// doesn't hold up others.
+func TestDamageBeforeTheQueue(t *testing.T) {
+	m := newMemory()
+	f := open(t, "spool", on(m), large)
+	f.keeps("a", "b", "c")
+	f.settle(f.all()[:1], nil)
+	_, i := f.file(m)
+	m.mu.Lock()
+	i.live = bytes.Clone(i.live)
+	clear(i.live[:sizeOf(message("a"))+recordHeader])
+	m.mu.Unlock()
+	f.readAgain()
+	f.holds("c")
+}
+
 // TestWrongCount: a wrong count of the records is corrected, since events are published directly
 // only while it is 0.
 func TestWrongCount(t *testing.T) {

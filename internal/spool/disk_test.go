@@ -7,6 +7,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/zap/zapcore"
+
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -49,6 +52,22 @@ func TestFullDiskIsNotWritable(t *testing.T) {
 	}
 }
 
+// That the disk doesn't answer at the start is logged.
+func TestDiskHangsAtStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		answers := make(chan struct{})
+		m.fails = func(call) error {
+			<-answers
+			return nil
+		}
+		time.AfterFunc(2*hungAfter, func() { close(answers) })
+		f := open(t, "spool", on(m))
+		expect.Equal(t, 1, f.logs.FilterLevelExact(zapcore.WarnLevel).Len(), "warnings")
+		f.keeps("a")
+	})
+}
+
 // While the disk doesn't answer there is no room, and the last write has not succeeded.
 func TestDiskHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -67,10 +86,44 @@ func TestDiskHangs(t *testing.T) {
 		time.Sleep(hungAfter)
 		expect.ErrorIs(t, ErrSlow, f.Room(1), "room")
 		expect.ErrorIs(t, ErrSlow, f.Stats().Err, "the last write")
+		expect.Equal(t, false, f.Stats().IsWritable, "writable")
 		close(answers)
 		synctest.Wait()
 		expect.NoError(t, f.Room(1))
 		expect.NoError(t, f.Stats().Err)
 		f.holds("a", "b")
 	})
+}
+
+// What is written since the disk was measured counts as used, and so does what waits for the disk.
+func TestRoomUntilMeasured(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // so that no time passes
+		m := newMemory()
+		f := open(t, "spool", on(m))
+		f.free.Store(reserve + 2*sizeOf(message("a")))
+		f.keeps("a", "b")
+		expect.ErrorIs(t, ErrNoDisk, f.Append(t.Context(), message("c"), attempted), "the error")
+		f.free.Store(reserve + 2*sizeOf(message("a")))
+		answers := make(chan struct{})
+		m.failsIf(func(call) error { <-answers; return nil })
+		for _, id := range []string{"d", "e"} {
+			expect.NoError(t, expect.Err(f.enqueue(&Record{Message: message(id)})))
+		}
+		expect.ErrorIs(t, ErrNoDisk, expect.Err(f.enqueue(&Record{Message: message("f")})), "the error while two wait")
+		close(answers)
+	})
+}
+
+// Records that wait for the disk take a bounded amount of memory.
+func TestUnwrittenBound(t *testing.T) {
+	f := open(t, "spool", on(newMemory()))
+	wait := func(bytes int64) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.unwritten[publish.Refused] = bytes
+	}
+	wait(maxUnwritten - sizeOf(message("a")))
+	f.keeps("a")
+	wait(maxUnwritten - sizeOf(message("b")) + 1)
+	expect.ErrorIs(t, ErrSlow, f.Append(t.Context(), message("b"), attempted), "the error")
 }

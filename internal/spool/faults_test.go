@@ -119,9 +119,9 @@ func (l *life) file(t *rapid.T) (path string, i *inode) {
 	return path, l.disk.live[path]
 }
 
-// damage changes a byte of a file, and has it read.
+// damage changes a byte of a file, and has it read. Until then a message may count as a copy of a damaged one.
 func (l *life) damage(t *rapid.T) {
-	if l.disk.slow.Load() == nil {
+	if !l.f.recovering.Load() {
 		l.change(t)
 		l.slowDown(t)
 		l.f.recoverAgain()

@@ -16,6 +16,8 @@ func FuzzDecode(f *testing.F) {
 	r := Record{Message: message("a"), Seq: 1, Attempted: attempted, Reason: "why"}
 	f.Add(r.payload())
 	f.Add([]byte{})
+	f.Add(append(make([]byte, 16), 0x80))                              // a length without an end
+	f.Add(append(make([]byte, 16), bytes.Repeat([]byte{0xff}, 11)...)) // one beyond 64 bits
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		var record, again Record
 		if record.decode(payload) != nil {

@@ -25,6 +25,7 @@ type memory struct {
 	fails    func(c call) error // nil: nothing does
 	violated []string           // calls that must not be made
 	full     atomic.Bool        // no bytes are free; calls succeed all the same
+	opened   atomic.Int64       // files that are open
 	// Reads wait for it, except of the mark. If it is nil, none does.
 	slow atomic.Pointer[chan struct{}]
 }
@@ -245,6 +246,7 @@ func (m *memory) open(path string, flag int) (file, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.opened.Add(1)
 	return &memoryFile{m: m, i: m.live[path]}, nil
 }
 
@@ -335,6 +337,7 @@ func (f *memoryFile) Close() error {
 		return os.ErrClosed
 	}
 	f.closed = true
+	f.m.opened.Add(-1)
 	return nil
 }
 

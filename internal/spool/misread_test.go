@@ -187,3 +187,27 @@ func TestCloseWhileDiskFailsToRead(t *testing.T) {
 		open(t, "spool", on(m)).holds("0", "1", "2", "3", "4", "5", "6", "7", "8")
 	})
 }
+
+// A page that can't be read doesn't look like the one that was read before into the same memory.
+func TestUnreadablePageIsNotAnotherOne(t *testing.T) {
+	m := newMemory()
+	f := open(t, "spool", on(m), func(c *Config) { c.segmentSize = 10 * chunk })
+	records := 2 * chunk / page // each takes a page
+	for i := range records {
+		id := fmt.Sprintf("%03d", i)
+		data := make([]byte, page)
+		expect.NoError(t, f.Append(t.Context(), long(id, data[:2*page-int(sizeOf(long(id, data)))]), attempted))
+	}
+	expect.Equal(t, int64(records*page), f.Stats().FileBytes, "bytes")
+	f.close()
+	m.fails = func(c call) error {
+		at := int64(chunk + 3*page)
+		if c.name == "pread" && c.offset <= at && c.offset+int64(len(c.data)) > at {
+			return errIO
+		}
+		return nil
+	}
+	f = open(t, "spool", on(m))
+	expect.Equal(t, records-1, len(f.all()), "records")
+	expect.Equal(t, 1, f.logs.FilterMessageSnippet("spool is damaged").Len(), "losses logged")
+}

@@ -59,7 +59,7 @@ func (r *Record) parseHeader(b []byte, salt uint32) (sum uint32, err error) {
 		return 0, fmt.Errorf("%w: no record begins here", errDamaged)
 	}
 	n := binary.BigEndian.Uint32(b[8:])
-	if n > largest || binary.BigEndian.Uint32(b[24:]) != crc32.Update(salt, castagnoli, b[:24]) {
+	if binary.BigEndian.Uint32(b[24:]) != crc32.Update(salt, castagnoli, b[:24]) {
 		return 0, fmt.Errorf("%w: the checksum of a record's header doesn't match", errDamaged)
 	}
 	if r.Kind = publish.Kind(b[4]); r.Kind >= publish.Kinds {

@@ -88,7 +88,7 @@ func (s *Spool) load() (err error) {
 		}
 	}
 	delivered, segments, err := openJournals(s.disk, s.config.Dir, os.O_RDWR)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err != nil {
 		return err
 	}
 	s.loaded, s.mark = true, delivered
@@ -270,7 +270,7 @@ func (s *Spool) adopt(f *recovery) {
 	}
 	for i, j := range s.journals {
 		j.queued.Store(f.queued[i])
-		j.head = position{}
+		j.head = position{} // damage may begin before it
 	}
 	for _, w := range s.meanwhile {
 		s.count(w)
@@ -281,7 +281,6 @@ func (s *Spool) adopt(f *recovery) {
 	for _, j := range s.journals {
 		signal(j.changed)
 	}
-	signal(s.wake)
 	first20 := func(all []error) zap.Field { return zap.Errors("damage", all[:min(len(all), 20)]) }
 	if n := len(f.damage); n > 0 {
 		s.config.Log.Error("spool is damaged and some records are lost: "+

@@ -40,6 +40,22 @@ func TestAside(t *testing.T) {
 	}
 }
 
+// What isn't set aside any more can be discarded again, and nothing else goes.
+func TestDiscardAgain(t *testing.T) {
+	f := open(t, "spool", on(newMemory()))
+	f.keeps("a", "b")
+	records := f.all()
+	f.settle(records, map[uint64]string{records[0].Seq: "refused", records[1].Seq: "refused"})
+	aside, err := f.SetAside(0, 2)
+	expect.NoError(t, err)
+	expect.NoError(t, f.Discard([]uint64{aside[0].Seq}))
+	expect.NoError(t, f.Discard([]uint64{aside[0].Seq}))
+	expect.Equal(t, 1, f.Stats().SetAside, "records set aside")
+	expect.NoError(t, f.Discard([]uint64{aside[1].Seq}))
+	expect.NoError(t, f.Discard([]uint64{aside[1].Seq}))
+	expect.Equal(t, 0, f.Stats().SetAside, "records set aside")
+}
+
 // While the disk fails nothing is set aside, and no record leaves the queue.
 func TestAsideWhileDiskFails(t *testing.T) {
 	m := newMemory()

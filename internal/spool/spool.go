@@ -135,7 +135,11 @@ func Open(c Config) (*Spool, error) {
 	for i, name := range journalNames {
 		s.journals[i] = newJournal(name)
 	}
+	slow := time.AfterFunc(hungAfter, func() {
+		c.Log.Warn("the spool's disk doesn't answer: waiting for it", zap.String("directory", c.Dir))
+	})
 	err := s.load()
+	slow.Stop()
 	switch {
 	case isDiskFailure(err):
 		s.failed(err)

@@ -198,7 +198,9 @@ func TestProbe(t *testing.T) {
 	fails.Store(true)
 	expect.ErrorIs(t, syscall.ENOSPC, f.Append(t.Context(), message("refused"), attempted), "the error")
 	fails.Store(false)
+	before := f.Stats().FileBytes
 	poll.Until(t, "probed", func() bool { return f.Stats().Err == nil })
+	expect.Equal(t, before+recordHeader, f.Stats().FileBytes, "bytes")
 	f.keeps("b")
 	check := func() {
 		t.Helper()

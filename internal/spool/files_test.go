@@ -1,0 +1,215 @@
+package spool
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"testing/synctest"
+
+	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/test/expect"
+	"github.com/ade15e70/webhook-bridge/test/poll"
+)
+
+// file returns the path of the first file of events, and its content.
+func (f *fixture) file(m *memory) (path string, i *inode) {
+	path = f.journals[publish.Event].all()[0].path
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return path, m.live[path]
+}
+
+// fails makes calls fail from now on.
+func (m *memory) failsIf(fails func(c call) error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fails = fails
+}
+
+// killed returns the disk as the next process finds it if this one is killed now.
+func (m *memory) killed() *memory {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.clone()
+}
+
+// A file that is larger than most is removed as soon as all in it is settled, though it may still be
+// written, and the next record goes into another one.
+func TestLargeFileIsRemoved(t *testing.T) {
+	m := newMemory()
+	f := open(t, "spool", on(m), func(c *Config) { c.segmentSize = 2 * retireAt })
+	expect.NoError(t, f.Append(t.Context(), long("a", make([]byte, retireAt)), attempted))
+	path, _ := f.file(m)
+	f.settle(f.all(), nil)
+	poll.Until(t, "the file is removed", func() bool { return m.killed().live[path] == nil })
+	f.keeps("b")
+	f.holds("b")
+}
+
+// After a kill, what was delivered before doesn't come again; after a loss of power, what was delivered
+// before the spool was closed.
+func TestMark(t *testing.T) {
+	m := newMemory()
+	f := open(t, "spool", on(m))
+	f.keeps("a", "b")
+	f.settle(f.all()[:1], nil)
+	poll.Until(t, "the mark is written", func() bool { return m.killed().live[filepath.Join("spool", markName)] != nil })
+	open(t, "spool", on(m.killed())).holds("b")
+	f.close()
+	f = open(t, "spool", on(m)) // makes the mark's name durable
+	f.keeps("c")
+	f.settle(f.all()[:1], nil)
+	f.close()
+	open(t, "spool", on(m.afterPowerLoss(nil))).holds("c")
+}
+
+// If a file can't be restored, that is tried again, and the files are closed.
+func TestRestoreFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		f := open(t, "spool", on(m))
+		f.keeps("a")
+		path, _ := f.file(m)
+		failed := false
+		m.failsIf(func(c call) error {
+			if c.name == "fsync" && !failed {
+				failed = true
+				return errIO
+			}
+			return nil
+		})
+		expect.NoError(t, m.remove(path))
+		poll.Until(t, "it is there again", func() bool { return failed && m.killed().live[path] != nil })
+		f.keeps("b")
+		f.close()
+		expect.Equal(t, 0, m.opened.Load(), "open files")
+		open(t, "spool", on(m.afterPowerLoss(nil))).holds("a", "b")
+	})
+}
+
+// While the disk can't open the files of an earlier process, nothing is written: it would have lower
+// numbers.
+func TestFilesThatCannotBeOpened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		f := open(t, "spool", on(m))
+		f.keeps("a")
+		path, _ := f.file(m)
+		f.close()
+		m.failsIf(func(c call) error {
+			if c.name == "open" && c.path == path {
+				return errIO
+			}
+			return nil
+		})
+		f = open(t, "spool", on(m))
+		expect.ErrorIs(t, syscall.EIO, f.Append(t.Context(), message("b"), attempted), "the error")
+		m.failsIf(nil)
+		poll.Until(t, "they are open", func() bool { return f.Stats().Err == nil })
+		f.keeps("b")
+		f.holds("a", "b")
+		f.close()
+		expect.Equal(t, 0, m.opened.Load(), "open files")
+	})
+}
+
+// Close writes all that waits, also if that takes several writes.
+func TestCloseWritesAll(t *testing.T) {
+	m := newMemory()
+	f := open(t, "spool", on(m), large)
+	writing, free := make(chan bool), make(chan bool)
+	isFirst := true
+	m.failsIf(func(c call) error {
+		if c.name == "pwrite" && isFirst {
+			isFirst = false
+			writing <- true
+			<-free
+		}
+		return nil
+	})
+	var all []*waiting
+	for i := range 2*maxRecords + 2 {
+		w, err := f.enqueue(&Record{Message: message(fmt.Sprint(i))})
+		expect.NoError(t, err)
+		if all = append(all, w); i == 0 {
+			<-writing
+		}
+	}
+	closed := make(chan bool)
+	go func() { f.close(); close(closed) }()
+	poll.Until(t, "it is being closed", func() bool { f.mu.Lock(); defer f.mu.Unlock(); return f.closed })
+	free <- true
+	<-closed
+	for _, w := range all {
+		select {
+		case <-w.done:
+			expect.NoError(t, w.err)
+		default:
+			t.Fatal("a record is neither written nor refused")
+		}
+	}
+	expect.Equal(t, 0, m.opened.Load(), "open files")
+}
+
+// What a full disk has written of a record is no damage to the next process.
+func TestPartOfWrite(t *testing.T) {
+	m := newMemory()
+	f := open(t, "spool", on(m), large)
+	f.keeps("a")
+	_, i := f.file(m)
+	size := len(i.live)
+	m.failsIf(func(c call) error {
+		if c.name == "pwrite" {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	expect.ErrorIs(t, syscall.ENOSPC, f.Append(t.Context(), message("b"), attempted), "the error")
+	_, i = f.file(m)
+	expect.Equal(t, size, len(i.live), "bytes in the file")
+}
+
+// The last record in a file that this process has written was acknowledged: if it can't be read any more,
+// it is lost.
+func TestDamagedLastRecord(t *testing.T) {
+	m := newMemory()
+	f := open(t, "spool", on(m))
+	f.keeps("a")
+	_, i := f.file(m)
+	m.mu.Lock()
+	i.live = bytes.Clone(i.live)
+	i.live[recordHeader] ^= 1
+	m.mu.Unlock()
+	f.readAgain()
+	expect.Equal(t, 1, f.logs.FilterMessageSnippet("spool is damaged").Len(), "losses logged")
+}
+
+// A damaged file that ends with a probe is durable all the same: what it has isn't written again.
+func TestDamagedFileIsDurable(t *testing.T) {
+	m := newMemory()
+	f := open(t, "spool", on(m))
+	f.keeps("a", "b")
+	_, i := f.file(m)
+	f.close()
+	i.live = bytes.Clone(i.live)
+	i.live[recordHeader] ^= 1
+	f = open(t, "spool", on(m))
+	f.keeps("b")
+	f.holds("b")
+}
+
+// Read returns an error for a file that can't be opened, unless it was removed meanwhile.
+func TestReadFails(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, nameOf("event", 1, 2))
+	if err := os.Symlink(name, name); err != nil { // it leads to itself
+		t.Skip(err)
+	}
+	damage, err := Read(dir, func(*Record) error { return nil })
+	if err == nil || damage != nil {
+		t.Errorf("got %v, %v", damage, err)
+	}
+}
