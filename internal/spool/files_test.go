@@ -57,7 +57,9 @@ func TestMark(t *testing.T) {
 	f.keeps("a", "b")
 	f.settle(f.all()[:1], nil)
 	poll.Until(t, "the mark is written", func() bool { return m.killed().live[filepath.Join("spool", markName)] != nil })
-	open(t, "spool", on(m.killed())).holds("b")
+	next := m.killed()
+	open(t, "spool", on(next)).holds("b")
+	open(t, "spool", on(next.killed())).holds("b")
 	f.close()
 	f = open(t, "spool", on(m)) // makes the mark's name durable
 	f.keeps("c")
@@ -95,9 +97,10 @@ func TestRestoreFails(t *testing.T) {
 func TestFilesThatCannotBeOpened(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
-		f := open(t, "spool", on(m))
-		f.keeps("a")
-		path, _ := f.file(m)
+		small := func(c *Config) { c.segmentSize = 1 } // a file for each record
+		f := open(t, "spool", on(m), small)
+		f.keeps("a", "b")
+		path := f.journals[publish.Event].all()[1].path
 		f.close()
 		m.failsIf(func(c call) error {
 			if c.name == "open" && c.path == path {
@@ -105,12 +108,12 @@ func TestFilesThatCannotBeOpened(t *testing.T) {
 			}
 			return nil
 		})
-		f = open(t, "spool", on(m))
-		expect.ErrorIs(t, syscall.EIO, f.Append(t.Context(), message("b"), attempted), "the error")
+		f = open(t, "spool", on(m), small)
+		expect.ErrorIs(t, syscall.EIO, f.Append(t.Context(), message("c"), attempted), "the error")
 		m.failsIf(nil)
 		poll.Until(t, "they are open", func() bool { return f.Stats().Err == nil })
-		f.keeps("b")
-		f.holds("a", "b")
+		f.keeps("c")
+		f.holds("a", "b", "c")
 		f.close()
 		expect.Equal(t, 0, m.opened.Load(), "open files")
 	})

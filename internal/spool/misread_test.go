@@ -161,6 +161,9 @@ func TestDiskThatFailsToReadForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		left := failPage(m, -1)
 		f := open(t, "spool", on(m), large, func(c *Config) { c.openPatience, c.readPatience = 0, 0 })
+		if f.Len(publish.Event) == 0 || f.Len(publish.Quarantined) != 0 {
+			t.Error("an event that comes now would be delivered before those, or another message behind none")
+		}
 		f.keeps("9")
 		time.Sleep(readPatience - 2*tick)
 		expect.Equal(t, []string(nil), idsOf(f.all()), "given before the disk works")

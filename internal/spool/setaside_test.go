@@ -56,6 +56,22 @@ func TestDiscardAgain(t *testing.T) {
 	expect.Equal(t, 0, f.Stats().SetAside, "records set aside")
 }
 
+// A file of which all records are set aside, or delivered, is removed, even if a kill came in between.
+func TestFileOfRecordsSetAside(t *testing.T) {
+	m := newMemory()
+	f := open(t, "spool", on(m))
+	f.keeps("a")
+	path, _ := f.file(m)
+	records := f.all()
+	records[0].Reason = "refused"
+	expect.NoError(t, f.move(f.journals[publish.Event], records))
+	next := m.killed()
+	f = open(t, "spool", on(next))
+	f.holds()
+	poll.Until(t, "the file is removed", func() bool { return next.killed().live[path] == nil })
+	expect.Equal(t, 1, f.Stats().SetAside, "records set aside")
+}
+
 // While the disk fails nothing is set aside, and no record leaves the queue.
 func TestAsideWhileDiskFails(t *testing.T) {
 	m := newMemory()

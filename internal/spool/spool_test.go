@@ -165,6 +165,17 @@ func TestFirstInFirstOut(t *testing.T) {
 	}
 }
 
+// Next returns records up to a number of bytes, but at least one.
+func TestNextBytes(t *testing.T) {
+	f := open(t, t.TempDir())
+	f.keeps("a", "b", "c")
+	for bytes, want := range map[int64]string{1: "a", sizeOf(message("a")): "a", 2 * sizeOf(message("a")): "a b"} {
+		records, err := f.Next(publish.Event, 0, 9, bytes)
+		expect.NoError(t, err)
+		expect.Equal(t, want, strings.Join(idsOf(records), " "), "records")
+	}
+}
+
 func TestSameIDIsKeptOnce(t *testing.T) {
 	f := open(t, t.TempDir())
 	f.keeps("a", "a", "b", "a")
