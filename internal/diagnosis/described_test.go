@@ -51,8 +51,8 @@ func TestSettings(t *testing.T) {
 		{"right", hidden, nil, map[string][]string{"X-Sig": {"v1=" + right}}, text, "", ""},
 		{"another text", hidden, nil, map[string][]string{"X-Sig": {"v1=" + mac(key, verify.Hex, stamp, ".", text)}}, text, "it is signed over {", "set X_SIGNED={timestamp}.{body}"},
 		{"the body alone", hidden, nil, map[string][]string{"X-Sig": {"v1=" + mac(key, verify.Hex, text)}}, text, "it is signed over {", "set X_SIGNED={body}"},
-		{"another format", hidden, nil, map[string][]string{"X-Sig": {"sha256=" + right}}, text, "has it in another encoding, with other text around it", "set X_SIGNATURE_FORMAT as the header has it"},
-		{"another encoding", hidden, nil, map[string][]string{"X-Sig": {"v1=" + mac(key, verify.Base64, "id-1.", stamp, ".", text)}}, text, "has it in another encoding, with other text around it", "set X_SIGNATURE_FORMAT as the header has it"},
+		{"another format", hidden, nil, map[string][]string{"X-Sig": {"sha256=" + right}}, text, "has it in another encoding, with other text around it", "set X_SIGNATURE_FORMAT as the header has it, unless something changes the header on the way"},
+		{"another encoding", hidden, nil, map[string][]string{"X-Sig": {"v1=" + mac(key, verify.Base64, "id-1.", stamp, ".", text)}}, text, "has it in another encoding, with other text around it", "set X_SIGNATURE_FORMAT as the header has it, unless something changes the header on the way"},
 		{"another header", hidden, nil, map[string][]string{"X-Other": {right}}, text, "the signature is in the header X-", "set X_SIGNATURE_HEADER=X-Other, unless a proxy has renamed it"},
 		{"several other headers", hidden, nil, map[string][]string{"X-D": {right}, "X-C": {right}, "X-B": {right}, "X-A": {right}}, text, "the signature is in the header X-", "set X_SIGNATURE_HEADER=X-A, unless a proxy has renamed it"},
 		{"a secret in base64", base64.StdEncoding.EncodeToString([]byte("decoded key")), nil, map[string][]string{"X-Sig": {"v1=" + mac(decoded, verify.Hex, "id-1.", stamp, ".", text)}}, text, "it is signed with secret 0", "set X_SECRET_ENCODING=base64"},
@@ -72,6 +72,10 @@ func TestSettings(t *testing.T) {
 		{"no time in the signature", hidden, func(s *verify.Settings) {
 			s.SignatureFormat, s.Timestamp, s.Signed = "t={timestamp},v1={hex}", "signature", "{timestamp}.{body}"
 		}, map[string][]string{"X-Sig": {"v1=" + right}}, text, "are missing or there more than once", ""},
+		{"two times in the signature", hidden, func(s *verify.Settings) {
+			s.SignatureFormat, s.Timestamp, s.Signed = "t={timestamp},v1={hex}", "signature", "{timestamp}.{body}"
+		}, map[string][]string{"X-Sig": {"t=" + stamp + ",t=1,v1=" + right}}, text, "X-Sig has no time, or more than one; X_SIGNATURE_FORMAT is t={timestamp},v1={hex}", ""},
+		{"an empty signature", hidden, nil, map[string][]string{"X-Sig": {" "}}, text, "X-Sig is empty", ""},
 		{"no id", hidden, nil, map[string][]string{"X-Id": nil, "X-Sig": {"v1=" + right}}, text, "are missing or there more than once", ""},
 		{"two ids", hidden, nil, map[string][]string{"X-Id": {"id-1", "id-1"}, "X-Sig": {"v1=" + right}}, text, "are missing or there more than once", ""},
 		{"an id with a full stop", hidden, nil, map[string][]string{"X-Id": {"id.1"}, "X-Sig": {"v1=" + mac(key, verify.Hex, "id.1.", stamp, ".", text)}}, text, "contradicts", compared},

@@ -31,6 +31,12 @@ func (d *diagnoser) explain(refusal error) {
 	case len(missing) > 0 && d.hasHeader:
 		problem = "of the parts in " + d.endpoint.Prefix + "SIGNED, these are missing or there more than once: " + strings.Join(missing, ", ")
 		remedy = "if the capture is complete, a proxy drops or repeats it: have it pass on the vendor's header, once"
+	case errors.Is(refusal, verify.NoSignature) && d.hasHeader:
+		at := d.endpoint.Provider.Signature
+		problem, remedy = at.Header+" is empty", "compare it with the vendor's log: a proxy may have changed or cut it"
+		if at.Format.TimePrefix != "" {
+			problem = at.Header + " has no time, or more than one; " + d.endpoint.Prefix + "SIGNATURE_FORMAT is " + d.endpoint.Provider.Settings.SignatureFormat
+		}
 	case errors.Is(refusal, verify.NoSignature):
 		problem = "there is no " + d.endpoint.Provider.Signature.Header
 		remedy = "if the capture is whole, a proxy drops it, or the sender isn't the vendor: a few such requests are normal on the internet. " +

@@ -67,7 +67,8 @@ func (d *diagnoser) misplaced(header string, isExpected bool) Cause {
 	form := "the signature is right, but " + header + " has it in another encoding, with other text around it, or beside another value"
 	switch {
 	case isExpected && d.isDescribed():
-		return proven(form+"; "+prefix+"SIGNATURE_FORMAT is "+d.endpoint.Provider.Settings.SignatureFormat, "set "+prefix+"SIGNATURE_FORMAT as the header has it")
+		return proven(form+"; "+prefix+"SIGNATURE_FORMAT is "+d.endpoint.Provider.Settings.SignatureFormat,
+			"set "+prefix+"SIGNATURE_FORMAT as the header has it, unless something changes the header on the way")
 	case isExpected:
 		return proven(form, "find what changes the header on the way, and have it pass on the vendor's alone. "+
 			"If nothing does, the vendor has changed it: report that")
