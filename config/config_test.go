@@ -63,6 +63,10 @@ func TestProblems(t *testing.T) {
 		{"ADMIN_ADDR=127.0.0.1:08080", `HTTP_ADDR and ADMIN_ADDR: got its default, :8080, and "127.0.0.1:08080"` + samePort},
 		{"HTTP_ADDR=:4222", `HTTP_ADDR and EMBEDDED_NATS_ADDR: got ":4222", and its default, 127.0.0.1:4222` + samePort},
 		{"HTTP_ADDR=0.0.0.0:80 ADMIN_ADDR=[::1]:80", `HTTP_ADDR and ADMIN_ADDR: got "0.0.0.0:80", and "[::1]:80"` + samePort},
+		{"HTTP_ADDR=localhost:80 ADMIN_ADDR=127.0.0.1:80", `HTTP_ADDR and ADMIN_ADDR: got "localhost:80", and "127.0.0.1:80"` + samePort},
+		{"HTTP_ADDR=[::1]:80 ADMIN_ADDR=[0:0:0:0:0:0:0:1]:80", `HTTP_ADDR and ADMIN_ADDR: got "[::1]:80", and "[0:0:0:0:0:0:0:1]:80"` + samePort},
+		{"HTTP_ADDR=10.0.0.1:80 ADMIN_ADDR=[0::0]:80", `HTTP_ADDR and ADMIN_ADDR: got "10.0.0.1:80", and "[0::0]:80"` + samePort},
+		{"ADMIN_ADDR=Localhost:4222", `ADMIN_ADDR and EMBEDDED_NATS_ADDR: got "Localhost:4222", and its default, 127.0.0.1:4222` + samePort},
 		{"ADMIN_ADDR=0.0.0.0:4222", `ADMIN_ADDR and EMBEDDED_NATS_ADDR: got "0.0.0.0:4222", and its default, 127.0.0.1:4222` + samePort},
 		{"EMBEDDED_NATS_ADDR=localhost", `EMBEDDED_NATS_ADDR: got "localhost"; takes host:port or :port`},
 		{"EMBEDDED_NATS_ADDR=:4222", `EMBEDDED_NATS_ADDR: got ":4222"; others could read and write all events: set a loopback address such as 127.0.0.1:4222, or NATS_TOKEN, or NATS_USER and NATS_PASSWORD`},
@@ -278,6 +282,7 @@ func TestUnusedProtocol(t *testing.T) {
 func TestSamePort(t *testing.T) {
 	for _, set := range []string{
 		"HTTP_ADDR=192.0.2.1:80 ADMIN_ADDR=127.0.0.1:80",
+		"HTTP_ADDR=localhost:80 ADMIN_ADDR=[::1]:80", // Go listens on the first address in IPv4
 		"HTTP_ADDR=:0 ADMIN_ADDR=:0 EMBEDDED_NATS_ADDR=127.0.0.1:0",
 		"HTTP_ADDR=:4222 NATS_URL=nats://nats",
 	} {

@@ -87,16 +87,28 @@ func checkAddress(text string) error {
 }
 
 // collide reports whether two addresses can't both be listened on: they have the same port, and one's
-// host includes the other's. Go listens on IPv6, too, at 0.0.0.0.
+// host includes the other's.
 func collide(a, b string) bool {
-	hostA, portA, _ := net.SplitHostPort(a)
-	hostB, portB, _ := net.SplitHostPort(b)
-	numberA, _ := strconv.Atoi(portA)
-	numberB, _ := strconv.Atoi(portB)
-	includes := func(host, other string) bool {
-		return host == other || host == "" || host == "::" || host == "0.0.0.0"
+	hostA, portA := listened(a)
+	hostB, portB := listened(b)
+	return portA == portB && portA != 0 && (hostA == hostB || hostA == "" || hostB == "")
+}
+
+// listened returns the host and port on which Go listens at an address. The host is "" for all: at
+// 0.0.0.0, too, Go listens on IPv6. At localhost it listens on IPv4 alone.
+func listened(address string) (host string, port int) {
+	host, number, _ := net.SplitHostPort(address)
+	port, _ = strconv.Atoi(number)
+	if strings.EqualFold(host, "localhost") {
+		host = "127.0.0.1"
 	}
-	return numberA == numberB && numberA != 0 && (includes(hostA, hostB) || includes(hostB, hostA))
+	if ip := net.ParseIP(host); ip != nil {
+		host = ip.String()
+		if ip.IsUnspecified() {
+			host = ""
+		}
+	}
+	return host, port
 }
 
 // IsLoopback reports whether an address is valid and only this machine can reach it.
