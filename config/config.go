@@ -38,7 +38,7 @@ type Config struct {
 	NATSJSDomain    string        `env:"NATS_JS_DOMAIN" kind:"subject" doc:"JetStream domain, for a leaf node"`
 
 	EmbeddedNATSAddr string `env:"EMBEDDED_NATS_ADDR" kind:"address" envDefault:"127.0.0.1:4222" doc:"address of the embedded nats-server; one that isn't loopback needs NATS_TOKEN or NATS_USER and NATS_PASSWORD"`
-	DataDir          string `env:"DATA_DIR" envDefault:"./data" doc:"directory of the spool and of the embedded server's store; each instance needs its own"`
+	DataDir          string `env:"DATA_DIR" kind:"directory" envDefault:"./data" doc:"directory of the spool and of the embedded server's store; each instance needs its own"`
 
 	SubjectPrefix    string        `env:"SUBJECT_PREFIX" kind:"subject" envDefault:"webhooks" doc:"events go to {prefix}.{endpoint}.{event}"`
 	StreamName       string        `env:"STREAM_NAME" kind:"stream" envDefault:"WEBHOOKS" doc:"the JetStream stream on {prefix}.>"`

@@ -76,6 +76,8 @@ func TestProblems(t *testing.T) {
 		{"TLS_CERT_FILE=" + pair.Cert + " TLS_KEY_FILE=", `TLS_KEY_FILE: got nothing; takes the key, in PEM, of the certificate in TLS_CERT_FILE`},
 		{"TLS_CERT_FILE=" + pair.Cert + " TLS_KEY_FILE=" + other.Key, `TLS_CERT_FILE: got "` + pair.Cert + `"; takes a certificate in PEM whose key is in TLS_KEY_FILE (tls: private key does not match public key)`},
 		{"TLS_CERT_FILE=" + empty + " TLS_KEY_FILE=" + pair.Key, `TLS_CERT_FILE: got "` + empty + `"; takes a certificate in PEM whose key is in TLS_KEY_FILE (tls: failed to find any PEM data in certificate input)`},
+		{"DATA_DIR=" + comment, `DATA_DIR: got "` + comment + `"; takes the path of a directory (not a directory)`},
+		{"DATA_DIR=" + comment + "/data", `DATA_DIR: got "` + comment + `/data"; takes the path of a directory (not a directory)`},
 		{"PPROF=on", `PPROF: got "on"; takes true or false`},
 
 		{"FLOCK_SECRETS=", `FLOCK_SECRETS: got nothing; takes secrets with commas between, none of them empty`},
@@ -295,7 +297,7 @@ func TestLoad(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "secrets")
 	expect.NoError(t, os.WriteFile(file, []byte("current-0123456789\r\n\nolder-0123456789\n"), 0o600))
 	c, warnings, err := Load([]string{
-		"FLOCK_SECRETS=one-0123456789abcdef, two-0123456789abcdef", "FRIGADE_SECRETS_FILE=" + file, "FRIGADE_TOLERANCE=48h", "STREAM_MAX_BYTES=10GiB", "MAX_BODY_BYTES=1000", "NATS_URL=",
+		"FLOCK_SECRETS=one-0123456789abcdef, two-0123456789abcdef", "FRIGADE_SECRETS_FILE=" + file, "FRIGADE_TOLERANCE=48h", "STREAM_MAX_BYTES=10GiB", "MAX_BODY_BYTES=1000", "NATS_URL=", "DATA_DIR=" + t.TempDir(),
 		"ENDPOINTS_0_NAME=flock-eu", "ENDPOINTS_0_PROVIDER=flock", "ENDPOINTS_0_SECRETS=three-0123456789", "ENDPOINTS_0_SIGNATURE=payload",
 	})
 	if err != nil || len(warnings) > 0 {

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"net"
 	"net/url"
+	"os"
 	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/nats-io/nkeys"
 
@@ -28,6 +30,7 @@ var kinds = map[string]kind{
 	"address":     {"host:port or :port", checkAddress},
 	"authorities": {"the path of a file with certificates in PEM", holds("certificate in PEM", hasCertificate)},
 	"provider":    oneOf(providers.Names()),
+	"directory":   {"the path of a directory", checkDirectory},
 	"endpoint":    {"1 to 32 of a-z, 0-9 and -, not beginning with -; no other endpoint's name", matches(`^[a-z0-9][a-z0-9-]*$`, 32)},
 	"file":        {"the path of a file that can be read", checkFile},
 	"credentials": {"the path of a credentials file with JWT and seed", holds("JWT with the seed of its user", hasCredentials)},
@@ -126,6 +129,15 @@ func checkFile(path string) error {
 	defer func() { _ = file.Close() }()
 	if info, err := file.Stat(); err == nil && info.Mode().IsRegular() && info.Size() == 0 {
 		return hint("it is empty")
+	}
+	return nil
+}
+
+// checkDirectory checks that nothing else is at the path. Only the start creates a missing directory and
+// finds out whether it can be written: a check may run elsewhere, and as another user.
+func checkDirectory(path string) error {
+	if info, err := os.Stat(path); err == nil && !info.IsDir() || errors.Is(err, syscall.ENOTDIR) {
+		return hint("not a directory")
 	}
 	return nil
 }
