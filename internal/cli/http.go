@@ -2,12 +2,14 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"syscall"
 )
@@ -25,6 +27,15 @@ type answer struct {
 // and an error. If no answer comes, the code is 0.
 func exchange(client *http.Client, request *http.Request) (answer, error) {
 	r, err := client.Do(request)
+	if failed, ok := errors.AsType[*url.Error](err); ok { // the cause may quote all that another protocol's server says
+		const notHTTP = "what listens there doesn't speak HTTP: it may be NATS"
+		switch {
+		case isA[tls.RecordHeaderError](err):
+			failed.Err = errors.New(notHTTP)
+		case strings.Contains(err.Error(), "malformed HTTP "):
+			failed.Err = errors.New(notHTTP + ", or need https://")
+		}
+	}
 	if err != nil {
 		return answer{}, err
 	}

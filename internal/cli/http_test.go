@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -23,11 +24,27 @@ func TestHints(t *testing.T) {
 	unknown := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
 		return nil, &net.DNSError{Err: "no such host"}
 	}}
+	greeting, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = greeting.Close() }()
+	go func() {
+		for {
+			conn, err := greeting.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(conn, `INFO {"server_id":"x"}`+"\r\n")
+		}
+	}()
 	client := http.Client{Transport: &http.Transport{DialContext: (&net.Dialer{Resolver: unknown}).DialContext}}
 	for url, want := range map[string]string{
 		strings.Replace(plain.URL, "http:", "https:", 1): "; there is no TLS: give --url http://…",
 		"http://" + silent.Addr().String():               "; does --url name the bridge, and does a firewall let it through?",
 		"http://bridge.invalid":                          "; the name in --url can't be resolved",
+		"http://" + greeting.Addr().String():             `": what listens there doesn't speak HTTP: it may be NATS, or need https://`,
+		"https://" + greeting.Addr().String():            `": what listens there doesn't speak HTTP: it may be NATS`,
 	} {
 		client.Timeout = bound
 		if strings.HasSuffix(url, silent.Addr().String()) {
