@@ -53,7 +53,7 @@ An event may be posted twice, with the same id. Events that the filters exclude 
 			p.chosen.follow = p.durable != "" || p.chosen.since.IsZero()
 			return cmp.Or(p.check(), p.chosen.check(args))
 		},
-		RunE: p.chosen.untilCtrlC(prog.withNATS(streamVariables, func(ctx context.Context, s *session, _ []string) error {
+		RunE: p.chosen.untilCtrlC(prog, prog.withNATS(streamVariables, func(ctx context.Context, s *session, _ []string) error {
 			p.session, p.lines = s, newPrinter(prog, s.cfg.SubjectPrefix)
 			if p.durable != "" {
 				return p.forwardDurable(ctx)

@@ -45,6 +45,19 @@ func (o output) Write(text []byte) (int, error) {
 	return n, err
 }
 
+// endIfUnread ends the command when nobody reads its output any more, as after `| head -1`. Otherwise
+// it would go on until its next line.
+func (p program) endIfUnread() {
+	out, _ := p.out.(output)
+	if pipe, ok := out.Writer.(*os.File); ok {
+		go func() {
+			if awaitUnread(pipe) {
+				_, _ = out.Write([]byte("\n"))
+			}
+		}()
+	}
+}
+
 // Main runs the program in the process's environment and returns its exit status.
 func Main() int {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}

@@ -110,8 +110,9 @@ func (s *selection) check(args []string) error {
 
 // untilCtrlC returns run as the function of a command for which Ctrl-C is no failure if it follows
 // the stream.
-func (s *selection) untilCtrlC(run cobraRun) cobraRun {
+func (s *selection) untilCtrlC(prog program, run cobraRun) cobraRun {
 	return func(c *cobra.Command, args []string) error {
+		prog.endIfUnread()
 		err := run(c, args)
 		if s.follow && errors.Is(err, errInterrupted) {
 			return nil

@@ -36,7 +36,7 @@ its width, and coloured unless NO_COLOR is set.`,
   bridge tail --since 24h --follow=false --json | jq -r .event | sort | uniq -c
   NATS_URL=nats://nats:4222 bridge tail --since 2026-01-02T03:04:05Z --json`,
 		PreRunE: func(_ *cobra.Command, args []string) error { return chosen.check(args) },
-		RunE: chosen.untilCtrlC(prog.withNATS(streamVariables, func(ctx context.Context, s *session, _ []string) error {
+		RunE: chosen.untilCtrlC(prog, prog.withNATS(streamVariables, func(ctx context.Context, s *session, _ []string) error {
 			var out bytes.Buffer // one write for many stored events
 			lines := newPrinter(prog, s.cfg.SubjectPrefix)
 			lines.out = &out

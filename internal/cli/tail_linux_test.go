@@ -1,12 +1,15 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
@@ -24,6 +27,29 @@ func openTerminals(t *testing.T) (master, terminal *os.File) {
 	expect.NoError(t, err)
 	t.Cleanup(func() { terminal.Close() })
 	return master, terminal
+}
+
+// A command that goes on until Ctrl-C ends when its reader does, without another event.
+func TestReaderEnds(t *testing.T) {
+	t.Parallel()
+	o := operate(t, mayPublish, mayLookUp)
+	o.put(publish.Message{Subject: "webhooks.flock.a", Data: []byte(anEvent)}, "1")
+	for _, command := range []string{"tail --since 1h", "forward --since 1h --to http://127.0.0.1:1"} {
+		reader, writer, err := os.Pipe()
+		expect.NoError(t, err)
+		defer writer.Close()
+		go func() {
+			_, _ = reader.Read(make([]byte, 100))
+			reader.Close()
+		}()
+		ctx, cancel := context.WithTimeout(t.Context(), bound)
+		defer cancel()
+		var words expect.Buffer
+		status := run(ctx, strings.Fields(command), program{o.environ, nil, writer, &words})
+		if status != exitFailure || !strings.Contains(words.String(), "broken pipe") {
+			t.Errorf("bridge %s: exit status %d, %s", command, status, words.String())
+		}
+	}
 }
 
 // Names and ids can't control a terminal, and are unchanged in a file.
