@@ -219,8 +219,8 @@ func (p *poster) deliver(ctx context.Context, subject, id string, payload []byte
 	attempt, waiting := 1, false
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
 		code, answer, err := p.post(ctx, payload)
-		if err != nil && ctx.Err() != nil {
-			return errInterrupted
+		if errors.Is(err, errInterrupted) {
+			return err
 		}
 		if errors.Is(err, syscall.ECONNREFUSED) { // the service hasn't started: this is no attempt
 			if !waiting {
@@ -259,6 +259,8 @@ func (p *poster) post(ctx context.Context, payload []byte) (code int, answer str
 	began := time.Now()
 	got, err := exchange(p.client, r)
 	switch withURL, ok := errors.AsType[*url.Error](err); {
+	case errors.Is(err, errInterrupted):
+		return 0, "", err
 	case ok && withURL.Timeout():
 		return 0, fmt.Sprintf("no answer within %s", answerTimeout), err
 	case ok: // its URL may hold a token

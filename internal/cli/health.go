@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -27,6 +28,9 @@ func healthCommand(prog program) *cobra.Command {
 			// Without the environment's proxy, which is not for this machine.
 			client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 			got, err := exchange(client, request)
+			if errors.Is(err, errInterrupted) {
+				return err
+			}
 			if err != nil {
 				return fmt.Errorf("no bridge answers at ADMIN_ADDR: %w; start it with `bridge serve`, or set ADMIN_ADDR to where it listens", err)
 			}

@@ -24,9 +24,13 @@ type answer struct {
 }
 
 // exchange sends a request and reads the answer. If only a part of the body comes, it returns that
-// and an error. If no answer comes, the code is 0.
+// and an error. If no answer comes, the code is 0. If the request's context ends, the error is
+// errInterrupted.
 func exchange(client *http.Client, request *http.Request) (answer, error) {
 	r, err := client.Do(request)
+	if err != nil && request.Context().Err() != nil {
+		return answer{}, errInterrupted
+	}
 	if failed, ok := errors.AsType[*url.Error](err); ok { // the cause may quote all that another protocol's server says
 		const notHTTP = "what listens there doesn't speak HTTP: it may be NATS"
 		switch {

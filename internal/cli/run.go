@@ -94,6 +94,7 @@ a running bridge's embedded nats-server, at EMBEDDED_NATS_ADDR.`,
 		SilenceUsage:  true,
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
 	root.SetOut(prog.out)
 	root.SetErr(prog.err)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {

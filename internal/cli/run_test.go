@@ -63,6 +63,12 @@ func TestHelp(t *testing.T) {
 		if _, help, _ := strings.Cut(out.String(), "\nExamples:\n  "); status != exitOK || !strings.Contains(help, "bridge ") || words.String() != "" {
 			t.Errorf("%q: exit status %d, %s%s", args, status, out.String(), words.String())
 		}
+		_, flags, _ := strings.Cut(out.String(), "\nFlags:\n")
+		for line := range strings.Lines(flags) {
+			if len(line) > 81 {
+				t.Errorf("%q: a line is too long for a terminal: %s", args, line)
+			}
+		}
 		for part := range strings.SplitSeq(strings.ReplaceAll(c.Example, "\n", "|"), "|") {
 			_, line, _ := strings.Cut(part, "bridge ")
 			words := strings.Fields(line)
@@ -90,6 +96,7 @@ func TestInterrupted(t *testing.T) {
 	defer silent.Close()
 	in, _ := io.Pipe()
 	for command, want := range map[string]int{
+		"health": exitFailure, "send flock --url http://" + silent.Addr().String(): exitFailure,
 		"verify flock": exitFailure, "send flock --body -": exitFailure, "quarantine list": exitFailure,
 		"tail": exitOK, "tail --follow=false": exitFailure,
 		"forward --to http://127.0.0.1:1": exitOK, "forward --since 1h --to http://127.0.0.1:1": exitFailure,
@@ -100,13 +107,13 @@ func TestInterrupted(t *testing.T) {
 			time.AfterFunc(100*time.Millisecond, interrupt)
 			began := time.Now()
 			var words strings.Builder
-			environ := []string{"FLOCK_SECRETS=0123456789abcdef", "NATS_URL=nats://" + silent.Addr().String()}
+			environ := []string{"ADMIN_ADDR=" + silent.Addr().String(), "FLOCK_SECRETS=0123456789abcdef", "NATS_URL=nats://" + silent.Addr().String()}
 			status := run(ctx, strings.Fields(command), program{environ, in, io.Discard, &words})
 			if time.Since(began) > 5*time.Second { // a busy machine may be slow
 				return false
 			}
 			expect.Equal(t, want, status, "exit status of bridge %s", command)
-			expect.Equal(t, map[int]string{exitOK: "", exitFailure: "bridge: interrupted\n"}[want], words.String(), "what bridge %s prints", command)
+			expect.Equal(t, map[int]string{exitOK: "", exitFailure: "bridge: interrupted\n"}[want], strings.Replace(words.String(), "sending: ", "", 1), "what bridge %s prints", command)
 			return true
 		})
 	}
