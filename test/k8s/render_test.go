@@ -166,6 +166,24 @@ func TestDurableSpoolAndHPAExcludeEachOther(t *testing.T) {
 	}
 }
 
+// With includeTemplates the kustomize of kubectl 1.32 also labels volumeClaimTemplates. Kubernetes then
+// refuses every change of these labels, so the next version couldn't be applied.
+func TestOverlaysDoNotLabelVolumes(t *testing.T) {
+	for _, overlay := range directories(t, "overlays") {
+		text, err := os.ReadFile(filepath.Join(root, "deploy/k8s", overlay, "kustomization.yaml"))
+		noError(t, err)
+		var k struct {
+			Labels []struct{ IncludeTemplates bool }
+		}
+		noError(t, yaml.Unmarshal(text, &k))
+		for _, labels := range k.Labels {
+			if labels.IncludeTemplates {
+				t.Errorf("%s has labels with includeTemplates: name the fields instead", overlay)
+			}
+		}
+	}
+}
+
 // noError ends the test if there is an error.
 func noError(t testing.TB, err error) {
 	t.Helper()
