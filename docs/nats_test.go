@@ -111,6 +111,23 @@ func TestStreamCommand(t *testing.T) {
 	}
 }
 
+// The command of docs/operations.md for a subject that is full lifts its limit.
+func TestSubjectFull(t *testing.T) {
+	dir := t.TempDir()
+	build(t, dir)
+	document, err := os.ReadFile("operations.md")
+	expect.NoError(t, err)
+	_, remedy, _ := strings.Cut(string(document), "- `subject_full`: `")
+	remedy, _, _ = strings.Cut(remedy, "`")
+	shell := exec.Command("sh", "-ec", "nats stream add WEBHOOKS --subjects='webhooks.>' --discard=new"+
+		" --max-msgs-per-subject=1 --discard-per-subject --defaults\n"+remedy+" --force\n"+
+		"nats publish --jetstream --count=2 webhooks.flock.a b")
+	shell.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "NATS_URL="+natsdtest.Start(t, "").URL())
+	if out, err := shell.CombinedOutput(); err != nil {
+		t.Errorf("%v:\n%s", err, out)
+	}
+}
+
 // build builds the bridge, and the nats command of the version that tools/nats/go.mod has.
 func build(t *testing.T, dir string) {
 	t.Helper()

@@ -139,7 +139,7 @@ func TestWaitsForStream(t *testing.T) {
 	s := natsdtest.Start(t, "")
 	js := natsdtest.Connect(t, s.URL())
 	f := open(t, s.URL(), unmanaged)
-	const want = "stream WEBHOOKS does not exist: create it (`bridge stream` prints how), or set STREAM_MANAGE=true"
+	const want = "stream WEBHOOKS does not exist: create it (`bridge stream` prints how), or let `bridge serve` with STREAM_MANAGE=true do so"
 	appears := func() {
 		t.Helper()
 		poll.Until(t, "the error", func() bool { err := f.Ready(); return err != nil && err.Error() == want })
@@ -181,7 +181,7 @@ func TestSubjectIsTaken(t *testing.T) {
 		want   string
 	}{
 		{"managed", func(*Config) {}, "stream WEBHOOKS can't be created, because another stream has subjects of webhooks.>: remove them from that stream, or set STREAM_NAME to it, or change SUBJECT_PREFIX"},
-		{"unmanaged", unmanaged, "stream WEBHOOKS does not exist: create it (`bridge stream` prints how), or set STREAM_MANAGE=true"},
+		{"unmanaged", unmanaged, "stream WEBHOOKS does not exist: create it (`bridge stream` prints how), or let `bridge serve` with STREAM_MANAGE=true do so"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -145,7 +145,7 @@ func (s Stream) explain(err error) error {
 	var api *jetstream.APIError
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return fmt.Errorf("stream %s does not exist: create it (`bridge stream` prints how), or set STREAM_MANAGE=true", s.Name)
+		return fmt.Errorf("stream %s does not exist: create it (`bridge stream` prints how), or let `bridge serve` with STREAM_MANAGE=true do so", s.Name)
 	case errors.As(err, &api) && api.ErrorCode == codeSubjectsOverlap:
 		return fmt.Errorf("stream %s can't be created, because another stream has subjects of %s.>: "+
 			"remove them from that stream, or set STREAM_NAME to it, or change SUBJECT_PREFIX: %w", s.Name, s.Prefix, err)
