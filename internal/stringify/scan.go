@@ -151,7 +151,7 @@ func (s *scanner) name(i int) (end int, err error) {
 	}
 	name := s.src[i:end]
 	if escaped {
-		name, _ = appendText(nil, name, 0)
+		name = appendTokens(nil, name, false)
 	}
 	s.names = append(s.names, name)
 	if end = s.space(end); s.at(end) != ':' {

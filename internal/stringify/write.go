@@ -25,38 +25,33 @@ func (s *scanner) appendArranged(dst []byte, from, to int) []byte {
 // appendTokens appends the tokens of a valid text without white space between them: each in its
 // canonical form, or as it was sent.
 func appendTokens(dst, src []byte, asSent bool) []byte {
-	for i := skipSpace(src, 0); i < len(src); i = skipSpace(src, i) {
-		from, c := i, src[i]
-		switch {
-		case c == '"' && !asSent:
-			dst, i = appendText(dst, src, i)
-			continue
-		case c == '"':
+	from := 0 // the rest isn't appended yet
+	for i := 0; i < len(src); {
+		switch c := src[i]; {
+		case c <= ' ':
+			dst = append(dst, src[from:i]...)
+			i = skipSpace(src, i)
+			from = i
+		case c == '"' && asSent:
 			i = skipString(src, i)
+		case c == '"':
+			for i = skipPlain(src, i+1); src[i] != '"'; i = skipPlain(src, i) {
+				r, size := unescape(src[i:])
+				dst = appendQuoted(append(dst, src[from:i]...), r)
+				i += size
+				from = i
+			}
+			i++
 		case isNumeric(c):
 			end, exponent, _ := skipNumber(src, i)
-			if i = end; !asSent {
-				dst = appendNumber(dst, src[from:i], exponent)
-				continue
+			if number := src[i:end]; !asSent && (exponent || !isPlain(number)) {
+				dst = appendNumber(append(dst, src[from:i]...), number, exponent)
+				from = end
 			}
+			i = end
 		default: // punctuation and literals
-			for i++; i < len(src) && src[i] > ' ' && src[i] != '"' && !isNumeric(src[i]); {
-				i++
-			}
+			i++
 		}
-		dst = append(dst, src[from:i]...)
 	}
-	return dst
-}
-
-// appendText appends the canonical form of the string at i, and returns its end.
-func appendText(dst, src []byte, i int) (text []byte, end int) {
-	from := i // the rest isn't appended yet
-	for i = skipPlain(src, i+1); src[i] != '"'; i = skipPlain(src, i) {
-		r, size := unescape(src[i:])
-		dst = appendQuoted(append(dst, src[from:i]...), r)
-		i += size
-		from = i
-	}
-	return append(dst, src[from:i+1]...), i + 1
+	return append(dst, src[from:]...)
 }
