@@ -11,32 +11,32 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 )
 
-// authenticate finds the scheme and the secret that made a signature. It tries the canonical body
-// first, and then the body as it came, because senders in other languages than JavaScript sign the
-// bytes that they send (ADR 2).
-func (p *Provider) authenticate(r *Request) (Claims, error) {
+// authenticate finds the scheme and the secret that made a signature, and fills in the claims. It tries
+// the canonical body first, and then the body as it came, because senders in other languages than
+// JavaScript sign the bytes that they send (ADR 2).
+func (p *Provider) authenticate(r *Request, c *Claims) error {
 	var buffer [MaxSignatures + 1]MAC
 	macs, err := p.readMACs(r, buffer[:0])
 	if err != nil {
-		return Claims{}, err
+		return err
 	}
 	if p.IsDescribed() {
 		text := p.SignedText(*r)
 		if slices.ContainsFunc(text, func(part []byte) bool { return len(part) == 0 }) {
-			return Claims{}, NoSignature
+			return NoSignature
 		}
-		return r.match(macs, p.Signature.Schemes[0].Name, text)
+		return r.match(c, macs, p.Signature.Schemes[0].Name, text)
 	}
-	c, err := p.findScheme(r, macs, r.Body)
+	err = p.findScheme(r, c, macs, r.Body)
 	if !errors.Is(err, WrongSignature) || bytes.Equal(r.Raw, r.Body) {
-		return c, err
+		return err
 	}
-	if c, err = p.findScheme(r, macs, r.Raw); err != nil {
-		return c, err
+	if err = p.findScheme(r, c, macs, r.Raw); err != nil {
+		return err
 	}
 	checked, err := stringify.Check(r.Raw, true) // no error: it has a canonical form
 	c.Body, c.AsSent = checked.Text(), true
-	return c, err
+	return err
 }
 
 // readMACs appends the MACs in the header and, if the endpoint's scheme allows it, in the body's
@@ -79,22 +79,21 @@ func (p *Provider) readMACs(r *Request, macs []MAC) ([]MAC, error) {
 // findScheme finds the scheme by which one of the MACs signs the body. A correct signature by a
 // scheme that the endpoint doesn't accept is refused too, but with its own error, because only the
 // setting is wrong.
-func (p *Provider) findScheme(r *Request, macs []MAC, body stringify.Text) (Claims, error) {
+func (p *Provider) findScheme(r *Request, c *Claims, macs []MAC, body stringify.Text) error {
 	for _, s := range p.Signature.Schemes {
 		parts := s.Signed(body)
 		if parts == nil {
 			continue
 		}
-		c, err := r.match(macs, s.Name, parts)
-		switch {
+		switch err := r.match(c, macs, s.Name, parts); {
 		case err != nil:
 		case r.Scheme != s.Name && r.Scheme != Auto:
-			return Claims{}, fmt.Errorf("%w: it covers %s", OtherScheme, s.Name)
+			return fmt.Errorf("%w: it covers %s", OtherScheme, s.Name)
 		default:
-			return c, nil
+			return nil
 		}
 	}
-	return Claims{}, WrongSignature
+	return WrongSignature
 }
 
 // Signed returns the parts of the text that the scheme signs; nil if the body can't have been
@@ -125,10 +124,10 @@ func (s *Scheme) Parts(body stringify.Text) [][]byte {
 	return parts
 }
 
-// match returns the claims of a delivery if one of the MACs is that of the concatenated parts under
+// match fills in the claims of a delivery if one of the MACs is that of the concatenated parts under
 // one of the secrets. It never accepts an empty secret, which anybody could use. Each comparison
 // takes constant time; the position of the secret is no secret.
-func (r *Request) match(macs []MAC, scheme string, parts [][]byte) (Claims, error) {
+func (r *Request) match(c *Claims, macs []MAC, scheme string, parts [][]byte) error {
 	text := parts
 	if r.Sealed != nil {
 		text = r.Sealed(scheme, parts)
@@ -137,10 +136,11 @@ func (r *Request) match(macs []MAC, scheme string, parts [][]byte) (Claims, erro
 		sum := key.MAC(text...)
 		isSum := func(mac MAC) bool { return hmac.Equal(sum[:], mac[:]) }
 		if !key.IsEmpty() && slices.ContainsFunc(macs, isSum) {
-			return Claims{Scheme: scheme, Secret: i, Body: r.Body, SignedText: parts, IDText: parts}, nil
+			*c = Claims{Scheme: scheme, Secret: i, Body: r.Body, SignedText: parts, IDText: parts}
+			return nil
 		}
 	}
-	return Claims{}, WrongSignature
+	return WrongSignature
 }
 
 // Sum returns the HMAC-SHA256 of the concatenated parts under the secret.

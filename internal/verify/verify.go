@@ -145,7 +145,7 @@ func (p *Provider) Verify(r Request) (c Claims, err error) {
 	if r.Header, err = p.Rename(r.Header); err != nil {
 		return Claims{}, err
 	}
-	if c, err = p.authenticate(&r); err != nil {
+	if err = p.authenticate(&r, &c); err != nil {
 		return Claims{}, err
 	}
 	c, err = p.Read(r, c)
