@@ -102,16 +102,28 @@ func TestUnsyncedMessageAfterTwoStarts(t *testing.T) {
 	}
 }
 
-// Nothing is written again in a damaged file: what it has of the last write may not be durable.
+// Nothing is written again in a damaged file, as a read may give worse than what is on disk: what it has
+// of the last write may not be durable.
 func TestUnsyncedMessageInDamagedFile(t *testing.T) {
 	m := refuses(t)
+	damaged := 0
 	for path, i := range m.live {
 		if strings.HasSuffix(path, format) {
 			i.live = bytes.Clone(i.live)
 			i.live[recordHeader] ^= 1 // in "a"
+			damaged = i.number
 		}
 	}
+	m.calls = nil
 	f := open(t, "spool", on(m))
+	m.mu.Lock()
+	calls := m.calls
+	m.mu.Unlock()
+	for _, c := range calls {
+		if c.inode == damaged {
+			t.Errorf("%s of the damaged file", c.name)
+		}
+	}
 	f.keeps("b")
 	size := f.Stats().FileBytes
 	f.keeps("b", "b")
