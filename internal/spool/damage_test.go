@@ -148,6 +148,30 @@ func TestDamageWhileOpen(t *testing.T) {
 	awaitRenamed(t, m, first)
 }
 
+// TestDamageIsFoundTwice: a reader finds damage while a recovery that has begun since finds it, too. It is
+// logged once.
+func TestDamageIsFoundTwice(t *testing.T) {
+	m := newMemory()
+	f := open(t, "spool", on(m))
+	f.keeps("a")
+	m.mu.Lock()
+	i := m.live[f.journals[publish.Event].all()[0].path]
+	i.live = bytes.Clone(i.live)
+	i.live[recordHeader] ^= 1
+	m.mu.Unlock()
+	slow, read := make(chan struct{}), make(chan error)
+	m.slow.Store(&slow)
+	go func() { read <- expect.Err(f.Next(publish.Event, 0, 1, maxBytes)) }()
+	poll.Until(t, "it is being read", func() bool { return m.waits.Load() == 1 })
+	f.recoverAgain()
+	poll.Until(t, "a recovery reads it, too", func() bool { return m.waits.Load() == 2 })
+	m.slow.Store(nil)
+	close(slow)
+	<-read // without a record, and perhaps with an error
+	f.rests()
+	expect.Equal(t, 1, f.logs.FilterLevelExact(zapcore.ErrorLevel).Len(), "losses logged")
+}
+
 // TestDamagedFileAtEnd: an unreadable file behind the last record is renamed too.
 func TestDamagedFileAtEnd(t *testing.T) {
 	m := newMemory()

@@ -27,7 +27,8 @@ type memory struct {
 	full     atomic.Bool        // no bytes are free; calls succeed all the same
 	opened   atomic.Int64       // files that are open
 	// Reads wait for it, except of the mark. If it is nil, none does.
-	slow atomic.Pointer[chan struct{}]
+	slow  atomic.Pointer[chan struct{}]
+	waits atomic.Int64 // so many reads have waited
 }
 
 // inode is a file, whatever its name.
@@ -295,6 +296,7 @@ type memoryFile struct {
 
 func (f *memoryFile) ReadAt(b []byte, offset int64) (int, error) {
 	if slow := f.m.slow.Load(); slow != nil && len(b) != markBytes {
+		f.m.waits.Add(1)
 		<-*slow
 	}
 	f.m.mu.Lock()

@@ -27,8 +27,9 @@ func (s *Spool) list(j *journal, after uint64, limit int, bytes int64) ([]Record
 	defer j.reading.Unlock()
 	s.mu.Lock()
 	settled, queued, head, last, recoveries := j.settled, j.queued.Load(), j.head, s.last.Load(), s.recoveries
+	isRecovering := s.recovering.Load()
 	s.mu.Unlock()
-	if s.recovering.Load() {
+	if isRecovering {
 		return nil, nil
 	}
 	c := &j.read
@@ -46,7 +47,11 @@ func (s *Spool) list(j *journal, after uint64, limit int, bytes int64) ([]Record
 		}
 		if err != nil {
 			if errors.Is(err, errDamaged) {
-				s.recoverAgain() // to find out what is lost
+				s.mu.Lock()
+				if recoveries == s.recoveries { // else a recovery that has begun since finds out what is lost
+					s.recoverAgain()
+				}
+				s.mu.Unlock()
 			}
 			return nil, fmt.Errorf("reading spool: %w", err)
 		}
@@ -65,17 +70,17 @@ func (s *Spool) list(j *journal, after uint64, limit int, bytes int64) ([]Record
 		records = append(records, r)
 	}
 	if after == settled {
-		s.noteFirst(j, settled, queued, records)
+		s.noteFirst(j, settled, queued, recoveries, records)
 	}
 	return records, nil
 }
 
 // noteFirst notes the first records that aren't settled. queued is how many there should be.
-func (s *Spool) noteFirst(j *journal, settled uint64, queued int64, records []Record) {
+func (s *Spool) noteFirst(j *journal, settled uint64, queued int64, recoveries int, records []Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case settled != j.settled || s.recovering.Load(): // the records are outdated
+	case settled != j.settled || recoveries != s.recoveries: // the records are outdated
 	case len(records) > 0:
 		j.oldest.Store(records[0].Arrived.UnixNano())
 	case queued != 0: // the count is wrong: some records can't be read any more, or can again

@@ -120,13 +120,13 @@ const runBits = 40
 // and nothing is delivered. Of two records with one id, the one that is found later is dropped if the
 // first is durable.
 func (s *Spool) recover() {
-	s.mustRecover.Store(false)
 	for _, j := range s.journals {
 		j.seal()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.recovering.Store(true)
+	s.mustRecover.Store(false)
 	s.recoveries++
 	s.ids, s.meanwhile = ids{}, nil
 	var delivered [journals]uint64
