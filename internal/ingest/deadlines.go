@@ -8,9 +8,14 @@ import (
 	"time"
 )
 
-// ownWrite is the time for a write without a deadline: TLS writes by itself in its handshake, and on an
-// idle connection when the client asks for a new key (RFC 8446, section 4.6.3).
-const ownWrite = 10 * time.Second
+const (
+	// ownWrite is the time for a write without a deadline: TLS writes by itself in its handshake, and on an
+	// idle connection when the client asks for a new key (RFC 8446, section 4.6.3).
+	ownWrite = 10 * time.Second
+	// leastWrite is the time for any other write. Else a process that stood still after it had set the
+	// deadline would keep the answer to itself, though the socket takes it at once.
+	leastWrite = 250 * time.Millisecond
+)
 
 // deadlines is a connection that passes its deadlines on only with a read or a write, and a read
 // deadline only if it is earlier than the last: net/http and the body's bound change it eight times
@@ -77,8 +82,11 @@ func (d *deadlines) SetWriteDeadline(t time.Time) error {
 func (d *deadlines) Write(p []byte) (int, error) {
 	d.mu.Lock()
 	at := d.write
-	if at.IsZero() {
-		at = time.Now().Add(ownWrite)
+	switch now := time.Now(); {
+	case at.IsZero():
+		at = now.Add(ownWrite)
+	case at.Before(now.Add(leastWrite)):
+		at = now.Add(leastWrite)
 	}
 	var err error
 	if !at.Equal(d.innerWrite) {

@@ -82,8 +82,8 @@ func TestLaterReadDeadline(t *testing.T) {
 	expect.Equal(t, 1, inner.n, "deadlines passed on")
 }
 
-// A write has the deadline that was set last, and a time of its own if none is set, even after one has
-// passed: TLS answers on an idle connection.
+// A write has the deadline that was set last, a moment if that has passed, and a time of its own if none is
+// set, even after one has passed: TLS answers on an idle connection.
 func TestWriteDeadlines(t *testing.T) {
 	for _, test := range []struct {
 		set  []time.Duration // 0 is none
@@ -92,6 +92,7 @@ func TestWriteDeadlines(t *testing.T) {
 		{nil, ownWrite},
 		{[]time.Duration{time.Hour, time.Minute}, time.Minute},
 		{[]time.Duration{time.Minute, 0}, ownWrite},
+		{[]time.Duration{-time.Second}, leastWrite},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			ours, theirs := net.Pipe()
