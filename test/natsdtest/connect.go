@@ -18,7 +18,7 @@ func Connect(t testing.TB, url string, options ...nats.Option) jetstream.JetStre
 	nc, err := nats.Connect(url, options...)
 	expect.NoError(t, err)
 	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(20*time.Second)) // a busy server may be slow
 	expect.NoError(t, err)
 	return js
 }
