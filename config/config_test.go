@@ -70,6 +70,7 @@ func TestProblems(t *testing.T) {
 		{"ADMIN_ADDR=0.0.0.0:4222", `ADMIN_ADDR and EMBEDDED_NATS_ADDR: got "0.0.0.0:4222", and its default, 127.0.0.1:4222` + samePort},
 		{"EMBEDDED_NATS_ADDR=localhost", `EMBEDDED_NATS_ADDR: got "localhost"; takes host:port or :port`},
 		{"EMBEDDED_NATS_ADDR=:4222", `EMBEDDED_NATS_ADDR: got ":4222"; others could read and write all events: set a loopback address such as 127.0.0.1:4222, or NATS_TOKEN, or NATS_USER and NATS_PASSWORD`},
+		{"EMBEDDED_NATS_ADDR=:4222 NATS_USER=me", `EMBEDDED_NATS_ADDR: got ":4222"; others could read and write all events: set a loopback address such as 127.0.0.1:4222, or NATS_TOKEN, or NATS_USER and NATS_PASSWORD`},
 		{"TLS_CERT_FILE=/nowhere TLS_KEY_FILE=/nowhere", `TLS_CERT_FILE: got "/nowhere"; takes ` + file + "\n" + `TLS_KEY_FILE: got "/nowhere"; takes ` + file},
 		{"TLS_CERT_FILE=" + dir, `TLS_CERT_FILE: got "` + dir + `"; takes the path of a file that can be read (not a regular file)` + "\n" + `TLS_KEY_FILE: not set; takes the key, in PEM, of the certificate in TLS_CERT_FILE`},
 		{"TLS_KEY_FILE=" + pair.Key, `TLS_CERT_FILE: not set; takes a certificate in PEM whose key is in TLS_KEY_FILE`},
@@ -152,6 +153,7 @@ func TestProblems(t *testing.T) {
 		{"NATS_CREDS=" + seed, `NATS_CREDS: got "` + seed + `"; ` + credentials + ` (it holds no JWT with the seed of its user)`},
 		{"NATS_CREDS=" + decorated + " NATS_NKEY=" + seed, `NATS_NKEY: got "` + seed + `"; NATS_CREDS is set too: keep one of the two`},
 		{"NATS_URL=nats://me:word@a NATS_USER=you", `NATS_URL: got "nats://[hidden]@a"; it has a user or token, and NATS_USER, NATS_NKEY or NATS_TOKEN is set too, which would be ignored: keep one of the two`},
+		{"NATS_URL=word@a NATS_NKEY=" + seed, `NATS_URL: got "[hidden]@a"; it has a user or token, and NATS_USER, NATS_NKEY or NATS_TOKEN is set too, which would be ignored: keep one of the two`},
 		{"NATS_URL=a,word@b NATS_TOKEN=word", `NATS_URL: got "a,[hidden]@b"; it has a user or token, and NATS_USER, NATS_NKEY or NATS_TOKEN is set too, which would be ignored: keep one of the two`},
 		{"NATS_CA=/nowhere", `NATS_CA: got "/nowhere"; ` + authorities + ` (no such file or directory)`},
 		{"NATS_CERT=/nowhere NATS_KEY=" + empty, `NATS_CERT: got "/nowhere"; takes ` + file},
@@ -268,25 +270,21 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
-// A protocol for other programs is no mistake: no span is sent, or the one for spans comes first.
-func TestUnusedProtocol(t *testing.T) {
+// Settings that resemble a mistake and are none.
+func TestNoMistake(t *testing.T) {
 	for _, set := range []string{
-		"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=grpc",
-		"OTEL_EXPORTER_OTLP_ENDPOINT=http://c:1 OTEL_EXPORTER_OTLP_PROTOCOL=grpc OTEL_SDK_DISABLED=true",
-		"OTEL_EXPORTER_OTLP_ENDPOINT=http://c:1 OTEL_EXPORTER_OTLP_PROTOCOL=grpc OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=http/protobuf",
-	} {
-		_, _, err := Load(append(strings.Fields(set), "FLOCK_SECRETS=x"))
-		expect.NoError(t, err)
-	}
-}
-
-// A port on different addresses, any free port, and that of an embedded server that doesn't run are no mistake.
-func TestSamePort(t *testing.T) {
-	for _, set := range []string{
+		// A port on different addresses, any free port, and that of an embedded server that doesn't run.
 		"HTTP_ADDR=192.0.2.1:80 ADMIN_ADDR=127.0.0.1:80",
 		"HTTP_ADDR=localhost:80 ADMIN_ADDR=[::1]:80", // Go listens on the first address in IPv4
 		"HTTP_ADDR=:0 ADMIN_ADDR=:0 EMBEDDED_NATS_ADDR=127.0.0.1:0",
 		"HTTP_ADDR=:4222 NATS_URL=nats://nats",
+		// An embedded server for others, which have to know a secret.
+		"EMBEDDED_NATS_ADDR=:4222 NATS_TOKEN=word",
+		"EMBEDDED_NATS_ADDR=:4222 NATS_USER=me NATS_PASSWORD=word",
+		// A protocol for other programs: no span is sent, or the one for spans comes first.
+		"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=grpc",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://c:1 OTEL_EXPORTER_OTLP_PROTOCOL=grpc OTEL_SDK_DISABLED=true",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=https://c OTEL_EXPORTER_OTLP_PROTOCOL=grpc OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=http/protobuf",
 	} {
 		_, _, err := Load(append(strings.Fields(set), "FLOCK_SECRETS=x"))
 		expect.NoErrorf(t, err, "%s", set)
