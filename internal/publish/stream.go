@@ -100,27 +100,24 @@ func (s Stream) ensure(ctx context.Context, js jetstream.JetStream) (found, erro
 	return f, s.usable(f.config)
 }
 
-// change applies the explicit settings, and returns in words what was refused: a cluster may lack room
-// for the replicas, or our account the right to change streams. The stream takes events all the same.
+// change applies the explicit settings one by one, and returns in words what was refused: a cluster may
+// lack room for the replicas, or our account the right to change streams. The stream takes events all the
+// same.
 func (s Stream) change(ctx context.Context, js jetstream.JetStream, f *found) (refused []string) {
-	wanted := f.config
-	changes, _ := s.reconcile(&wanted)
-	if len(changes) == 0 {
-		return nil
-	}
-	stream, err := js.UpdateStream(ctx, wanted)
-	if err == nil {
-		f.config, f.changes = stream.CachedInfo().Config, append(f.changes, changes...)
-		return nil
-	}
-	var api *jetstream.APIError
-	if settings := s.settings(); len(settings) > 1 && errors.As(err, &api) { // it may be one of them
-		for _, one := range settings {
-			refused = append(refused, one.change(ctx, js, f)...)
+	for _, one := range s.settings() {
+		wanted := f.config
+		changes, _ := one.reconcile(&wanted)
+		if len(changes) == 0 {
+			continue
 		}
-		return refused
+		stream, err := js.UpdateStream(ctx, wanted)
+		if err != nil {
+			refused = append(refused, fmt.Sprintf("%s could not be applied: %v", strings.Join(changes, " and "), err))
+			continue
+		}
+		f.config, f.changes = stream.CachedInfo().Config, append(f.changes, changes...)
 	}
-	return []string{fmt.Sprintf("%s could not be applied: %v", strings.Join(changes, " and "), err)}
+	return refused
 }
 
 // settings returns the stream with each explicit setting alone: the age first, because the duplicate
