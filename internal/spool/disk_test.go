@@ -2,6 +2,8 @@ package spool
 
 import (
 	"context"
+	"math"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -13,6 +15,13 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
+
+// The directory can't be made on a read-only disk, whose room is known all the same.
+func TestFreeWithoutDirectory(t *testing.T) {
+	if free := (osDisk{}).free(filepath.Join(t.TempDir(), "missing")); free >= math.MaxInt64/2 {
+		t.Errorf("%d bytes are free", free)
+	}
+}
 
 // While less than the reserve is free, the spool isn't writable. It doesn't say that it is because a small
 // write succeeds.
