@@ -34,7 +34,7 @@ func (silent) Observe(*ingest.Record) {}
 // kept is a publisher that stores everything at once.
 type kept struct{}
 
-func (kept) Publish(context.Context, publish.Message) (publish.Status, error) {
+func (kept) Publish(context.Context, time.Time, publish.Message) (publish.Status, error) {
 	return publish.Stored, nil
 }
 

@@ -168,7 +168,7 @@ func TestMessage(t *testing.T) {
 // panicking is a fault that quotes what it was handling.
 type panicking struct{}
 
-func (panicking) Publish(_ context.Context, m publish.Message) (publish.Status, error) {
+func (panicking) Publish(_ context.Context, _ time.Time, m publish.Message) (publish.Status, error) {
 	panic(string(m.Data))
 }
 

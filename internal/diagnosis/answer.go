@@ -151,7 +151,7 @@ func (take observer) Observe(r *ingest.Record) {
 
 type discard struct{}
 
-func (discard) Publish(context.Context, publish.Message) (publish.Status, error) {
+func (discard) Publish(context.Context, time.Time, publish.Message) (publish.Status, error) {
 	return publish.Stored, nil
 }
 

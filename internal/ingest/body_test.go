@@ -15,7 +15,7 @@ import (
 // holder is a publisher that keeps all messages, as the spool does for a while.
 type holder struct{ messages []publish.Message }
 
-func (h *holder) Publish(_ context.Context, m publish.Message) (publish.Status, error) {
+func (h *holder) Publish(_ context.Context, _ time.Time, m publish.Message) (publish.Status, error) {
 	h.messages = append(h.messages, m)
 	return publish.Stored, nil
 }

@@ -189,17 +189,7 @@ func (d *delivery) wrap() (publish.Message, error) {
 // cancels nothing. The deadline counts from the body's last byte, not from now.
 func (d *delivery) publish(m publish.Message) (publish.Status, error) {
 	began := time.Now()
-	status, err := d.Publisher.Publish(d.span.Into(untilContext{context.Background(), d.answerBy}), m)
+	status, err := d.Publisher.Publish(d.span.Into(context.Background()), d.answerBy, m)
 	d.Stages.Publish = time.Since(began)
 	return status, err
 }
-
-// untilContext has a deadline without a timer: the relay reads the deadline, and sets a timer only if
-// it has to wait.
-type untilContext struct {
-	context.Context
-	at time.Time
-}
-
-// Deadline implements context.Context.
-func (c untilContext) Deadline() (time.Time, bool) { return c.at, true }

@@ -26,8 +26,9 @@ import (
 // Publisher makes messages durable.
 type Publisher interface {
 	// Publish returns nil only once the message is durable. Its errors wrap publish.ErrTooLarge or
-	// publish.ErrUnavailable. It returns by the context's deadline, even though Done never closes.
-	Publish(context.Context, publish.Message) (publish.Status, error)
+	// publish.ErrUnavailable. It returns by the deadline, which isn't the context's because that would
+	// take a timer for each delivery.
+	Publish(ctx context.Context, deadline time.Time, m publish.Message) (publish.Status, error)
 }
 
 // Observer gets the record of each request after its answer. It must not keep the record, but may

@@ -51,7 +51,7 @@ type keeper struct {
 	block atomic.Pointer[chan struct{}]
 }
 
-func (k *keeper) Publish(context.Context, publish.Message) (publish.Status, error) {
+func (k *keeper) Publish(context.Context, time.Time, publish.Message) (publish.Status, error) {
 	if b := k.block.Load(); b != nil {
 		<-*b
 	}

@@ -21,7 +21,7 @@ import (
 // panicking is a bug that quotes the body.
 type panicking struct{}
 
-func (panicking) Publish(_ context.Context, m publish.Message) (publish.Status, error) {
+func (panicking) Publish(_ context.Context, _ time.Time, m publish.Message) (publish.Status, error) {
 	panic(string(m.Data))
 }
 

@@ -275,10 +275,9 @@ func TestNextRequestWaits(t *testing.T) {
 // slow. Without a deadline it takes as long as the relay would.
 type slowDisk struct{ asked atomic.Int64 }
 
-func (s *slowDisk) Publish(ctx context.Context, _ publish.Message) (publish.Status, error) {
+func (s *slowDisk) Publish(_ context.Context, by time.Time, _ publish.Message) (publish.Status, error) {
 	s.asked.Add(1)
-	by, ok := ctx.Deadline()
-	if !ok {
+	if by.IsZero() {
 		by = time.Now().Add(800 * time.Millisecond)
 	}
 	time.Sleep(min(time.Until(by), 1500*time.Millisecond))

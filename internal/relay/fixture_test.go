@@ -189,9 +189,12 @@ func (f *fixture) takes(want publish.Status, m publish.Message) {
 // patiently publishes a message for a sender that waits longer than a second: a machine that stalls may
 // spend that between a time-out and the spool.
 func (f *fixture) patiently(m publish.Message) (publish.Status, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), poll.Bound)
-	defer cancel()
-	return f.Publish(ctx, m)
+	return f.Relay.Publish(context.Background(), time.Now().Add(poll.Bound), m)
+}
+
+// Publish publishes a message for a sender that waits for a second.
+func (f *fixture) Publish(ctx context.Context, m publish.Message) (publish.Status, error) {
+	return f.Relay.Publish(ctx, time.Now().Add(answerBound), m)
 }
 
 // delivered waits until the spool is empty.

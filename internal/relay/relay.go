@@ -100,14 +100,14 @@ func Start(c Config) *Relay {
 	return r
 }
 
-// Publish makes the message durable and returns how. Its errors wrap publish.ErrTooLarge,
-// publish.ErrNoRoom or publish.ErrUnavailable. After an error the message may still be stored once:
-// perhaps only the acknowledgement was lost, or the disk was still writing.
-func (r *Relay) Publish(ctx context.Context, m publish.Message) (publish.Status, error) {
+// Publish makes the message durable and returns how, by the deadline. Its errors wrap
+// publish.ErrTooLarge, publish.ErrNoRoom or publish.ErrUnavailable. After an error the message may still
+// be stored once: perhaps only the acknowledgement was lost, or the disk was still writing.
+func (r *Relay) Publish(ctx context.Context, deadline time.Time, m publish.Message) (publish.Status, error) {
 	if err := r.Publisher.Check(m); err != nil {
 		return "", err
 	}
-	bound := r.bound(ctx)
+	bound := r.bound(deadline)
 	m.Arrived = r.Now()
 	var attempted time.Time // zero: JetStream wasn't tried
 	var directErr error
@@ -118,7 +118,7 @@ func (r *Relay) Publish(ctx context.Context, m publish.Message) (publish.Status,
 		}
 		attempted = m.Arrived
 	}
-	ctx, cancel := until(ctx, bound)
+	ctx, cancel := context.WithDeadline(ctx, bound)
 	defer cancel()
 	spoolErr := r.append(ctx, m, attempted)
 	if spoolErr == nil {
@@ -139,20 +139,13 @@ func (r *Relay) Publish(ctx context.Context, m publish.Message) (publish.Status,
 	return "", fmt.Errorf("%w: %w; and the spool does not take it: %w", publish.ErrUnavailable, directErr, spoolErr)
 }
 
-// bound returns when Publish must return: at the context's deadline, unless PUBLISH_TIMEOUT is so
-// long that the spool would have no time left.
-func (r *Relay) bound(ctx context.Context) time.Time {
-	least := holdFor + r.Timeout + spoolTime
-	if deadline, ok := ctx.Deadline(); ok && least <= answerBound {
-		return deadline
+// bound returns when Publish must return: at the deadline, unless PUBLISH_TIMEOUT is so long that the
+// spool would have no time left.
+func (r *Relay) bound(deadline time.Time) time.Time {
+	if least := holdFor + r.Timeout + spoolTime; least > answerBound {
+		return time.Now().Add(least)
 	}
-	return time.Now().Add(max(answerBound, least))
-}
-
-// until returns a context that ends at the bound. The caller's context may have an earlier deadline
-// but never end: context.WithDeadline would set no timer then.
-func until(ctx context.Context, bound time.Time) (context.Context, context.CancelFunc) {
-	return context.WithDeadline(context.WithoutCancel(ctx), bound)
+	return deadline
 }
 
 // isFinal reports whether a failed publish means that the message can't be made durable at all.

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -180,43 +179,13 @@ func TestStreamFull(t *testing.T) {
 
 // The caller's deadline counts, unless PUBLISH_TIMEOUT leaves the spool no time before it.
 func TestBound(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	deadline, _ := ctx.Deadline()
+	deadline := time.Now().Add(50 * time.Millisecond)
 	usual, long := &Relay{Config: Config{Timeout: 400 * time.Millisecond}}, &Relay{Config: Config{Timeout: 2 * time.Second}}
-	if got := usual.bound(ctx); !got.Equal(deadline) {
+	if got := usual.bound(deadline); !got.Equal(deadline) {
 		t.Errorf("%s after the deadline", got.Sub(deadline))
 	}
-	if got := time.Until(usual.bound(t.Context())); got > answerBound {
-		t.Errorf("without a deadline it is %s", got)
-	}
 	began := time.Now()
-	if got := long.bound(ctx).Sub(began); got < 2*time.Second {
+	if got := long.bound(deadline).Sub(began); got < 2*time.Second {
 		t.Errorf("with a long time-out it is %s", got)
 	}
 }
-
-// A context of package ingest has a deadline, but never ends. The relay's ends at the bound, even if that is later.
-func TestBoundEnds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		began := time.Now()
-		for _, after := range []time.Duration{answerBound, 2 * time.Second} {
-			ctx, cancel := until(endless{t.Context(), began.Add(answerBound)}, began.Add(after))
-			defer cancel()
-			select {
-			case <-ctx.Done():
-				expect.Equal(t, after, time.Since(began), "the bound")
-			case <-time.After(time.Hour):
-				t.Errorf("it doesn't end after %s", after)
-			}
-		}
-	})
-}
-
-// endless has a deadline, but never ends.
-type endless struct {
-	context.Context
-	deadline time.Time
-}
-
-func (c endless) Deadline() (time.Time, bool) { return c.deadline, true }

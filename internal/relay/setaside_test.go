@@ -197,7 +197,7 @@ func TestOtherPrefix(t *testing.T) {
 			f := start(t, "nats://127.0.0.1:1", inDir(dir))
 			for i := range 2 * firstBatch {
 				m := on("earlier.flock.a", fmt.Sprint(i))
-				expect.NoError(t, expect.Err(f.Relay.Publish(t.Context(), m)))
+				expect.NoError(t, expect.Err(f.Publish(t.Context(), m)))
 			}
 			f.close()
 			f = start(t, s.URL(), inDir(dir))
