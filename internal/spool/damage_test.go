@@ -167,7 +167,7 @@ func TestDamageIsFoundTwice(t *testing.T) {
 	poll.Until(t, "a recovery reads it, too", func() bool { return m.waits.Load() == 2 })
 	m.slow.Store(nil)
 	close(slow)
-	<-read // without a record, and perhaps with an error
+	_ = <-read // without a record, and perhaps with an error
 	f.rests()
 	expect.Equal(t, 1, f.logs.FilterLevelExact(zapcore.ErrorLevel).Len(), "losses logged")
 }
