@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -159,15 +160,16 @@ func TestDamageIsFoundTwice(t *testing.T) {
 	i.live = bytes.Clone(i.live)
 	i.live[recordHeader] ^= 1
 	m.mu.Unlock()
-	slow, read := make(chan struct{}), make(chan error)
+	slow := make(chan struct{})
 	m.slow.Store(&slow)
-	go func() { read <- expect.Err(f.Next(publish.Event, 0, 1, maxBytes)) }()
+	var read sync.WaitGroup
+	read.Go(func() { _, _ = f.Next(publish.Event, 0, 1, maxBytes) }) // without a record, and perhaps with an error
 	poll.Until(t, "it is being read", func() bool { return m.waits.Load() == 1 })
 	f.recoverAgain()
 	poll.Until(t, "a recovery reads it, too", func() bool { return m.waits.Load() == 2 })
 	m.slow.Store(nil)
 	close(slow)
-	_ = <-read // without a record, and perhaps with an error
+	read.Wait()
 	f.rests()
 	expect.Equal(t, 1, f.logs.FilterLevelExact(zapcore.ErrorLevel).Len(), "losses logged")
 }
