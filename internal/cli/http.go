@@ -36,7 +36,8 @@ func exchange(client *http.Client, request *http.Request) (answer, error) {
 		switch {
 		case isA[tls.RecordHeaderError](err):
 			failed.Err = errors.New(notHTTP)
-		case strings.Contains(err.Error(), "malformed HTTP "):
+		case strings.Contains(err.Error(), "malformed HTTP "),
+			strings.Contains(err.Error(), "%!w(<nil>)"): // net/http (1.26) if the server speaks first
 			failed.Err = errors.New(notHTTP + ", or need https://")
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
@@ -66,6 +67,7 @@ func Main() int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	context.AfterFunc(ctx, stop) // the first signal ends the command in order, a second one at once
+	log.SetOutput(io.Discard)    // net/http's client quotes there what a server says that doesn't speak HTTP
 	return run(ctx, os.Args[1:], program{os.Environ(), os.Stdin, forTerminal(os.Stdout), forTerminal(os.Stderr)})
 }
 
