@@ -69,9 +69,7 @@ func (s *Spool) run() {
 			s.checkFiles()
 			s.measure()
 		}
-		s.mu.Lock()
-		closed := s.closed // no record comes and none is settled after that
-		s.mu.Unlock()
+		closed := s.isClosed() // no record comes and none is settled after that
 		for i, j := range s.journals {
 			s.commit(j, due && i == 0 && s.failure.Load() != nil)
 		}

@@ -18,7 +18,7 @@ import (
 )
 
 func on(m *memory) func(*Config) {
-	return func(c *Config) { c.disk, c.segmentSize, c.openPatience, c.readPatience = m, 700, time.Hour, 1 }
+	return func(c *Config) { c.disk, c.segmentSize, c.openPatience, c.ReadPatience = m, 700, time.Hour, 1 }
 }
 
 // numbered returns a message with contents that depend on its id.

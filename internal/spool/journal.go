@@ -19,7 +19,8 @@ type journal struct {
 	segments atomic.Pointer[[]*segment] // oldest first; another slice after each change
 
 	// Used by the committer alone.
-	active *segment // the last one, while it may be written
+	active   *segment // the last one, while it may be written
+	keepMark bool     // a file that the disk failed to read has kept its name: the next process may read it
 
 	// Guarded by the spool's mu.
 	pending []*waiting // records to be written, in order
@@ -84,7 +85,7 @@ type cursor struct {
 	seq     uint64 // number of the last record; records up to it are skipped
 	durable int64  // bytes of the segment that were synced before its last write began
 	// damage is called for a part of the segment that has no whole record. If it is nil, such a part is
-	// skipped if the last recovery has found it, and else an error.
+	// skipped if a recovery has found it, and otherwise an error.
 	damage func(from, to int64, err error)
 	// retry is called when the disk fails to read, and reports whether to try again. If it is nil, or
 	// returns false, what can't be read is damage.
@@ -179,12 +180,12 @@ func (c *cursor) fill(n int) ([]byte, error) {
 		}
 		c.buf, c.at, from = c.buf[:size], c.offset, 0
 		err := c.segment.read(c.buf, c.offset)
-		for isMisread(err) && c.retry != nil && c.retry(err) {
+		for isReadFailure(err) && c.retry != nil && c.retry(err) {
 			err = c.segment.read(c.buf, c.offset)
 		}
 		switch {
-		case isMisread(err):
-			c.segment.misread.Store(&err)
+		case isReadFailure(err):
+			c.segment.readErr.Store(&err)
 		case err != nil:
 			c.buf = c.buf[:0]
 			return nil, err
@@ -193,7 +194,7 @@ func (c *cursor) fill(n int) ([]byte, error) {
 	return c.buf[from : from+int64(n)], nil
 }
 
-func isMisread(err error) bool {
+func isReadFailure(err error) bool {
 	return err != nil && !errors.Is(err, errGone) && !errors.Is(err, os.ErrClosed)
 }
 

@@ -243,7 +243,7 @@ func (l *life) start(t *rapid.T) {
 	l.slowDown(t)
 	size := rapid.SampledFrom([]int64{700, 1500, 400, 150, 100}).Draw(t, "segment size")
 	patience := rapid.SampledFrom([]time.Duration{1, 2 * tick}).Draw(t, "patience")
-	l.f = open(t, "spool", on(l.disk), func(c *Config) { c.segmentSize, c.openPatience, c.readPatience = size, openPatience, patience })
+	l.f = open(t, "spool", on(l.disk), func(c *Config) { c.segmentSize, c.openPatience, c.ReadPatience = size, openPatience, patience })
 }
 
 // check compares the spool with what its user knows.

@@ -145,14 +145,12 @@ func (s *Spool) recover() {
 		found := &recovery{dropped: make(map[uint64]bool), retry: s.patience()}
 		err := found.scan(segments, delivered, func(r *Record) error {
 			s.bytesRead.Add(r.size)
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			if s.closed {
+			if s.isClosed() {
 				return ErrClosed
 			}
 			return nil
 		})
-		if err == nil {
+		if err == nil && !s.isClosed() { // else a failed read may not have been tried again
 			s.recovered <- found
 		}
 	})
@@ -163,7 +161,7 @@ func (s *Spool) recover() {
 func (s *Spool) patience() func(err error) bool {
 	var since time.Time
 	return func(err error) bool {
-		bound := cmp.Or(s.config.readPatience, readPatience)
+		bound := cmp.Or(s.config.ReadPatience, readPatience)
 		switch {
 		case since.IsZero():
 			since = time.Now()
@@ -173,9 +171,7 @@ func (s *Spool) patience() func(err error) bool {
 			return false
 		}
 		time.Sleep(min(tick, bound))
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return !s.closed
+		return !s.isClosed()
 	}
 }
 
@@ -211,7 +207,7 @@ func (f *recovery) scanSegment(c *cursor, in *segment, i int, visit func(r *Reco
 	var unreadable []place
 	c.damage = func(from, to int64, err error) {
 		unreadable = append(unreadable, place{from, fmt.Errorf("%s, from byte %d on: %w", in.path, from, err)})
-		if to >= in.end.Load() && in.misread.Load() == nil { // what the disk can't read may be whole: the file is kept
+		if to >= in.end.Load() && in.readErr.Load() == nil { // what the disk can't read may be whole: the file is kept
 			in.end.Store(from)
 			return
 		}
@@ -244,7 +240,7 @@ func (f *recovery) scanSegment(c *cursor, in *segment, i int, visit func(r *Reco
 	}
 	in.last = c.seq
 	for _, p := range unreadable {
-		switch failure := in.misread.Load(); {
+		switch failure := in.readErr.Load(); {
 		case failure != nil:
 			f.damage = append(f.damage, fmt.Errorf("%w: %w", p.err, *failure))
 		case p.offset < c.durable:

@@ -31,7 +31,7 @@ type segment struct {
 	hasFailed     bool                  // a write or a sync failed: nothing may be written to it any more
 	damaged       atomic.Bool           // some of it can't be read
 	skips         sync.Map              // the parts without a whole record that recoveries have found: offset to end
-	misread       atomic.Pointer[error] // why the disk failed to read some of it; nil: it didn't
+	readErr       atomic.Pointer[error] // why the disk failed to read some of it; nil: it didn't
 
 	mu   sync.RWMutex // held while the file is read, and while it is replaced
 	file file         // nil: all of it was delivered, and the file removed
@@ -190,7 +190,8 @@ func (s *segment) remove() error {
 	s.file = nil
 	s.mu.Unlock()
 	if s.damaged.Load() {
-		// Durable before the mark is: else it could come back, be readable, and be taken for delivered.
+		// The new name is durable before the mark is: else the file could come back, be readable, and be
+		// taken for delivered.
 		return cmp.Or(s.disk.rename(s.path, s.path+damagedSuffix), s.disk.syncDir(filepath.Dir(s.path)))
 	}
 	return s.disk.remove(s.path)

@@ -56,6 +56,26 @@ func TestDiscardAgain(t *testing.T) {
 	expect.Equal(t, 0, f.Stats().SetAside, "records set aside")
 }
 
+// During a recovery nothing is discarded, and Discard says so.
+func TestDiscardDuringRecovery(t *testing.T) {
+	m := newMemory()
+	f := open(t, "spool", on(m))
+	f.keeps("a")
+	records := f.all()
+	f.settle(records, map[uint64]string{records[0].Seq: "refused"})
+	aside, err := f.SetAside(0, 1)
+	expect.NoError(t, err)
+	slow := make(chan struct{})
+	m.slow.Store(&slow)
+	f.recoverAgain()
+	poll.Until(t, "a recovery runs", f.recovering.Load)
+	expect.ErrorIs(t, errRecovering, f.Discard([]uint64{aside[0].Seq}), "the error")
+	m.slow.Store(nil)
+	close(slow)
+	f.rests()
+	expect.Equal(t, 1, f.Stats().SetAside, "records set aside")
+}
+
 // A file of which all records are set aside, or delivered, is removed, even if a kill came in between.
 func TestFileOfRecordsSetAside(t *testing.T) {
 	m := newMemory()

@@ -28,6 +28,9 @@ func (s *Spool) Discard(seqs []uint64) error {
 	last := slices.Max(seqs)
 	for after := uint64(0); after < last; {
 		records, err := s.SetAside(after, maxRecords)
+		if len(records) == 0 && s.recovering.Load() {
+			return errRecovering
+		}
 		if err != nil || len(records) == 0 {
 			return err
 		}
@@ -116,8 +119,8 @@ func (s *Spool) move(from *journal, records []Record) (err error) {
 }
 
 // remove removes the segments whose records are all settled, and writes the mark. A segment that comes
-// back after a loss of power is delivered again, and so is one that the disk failed to read: the next
-// process may be able to read what this one couldn't.
+// back after a loss of power is delivered again, and so is one that the disk failed to read, until it is
+// renamed: the next process may be able to read what this one couldn't.
 func (s *Spool) remove() {
 	if s.recovering.Load() {
 		return
@@ -140,9 +143,10 @@ func (s *Spool) remove() {
 			}
 			if err := in.remove(); err != nil {
 				s.config.Log.Warn("a delivered file of the spool can't be removed", zap.String("file", in.path), zap.Error(err))
+				j.keepMark = j.keepMark || in.readErr.Load() != nil
 			}
 		}
-		if !slices.ContainsFunc(all, func(in *segment) bool { return in.misread.Load() != nil }) {
+		if !j.keepMark && !slices.ContainsFunc(all, func(in *segment) bool { return in.readErr.Load() != nil }) {
 			s.mark[i] = settled
 		}
 	}

@@ -36,12 +36,14 @@ type Config struct {
 	// MaxOf is the limit of each kind; 0: MaxBytes alone. A sender with one captured delivery can
 	// cause records that aren't events, and they must not displace events.
 	MaxOf [publish.Kinds]int64
-	Log   *zap.Logger
+	// ReadPatience is how long a recovery waits for a disk that fails to read, before what it can't read
+	// counts as lost; 0: two minutes. A path to a network's disk may take so long to come back.
+	ReadPatience time.Duration
+	Log          *zap.Logger
 
 	disk         disk          // nil: the operating system's
 	segmentSize  int64         // 0: it depends on MaxBytes
 	openPatience time.Duration // how long Open waits for the recovery; 0: openPatience
-	readPatience time.Duration // how long the recovery waits for a disk that fails to read; 0: readPatience
 }
 
 // journals is the number of journals: one for each kind, and one for the records that are set aside.
@@ -115,8 +117,6 @@ const (
 	hungAfter = time.Second
 	// openPatience is how long Open waits for the recovery. It is long enough for a small spool.
 	openPatience = 500 * time.Millisecond
-	// readPatience is how long a recovery waits for a disk that fails to read, before the records count
-	// as lost. A path to a network's disk may take so long to come back.
 	readPatience = 2 * time.Minute
 )
 
@@ -291,6 +291,12 @@ func (s *Spool) Close(ctx context.Context) error {
 	case <-ctx.Done():
 		return errors.New("closing spool: the disk does not answer")
 	}
+}
+
+func (s *Spool) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
 }
 
 func signal(c chan struct{}) {

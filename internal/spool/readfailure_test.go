@@ -141,6 +141,27 @@ func TestPageThatTheNextProcessCanRead(t *testing.T) {
 	open(t, "spool", on(m)).holds()
 }
 
+// If a file can't be renamed, or the new name isn't durable, the next process reads all of it again, too.
+func TestPageInFileThatCannotBeRenamed(t *testing.T) {
+	for _, name := range []string{"rename", "fsyncdir"} {
+		m := pages(t)
+		failPage(m, -1)
+		reads := m.fails
+		f := open(t, "spool", on(m), large)
+		f.keeps("9") // in the next file
+		m.failsIf(func(c call) error {
+			if c.name == name {
+				return errIO
+			}
+			return reads(c)
+		})
+		f.settle(f.all(), nil)
+		poll.Until(t, "it is logged", func() bool { return f.logs.FilterMessageSnippet("can't be removed").Len() > 0 })
+		f.close()
+		open(t, "spool", on(m.afterPowerLoss(nil)), large).holds("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
+	}
+}
+
 // Once the disk works, a damaged file can be delivered from another directory, as docs/operations.md says.
 func TestDamagedFileElsewhere(t *testing.T) {
 	m := pages(t)
@@ -160,7 +181,7 @@ func TestDiskThatFailsToReadForAWhile(t *testing.T) {
 	m := pages(t)
 	synctest.Test(t, func(t *testing.T) {
 		left := failPage(m, -1)
-		f := open(t, "spool", on(m), large, func(c *Config) { c.openPatience, c.readPatience = 0, 0 })
+		f := open(t, "spool", on(m), large, func(c *Config) { c.openPatience, c.ReadPatience = 0, 0 })
 		if f.Len(publish.Event) == 0 || f.Len(publish.Quarantined) != 0 {
 			t.Error("an event that comes now would be delivered before those, or another message behind none")
 		}
@@ -180,7 +201,7 @@ func TestCloseWhileDiskFailsToRead(t *testing.T) {
 	m := pages(t)
 	synctest.Test(t, func(t *testing.T) {
 		failPage(m, -1)
-		f := open(t, "spool", on(m), large, func(c *Config) { c.openPatience, c.readPatience = 0, 0 })
+		f := open(t, "spool", on(m), large, func(c *Config) { c.openPatience, c.ReadPatience = 0, 0 })
 		began := time.Now()
 		f.close()
 		if took := time.Since(began); took > 2*tick {
@@ -189,6 +210,47 @@ func TestCloseWhileDiskFailsToRead(t *testing.T) {
 		m.fails = nil
 		open(t, "spool", on(m)).holds("0", "1", "2", "3", "4", "5", "6", "7", "8")
 	})
+}
+
+// slowToTell is a disk that may be slow to tell how much is free.
+type slowToTell struct {
+	*memory
+	waits atomic.Pointer[chan struct{}]
+}
+
+func (d *slowToTell) free(dir string) int64 {
+	if waits := d.waits.Load(); waits != nil {
+		<-*waits
+	}
+	return d.memory.free(dir)
+}
+
+// What can't be read while the spool is closed isn't given up, even if the disk is slow then.
+func TestSlowCloseWhileDiskFails(t *testing.T) {
+	for range 20 { // the committer sees the end of the recovery by chance
+		m := newMemory()
+		f := open(t, "spool", on(m))
+		f.keeps("a")
+		f.close()
+		synctest.Test(t, func(t *testing.T) {
+			m.fails = func(c call) error {
+				if c.name == "pread" && len(c.data) != markBytes || c.name == "pwrite" {
+					return errIO
+				}
+				return nil
+			}
+			d := &slowToTell{memory: m}
+			f := open(t, "spool", on(m), func(c *Config) { c.disk, c.openPatience, c.ReadPatience = d, 0, 0 })
+			d.waits.Store(new(make(chan struct{})))
+			time.AfterFunc(3*tick, func() { close(*d.waits.Load()) })
+			expect.NoError(t, expect.Err(f.enqueue(&Record{Message: message("b")})))
+			synctest.Wait()
+			f.close()
+			expect.Equal(t, 0, f.logs.FilterMessageSnippet("spool is damaged").Len(), "losses logged")
+			m.fails = nil
+			open(t, "spool", on(m)).holds("a")
+		})
+	}
 }
 
 // A page that can't be read doesn't look like the one that was read before into the same memory.
