@@ -3,6 +3,7 @@ package spool
 import (
 	"errors"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 
@@ -62,3 +63,14 @@ func (osDisk) list(dir string) (names []string, err error) {
 func (osDisk) rename(from, to string) error { return os.Rename(from, to) }
 func (osDisk) remove(path string) error     { return os.Remove(path) }
 func (osDisk) syncDir(dir string) error     { return fileio.SyncDir(dir) }
+
+// free returns how much the directory's disk has free for us. On a read-only disk the directory may
+// not exist, only its parent.
+func (osDisk) free(dir string) int64 {
+	for _, path := range []string{dir, filepath.Dir(dir)} {
+		if n, err := freeBytes(path); err == nil {
+			return n
+		}
+	}
+	return math.MaxInt64 / 2 // the next write will tell
+}
