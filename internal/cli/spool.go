@@ -9,6 +9,8 @@ import (
 	"io"
 	"io/fs"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"syscall"
@@ -132,8 +134,8 @@ its kind. A record that the stream has already counts as delivered. If it may ha
 longer ago than the stream recognises duplicates, it is looked up first. DIR is DATA_DIR/spool of
 the bridge that is gone.
 
-Records that could not be delivered stay in the spool and are listed on standard output, and the
-exit status is 1. The spool can be drained again.`,
+Records that could not be delivered stay in the spool and are listed on standard output. If there
+are any, or some can't be read, the exit status is 1. The spool can be drained again.`,
 		Example: "  NATS_URL=nats://nats:4222 bridge spool drain /mnt/old/spool",
 		Args:    takes(1, 1, "the directory of a spool"),
 		PreRunE: func(_ *cobra.Command, args []string) error {
@@ -159,7 +161,7 @@ exit status is 1. The spool can be drained again.`,
 // drain opens a spool and delivers it by a relay.
 func (s *session) drain(ctx context.Context, dir string, patience time.Duration) error {
 	log := telemetry.NewLogger(s.prog.err, "console", "warn").Logger
-	from, err := spool.Open(spool.Config{Dir: dir, MaxBytes: math.MaxInt64 / 2, Log: log})
+	from, err := spool.Open(spool.Config{Dir: dir, MaxBytes: math.MaxInt64 / 2, ReadPatience: patience / 2, Log: log})
 	if err != nil {
 		return unreadableSpool(dir, err)
 	}
@@ -247,7 +249,11 @@ func (d *drainer) end(ctx context.Context, dir string) error {
 		d.outcomes[string(publish.Stored)], d.outcomes[string(publish.Duplicate)], d.outcomes[relay.Found], d.outcomes["possible"])
 	waiting, setAside := d.left()
 	left := waiting + setAside
-	if left == 0 {
+	damaged, _ := fs.Glob(os.DirFS(dir), "*.damaged")
+	switch {
+	case left == 0 && len(damaged) > 0:
+		return fmt.Errorf("some records in %s can't be read; docs/operations.md#log-lines says what to do", filepath.Join(dir, damaged[0]))
+	case left == 0:
 		return nil
 	}
 	if err := d.prog.printSpool(context.WithoutCancel(ctx), dir, false); err != nil {
