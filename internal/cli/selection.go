@@ -100,7 +100,7 @@ func (s *selection) check(args []string) error {
 	case len(args) == 1 && !isPattern(args[0]):
 		return usagef(example("SUBJECT: got %q; takes a subject such as 'webhooks.ENDPOINT.>': tokens separated by dots, "+
 			"* for any one, > at the end for one or more"), args[0])
-	case s.since.After(time.Now()):
+	case time.Until(s.since) > time.Minute: // less is a difference between clocks
 		return usagef("--since: %s is in the future", s.since.Format(time.RFC3339))
 	case s.until.After(time.Now()):
 		return usagef("--until: %s is in the future; leave it out to go on until Ctrl-C", s.until.Format(time.RFC3339))

@@ -152,4 +152,6 @@ func TestSinceAndUntil(t *testing.T) {
 		expect.NoErrorf(t, s.check(nil), "tail %s", args)
 		expect.Equal(t, s.since, s.until, "the times of tail %s", args)
 	}
+	soon := selection{since: time.Now().Add(10 * time.Second)} // by the server's clock, it is now
+	expect.NoError(t, soon.check(nil))
 }
