@@ -47,7 +47,10 @@ const (
 	checkInterval = time.Minute // the stream may change while nothing is published
 )
 
-var errUnchecked = errors.New("the stream has not been checked yet")
+var (
+	errUnchecked    = errors.New("the stream has not been checked yet")
+	errOtherSubject = errors.New("the stream does not take this subject")
+)
 
 func newMonitor(c Config, of Stream) *monitor {
 	m := &monitor{stream: of, server: c.Server, log: c.Log, wanted: make(chan struct{}, 1), saving: make(chan struct{}, 1)}

@@ -208,7 +208,7 @@ func (p *Publisher) failed(m Message, err error) error {
 	case cause == TimedOut && p.session.Load().isForbidden(m.Subject):
 		err, cause = errForbidden, Forbidden
 	case (cause == NoStream || cause == WrongStream) && !p.monitors[m.Kind].takes(m.Subject):
-		cause = OtherSubject
+		err, cause = errOtherSubject, OtherSubject
 	}
 	if causes[cause].recheck {
 		p.monitors[m.Kind].check()
