@@ -12,8 +12,8 @@ const (
 	// ownWrite is the time for a write without a deadline: TLS writes by itself in its handshake, and on an
 	// idle connection when the client asks for a new key (RFC 8446, section 4.6.3).
 	ownWrite = 10 * time.Second
-	// leastWrite is the time for any other write. Else a process that stood still after it had set the
-	// deadline would keep the answer to itself, though the socket takes it at once.
+	// leastWrite is the least time for any other write. Else an answer would be lost, though the socket
+	// takes it at once, because the process stood still after it had set the deadline.
 	leastWrite = 250 * time.Millisecond
 )
 
