@@ -4,5 +4,5 @@ package cli
 
 import "os"
 
-// awaitUnread can't know it here: the next write fails.
+// awaitUnread returns false: this system doesn't tell. The next write fails.
 func awaitUnread(*os.File) bool { return false }
