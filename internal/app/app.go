@@ -192,7 +192,7 @@ func (a *App) durability() (r telemetry.Readiness) {
 	noNATS := a.relay.NotDirect(publish.Event)
 	noSpool := a.spool.Room(int64(a.config.LargestRecord()))
 	if noSpool != nil {
-		noNATS = a.relay.NotTried(publish.Event)
+		noNATS = a.relay.NotTried(publish.Event, noSpool)
 	}
 	switch {
 	case noNATS != nil && noSpool != nil:

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/internal/spool"
 	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
@@ -222,7 +223,8 @@ func TestOtherPrefix(t *testing.T) {
 	}
 }
 
-// If the spool fails and NATS is there, events go directly, though others wait.
+// If the spool fails and NATS is there, events go directly, though others wait. Only they can close a
+// half-open breaker then; while the spool is full, the forwarder does.
 func TestDiskFails(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.New(t, "")
@@ -236,7 +238,18 @@ func TestDiskFails(t *testing.T) {
 	}
 	s.Start()
 	poll.Until(t, "connected", func() bool { return f.Publisher.Ready(publish.Event) == nil })
+	for range breaksAfter {
+		f.breakers[publish.Event].report(false)
+	}
+	poll.Until(t, "half-open", func() bool { return f.Breaker() == "half-open" })
+	expect.NoError(t, f.NotTried(publish.Event, spool.ErrSlow))
+	for _, full := range []error{spool.ErrFull, spool.ErrNoDisk} {
+		if f.NotTried(publish.Event, full) == nil {
+			t.Errorf("ready for a delivery although the forwarder publishes: %v", full)
+		}
+	}
 	f.publishes(publish.Stored, "overtakes")
+	expect.Equal(t, "closed", f.Breaker(), "the breaker")
 	stored(t, natsdtest.Connect(t, s.URL()), "overtakes")
 }
 
