@@ -367,6 +367,12 @@ func TestHideUser(t *testing.T) {
 	}
 }
 
+func TestCount(t *testing.T) {
+	for n, want := range map[int]string{0: "0 records", 1: "1 record", 2: "2 records"} {
+		expect.Equal(t, want, Count(n, "record"), "how %d of them are written", n)
+	}
+}
+
 // A variable with a mistake isn't also called unknown.
 func TestProblemWithoutWarning(t *testing.T) {
 	_, warnings, err := Load([]string{"FLOCK_SECRETS=0123456789abcdef", "FLOCK_FRESHNESS=time"})

@@ -207,10 +207,10 @@ func (a *App) durability() (r telemetry.Readiness) {
 		r.Notes = append(r.Notes, fmt.Sprintf("recovering the spool: %d of %d MiB are read; its events are delivered after that",
 			read>>20, all>>20))
 	} else if n := a.spool.Len(publish.Event); n > 0 {
-		r.Notes = append(r.Notes, fmt.Sprintf("%d events wait in the spool", n))
+		r.Notes = append(r.Notes, "the spool holds "+config.Count(n, "event"))
 	}
 	if n := a.spool.Stats().SetAside; n > 0 {
-		r.Notes = append(r.Notes, fmt.Sprintf("%d messages are set aside in the spool: NATS refuses them", n))
+		r.Notes = append(r.Notes, "the spool has set aside "+config.Count(n, "message")+" that NATS refuses")
 	}
 	return r
 }

@@ -30,7 +30,7 @@ func forwardCommand(prog program) *cobra.Command {
 	p := poster{prog: prog}
 	c := &cobra.Command{
 		Use:   "forward [SUBJECT] --to URL",
-		Short: "Post events to a local service as they come, or those of a span of time",
+		Short: "Post events to a service as they come, or those of a span of time",
 		Long: `Post each event of the stream to a service over HTTP, as a CloudEvent in structured mode, until
 Ctrl-C. With --since or --until, post the events that were stored then and end with a summary.
 SUBJECT and the filters choose events, as for "bridge tail".
@@ -47,8 +47,8 @@ fails is posted again until the answer is 2xx, after pauses that grow from a sec
 An event may be posted twice, with the same id. Events that the filters exclude count as delivered.
 "nats consumer rm STREAM forward-NAME" deletes the consumer.`,
 		Example: `  bridge forward --to http://localhost:3000/hook
-  bridge forward --event 'invitee.*' --to http://localhost:3000/hook --since 2h --until 1h
-  bridge forward --durable my-laptop --concurrency 4 --to http://localhost:3000/hook`,
+  bridge forward --event 'invitee.*' --since 2h --to http://localhost:3000/hook
+  bridge forward --durable mine --concurrency 4 --to http://localhost:3000/hook`,
 		PreRunE: func(_ *cobra.Command, args []string) error {
 			p.chosen.follow = p.durable != "" || p.chosen.since.IsZero()
 			return cmp.Or(p.check(), p.chosen.check(args))

@@ -34,8 +34,12 @@ func healthCommand(prog program) *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("no bridge answers at ADMIN_ADDR: %w; start it with `bridge serve`, or set ADMIN_ADDR to where it listens", err)
 			}
-			if got.code != http.StatusOK {
-				return fmt.Errorf("%s answers %s: %s", url, got.status, got.body)
+			switch err := fmt.Errorf("%s answers %s: %s", url, got.status, got.body); got.code {
+			case http.StatusOK:
+			case http.StatusNotFound:
+				return fmt.Errorf("%w; that is not the admin listener: set ADMIN_ADDR to where the bridge has it", err)
+			default:
+				return err
 			}
 			_, _ = fmt.Fprintln(prog.out, got.body)
 			return nil

@@ -26,7 +26,7 @@ and its consumers, and the quarantine. Its URL is printed on standard output. Th
 While NATS is away, the page says so.
 
 It listens on loopback only, because the page shows everything that the account may read.`,
-		Example: "  bridge inspect\n  NATS_URL=nats://nats:4222 NATS_CREDS=reader.creds bridge inspect --addr 127.0.0.1:9000",
+		Example: "  bridge inspect\n  NATS_URL=nats://nats:4222 bridge inspect --addr 127.0.0.1:9000",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if !config.IsLoopback(addr) {
 				return usagef("--addr: got %q; takes an address on loopback, such as %s", addr, defaultPageAddr)

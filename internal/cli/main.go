@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"golang.org/x/term"
 )
 
 // program holds a command's environment and standard streams. Data goes to out, messages to err.
@@ -76,6 +78,9 @@ func Main() int {
 func (p program) readInput(ctx context.Context, flag, name string) ([]byte, error) {
 	if name == "" {
 		return nil, nil
+	}
+	if file, ok := p.in.(*os.File); ok && name == "-" && term.IsTerminal(int(file.Fd())) {
+		p.say("%s is read from standard input; Ctrl-D ends it", flag)
 	}
 	content, err := interruptibly(ctx, func() ([]byte, error) {
 		if name == "-" {

@@ -11,13 +11,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 )
 
 func quarantineCommand(prog program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "quarantine",
-		Short: "List, show, release or drop signed deliveries that could not be published",
+		Short: "List, show, release or drop deliveries that were not published",
 		Long: `Manage deliveries that have a correct signature but could not be published: they can't be read as an
 event, contradict themselves, or are too old or too far in the future. They are kept in the stream
 <STREAM_NAME>_QUARANTINE.`,
@@ -57,7 +58,7 @@ id. Bodies are not read.`,
 }
 
 func (p program) printKept(k quarantine.Kept) {
-	p.print("%s  %s  %s  %d bytes  id %s", formatTime(k.Received, time.Now()), k.Endpoint, k.Reason, k.Size, k.ID)
+	p.print("%s  %s  %s  %s  id %s", formatTime(k.Received, time.Now()), k.Endpoint, k.Reason, config.Count(k.Size, "byte"), k.ID)
 }
 
 func showCommand(prog program) *cobra.Command {
@@ -170,7 +171,7 @@ func (q *quarantineSession) chosen(ctx context.Context, c quarantineSelection) (
 		return nil, fmt.Errorf("reading stream %s: %w; the account needs the rights of `bridge tail` for this stream", name, err)
 	}
 	if foreign > 0 {
-		q.session.prog.say("%d messages in stream %s were not written by a bridge and are skipped", foreign, name)
+		q.session.prog.say("skipping %s in stream %s that no bridge has written", config.Count(foreign, "message"), name)
 	}
 	known, wanted := make(map[string]bool), make(map[string]bool)
 	for _, k := range all {

@@ -31,7 +31,7 @@ it is published as a possible duplicate.
 
 Each outcome is printed in a line. The exit status is 0 if all were released.`,
 		Example: `  SECRETS=… bridge quarantine release 5e0c
-  SECRETS=… bridge quarantine release --all --endpoint ENDPOINT --reason stale`,
+  SECRETS=… bridge quarantine release --all --reason stale`,
 		RunE: prog.withQuarantine(releaseVariables, func(ctx context.Context, q *quarantineSession, _ []string) error {
 			if _, err := q.session.stream(ctx, q.session.cfg.StreamName); err != nil {
 				return err

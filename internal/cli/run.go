@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"go/doc/comment"
 	"path"
 	"slices"
 	"strings"
@@ -150,6 +151,8 @@ a running bridge's embedded nats-server, at EMBEDDED_NATS_ADDR.`,
 // finish completes a command and those under it.
 func finish(c *cobra.Command) {
 	c.Example = example(cmp.Or(c.Example, "  "+c.CommandPath()))
+	lines := comment.Printer{TextWidth: 80}
+	c.Long = string(lines.Text(new(comment.Parser).Parse(c.Long)))
 	var names []string
 	for _, sub := range c.Commands() {
 		finish(sub)

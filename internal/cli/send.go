@@ -35,8 +35,8 @@ from the environment, as for "bridge serve". ENDPOINT is the name in its path, /
 The answer is printed on standard output; for more than one delivery, a summary. The exit status is
 0 if every delivery was accepted.`,
 		Example: `  SECRETS=… bridge send ENDPOINT
-  SECRETS=… bridge send ENDPOINT EVENT --url https://hooks.example.com
-  SECRETS=… bridge send ENDPOINT EVENT --data data.json --scheme SCHEME
+  SECRETS=… bridge send ENDPOINT EVENT --url https://example.com
+  SECRETS=… bridge send ENDPOINT --data data.json --scheme SCHEME
   SECRETS=… bridge send ENDPOINT --count 1000 --concurrency 32
   SECRETS=… bridge send ENDPOINT --tamper    # must be refused`,
 		Args: takes(1, 2, "an endpoint and an optional event"),
@@ -196,8 +196,8 @@ func printSummary(w io.Writer, answers map[string]int, times []time.Duration, to
 	}
 	slices.Sort(times)
 	at := func(p int) time.Duration { return percentile(times, p).Round(10 * time.Microsecond) }
-	_, _ = fmt.Fprintf(w, "%d answers in %s, %.0f/s; p50 %s, p90 %s, p99 %s, slowest %s\n",
-		len(times), took.Round(time.Millisecond), float64(len(times))/took.Seconds(),
+	_, _ = fmt.Fprintf(w, "%s in %s, %.0f/s; p50 %s, p90 %s, p99 %s, slowest %s\n",
+		config.Count(len(times), "answer"), took.Round(time.Millisecond), float64(len(times))/took.Seconds(),
 		at(50), at(90), at(99), at(100))
 }
 

@@ -56,7 +56,7 @@ func TestPrintSummary(t *testing.T) {
 			2 * time.Second,
 			" 1234567  200 duplicate\n       3  200 stored\n       1  503 unavailable\n4 answers in 2s, 2/s; p50 2ms, p90 4ms, p99 4ms, slowest 4ms\n",
 		},
-		{map[string]int{"502": 1}, []time.Duration{ms(7)}, 1500 * time.Millisecond, "       1  502\n1 answers in 1.5s, 1/s; p50 7ms, p90 7ms, p99 7ms, slowest 7ms\n"},
+		{map[string]int{"502": 1}, []time.Duration{ms(7)}, 1500 * time.Millisecond, "       1  502\n1 answer in 1.5s, 1/s; p50 7ms, p90 7ms, p99 7ms, slowest 7ms\n"},
 		{nil, nil, time.Second, ""}, // nothing was answered; the error is printed elsewhere
 	} {
 		var out strings.Builder

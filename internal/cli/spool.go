@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
+	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/app"
 	"github.com/ade15e70/webhook-bridge/internal/fileio"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
@@ -82,11 +83,11 @@ func (p program) printSpool(ctx context.Context, dir string, asJSON bool) error 
 	_ = out.Flush()
 	switch {
 	case ctx.Err() != nil && err != nil:
-		return fmt.Errorf("%w after %d records", errInterrupted, all)
+		return fmt.Errorf("%w after %s", errInterrupted, config.Count(all, "record"))
 	case err != nil:
 		return unreadableSpool(dir, err)
 	}
-	p.say("%d records in %s, %d of them set aside; %d bytes", all, dir, setAside, size)
+	p.say("%s in %s, %d of them set aside; %s", config.Count(all, "record"), dir, setAside, config.Count(size, "byte"))
 	if damaged != nil {
 		return fmt.Errorf("the spool in %s is damaged, and these records can still be read: %w", dir, damaged)
 	}
@@ -106,7 +107,7 @@ func printRecord(w io.Writer, r *spool.Record, asJSON bool) {
 		}{r.Kind.String(), r.Subject, r.ID, r.Arrived, r.Attempted, len(r.Data), r.Reason})
 		return
 	}
-	line := fmt.Sprintf("%s  %s  %s  %d bytes  id %s", formatTime(r.Arrived, time.Now()), r.Kind, r.Subject, len(r.Data), r.ID)
+	line := fmt.Sprintf("%s  %s  %s  %s  id %s", formatTime(r.Arrived, time.Now()), r.Kind, r.Subject, config.Count(len(r.Data), "byte"), r.ID)
 	if r.Reason != "" {
 		line += "  set aside: " + r.Reason
 	}
@@ -245,8 +246,8 @@ func (d *drainer) wait(ctx context.Context, patience time.Duration) {
 func (d *drainer) end(ctx context.Context, dir string) error {
 	d.mu.Lock() // closing may have taken too long
 	defer d.mu.Unlock()
-	d.prog.say("%d stored, %d duplicate, %d found stored already, %d possible duplicates",
-		d.outcomes[string(publish.Stored)], d.outcomes[string(publish.Duplicate)], d.outcomes[relay.Found], d.outcomes["possible"])
+	d.prog.say("%d stored, %d duplicate, %d found stored already, %s", d.outcomes[string(publish.Stored)],
+		d.outcomes[string(publish.Duplicate)], d.outcomes[relay.Found], config.Count(d.outcomes["possible"], "possible duplicate"))
 	waiting, setAside := d.left()
 	left := waiting + setAside
 	damaged, _ := fs.Glob(os.DirFS(dir), "*.damaged")
@@ -260,7 +261,7 @@ func (d *drainer) end(ctx context.Context, dir string) error {
 		return err
 	}
 	if ctx.Err() != nil {
-		return fmt.Errorf("%w: %d records are left in %s", errInterrupted, left, dir)
+		return fmt.Errorf("%w, with %s left in %s", errInterrupted, config.Count(left, "record"), dir)
 	}
-	return fmt.Errorf("%d records could not be delivered and are left in %s; %d of them are set aside", left, dir, setAside)
+	return fmt.Errorf("could not deliver %s, left in %s; %d of them set aside", config.Count(left, "record"), dir, setAside)
 }

@@ -3,9 +3,11 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -68,6 +70,27 @@ func TestWhatIsShownOnTerminal(t *testing.T) {
 	fmt.Fprintln(forTerminal(file), payload)
 	if got, err := os.ReadFile(file.Name()); err != nil || string(got) != payload+"\n" {
 		t.Errorf("in a file: %q, %v", got, err)
+	}
+}
+
+// A command that waits for its input says so on a terminal, and only there.
+func TestWaitsForInput(t *testing.T) {
+	t.Parallel()
+	_, terminal := openTerminals(t)
+	reader, writer, err := os.Pipe()
+	expect.NoError(t, err)
+	defer writer.Close()
+	for _, test := range []struct {
+		in   *os.File
+		want string
+	}{{terminal, "bridge: FILE is read from standard input; Ctrl-D ends it\nbridge: interrupted\n"}, {reader, "bridge: interrupted\n"}} {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		var words expect.Buffer
+		status := run(ctx, []string{"verify"}, program{[]string{"FLOCK_SECRETS=a secret for flock"}, test.in, io.Discard, &words})
+		if status != exitFailure || words.String() != test.want {
+			t.Errorf("reading %s: exit status %d, %q", test.in.Name(), status, words.String())
+		}
 	}
 }
 

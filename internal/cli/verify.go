@@ -46,7 +46,7 @@ A captured delivery is old. Unless --at or a Date header says when it was receiv
 judged, and the times at which it would have been accepted are printed. The exit status is 0 if the
 bridge would publish it, else 1.`,
 		Example: `  SECRETS=… bridge verify request.txt
-  SECRETS=… bridge verify ENDPOINT --body body.json -H 'HEADER: 0f…'
+  SECRETS=… bridge verify ENDPOINT --body b.json -H 'HEADER: 0f…'
   kubectl exec -i POD -- /bridge verify ENDPOINT < request.txt`,
 		Args: takes(0, 2, "an endpoint's name, a file, both or neither"),
 		RunE: func(c *cobra.Command, args []string) error {

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/ingest"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
@@ -75,7 +76,7 @@ func (d *diagnoser) examineAnswer(received time.Time) {
 		problem = "the method is " + r.Method + ", and an endpoint takes POST only"
 		remedy = "a redirect, usually from http to https, may have changed the method: register the address that it leads to"
 	case a.status == http.StatusRequestEntityTooLarge:
-		problem = fmt.Sprintf("the body has %d bytes, and MAX_BODY_BYTES is %d", len(r.Body), d.MaxBodyBytes)
+		problem = fmt.Sprintf("the body has %s, and MAX_BODY_BYTES is %d", config.Count(len(r.Body), "byte"), d.MaxBodyBytes)
 		remedy = "raise MAX_BODY_BYTES, and MAX_IN_FLIGHT_BYTES with it, if the vendor's deliveries are so large"
 	case a.status == http.StatusUnsupportedMediaType:
 		problem = "the body isn't JSON, and its Content-Encoding is " + strings.Join(r.Values("Content-Encoding"), ", ")

@@ -163,7 +163,7 @@ func duration(d time.Duration) string {
 		return "more than 100 years"
 	}
 	if d >= 2*day {
-		return count(int(d/day), "day")
+		return config.Count(int(d/day), "day")
 	}
 	return config.FormatDuration(d.Round(time.Second))
 }

@@ -156,7 +156,8 @@ func (d *diagnoser) describeRequest() {
 	if d.Delivery.Method != "" {
 		line = d.Delivery.Method + " " + d.Delivery.Target
 	}
-	d.step("request", "%s, %s, %d bytes of body", line, count(len(d.Delivery.Header), "header"), len(d.Delivery.Body))
+	d.step("request", "%s, %s, %s of body", line,
+		config.Count(len(d.Delivery.Header), "header"), config.Count(len(d.Delivery.Body), "byte"))
 	for _, note := range d.Delivery.Notes {
 		d.step("note", "%s", note)
 	}
@@ -171,12 +172,5 @@ func (d *diagnoser) describeEndpoint() {
 		settings += fmt.Sprintf(", %sFRESHNESS=%s", e.Prefix, e.Freshness)
 	}
 	d.step("endpoint", "%s, of provider %s%s; %s in %s",
-		e.Name, e.Provider.Name, settings, count(len(e.Secrets()), "secret"), e.SecretsFrom)
-}
-
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
+		e.Name, e.Provider.Name, settings, config.Count(len(e.Secrets()), "secret"), e.SecretsFrom)
 }

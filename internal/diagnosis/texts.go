@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
@@ -45,7 +46,7 @@ func (d *diagnoser) examineTexts() {
 		for i, s := range d.endpoint.Secrets() {
 			shown += fmt.Sprintf("; secret %d makes %x…", i, verify.Sum(s, whole)[:4])
 		}
-		d.step("signed", "%s: %d bytes, %s", name, len(whole), shown)
+		d.step("signed", "%s: %s, %s", name, config.Count(len(whole), "byte"), shown)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"regexp"
 	"strconv"
+
+	"github.com/ade15e70/webhook-bridge/config"
 )
 
 // proxyLine matches a line of the PROXY protocol, or the signature of its binary form, before a
@@ -86,7 +88,7 @@ func (d *Delivery) joinPackets(src []byte) []byte {
 		return nil
 	}
 	d.note("read from %s of tcpdump -A, which prints a dot for each byte that isn't ASCII: "+
-		"if the body has such bytes, no signature can be right here", count(packets, "packet"))
+		"if the body has such bytes, no signature can be right here", config.Count(packets, "packet"))
 	if len(requestLine.FindAllIndex(src, 2)) > 1 {
 		d.note("the capture holds more than one request; this is the first")
 	}

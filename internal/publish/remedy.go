@@ -40,6 +40,8 @@ func (s Server) remedy(err error) string {
 		return "allow it, or set NATS_INBOX_PREFIX to the prefix that the account allows"
 	case s.TLSFirst && strings.Contains(text, "tls:"):
 		return "NATS_TLS_FIRST=true needs a server whose tls block has handshake_first"
+	case errors.Is(err, errNoWebSocket), strings.Contains(text, "first record does not look like a tls handshake"):
+		return "begin NATS_URL with nats:// or tls://, or give it the port of the server's websocket block"
 	}
 	return ""
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -78,10 +79,16 @@ func (s Server) connect(d nats.CustomDialer, handlers ...nats.Option) (*nats.Con
 	)...)
 }
 
+// errNoWebSocket replaces an error that quotes all that the server says.
+var errNoWebSocket = errors.New("what listens there doesn't speak WebSocket")
+
 // dial connects. It returns an error if our account may not subscribe to its inbox, because no answer
 // could reach us then.
 func (s Server) dial(more ...nats.Option) (*nats.Conn, error) {
 	nc, err := nats.Connect(s.URL, slices.Concat(s.credentials(), []nats.Option{nats.Name(s.Name)}, more)...)
+	if err != nil && strings.HasPrefix(err.Error(), "malformed HTTP ") {
+		err = errNoWebSocket
+	}
 	if err != nil || !nc.IsConnected() {
 		return nc, err
 	}

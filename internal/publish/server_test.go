@@ -316,8 +316,11 @@ func TestTLSRemedies(t *testing.T) {
 		})
 	}
 	plain := natsdtest.Start(t, "")
-	if _, err := (Server{URL: strings.Replace(plain.URL(), "nats:", "tls:", 1)}).Connect(); err == nil || !strings.Contains(err.Error(), "begin NATS_URL with nats://") {
-		t.Errorf("tls:// to a server without TLS: %v", err)
+	for _, scheme := range []string{"tls:", "ws:", "wss:"} {
+		_, err := Server{URL: strings.Replace(plain.URL(), "nats:", scheme, 1)}.Connect()
+		if err == nil || !strings.Contains(err.Error(), "begin NATS_URL with nats://") || strings.Contains(err.Error(), "server_id") {
+			t.Errorf("%s to a server without TLS and WebSocket: %v", scheme, err)
+		}
 	}
 }
 
