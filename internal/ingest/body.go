@@ -15,54 +15,52 @@ const (
 // arrived. A slice that doubles takes up to three times that while it grows, and the budget doesn't
 // count that.
 type body struct {
-	blocks [][]byte  // all full, except the last
-	first  [1][]byte // room for the usual number of blocks
-	spare  []byte    // the block of an earlier body
-	len    int       // bytes that have arrived
+	full  [][]byte // the blocks before the last one
+	block []byte   // the last one; before the first byte, that of an earlier body
+	len   int      // bytes that have arrived
 }
 
 // room returns a buffer for the next bytes; it is never empty. The first one is hardly larger than the
-// announced body, or a spare one.
+// announced body, or that of an earlier body.
 func (b *body) room(announced int64) []byte {
-	last := len(b.blocks) - 1
-	if last < 0 || len(b.blocks[last]) == cap(b.blocks[last]) {
+	switch {
+	case b.len == 0:
 		size := blockBytes
-		if last < 0 && announced >= 0 {
+		if announced >= 0 {
 			// At least one byte more than announced, for the read that finds the end.
 			size = int(min((announced/spareStep+1)*spareStep, blockBytes))
 		}
-		if last < 0 {
-			b.blocks = b.first[:0]
+		if cap(b.block) < size {
+			b.block = make([]byte, 0, size)
 		}
-		block := b.spare
-		if last >= 0 || cap(block) < size {
-			block = make([]byte, 0, size)
-		}
-		b.blocks = append(b.blocks, block)
-		last++
+	case len(b.block) == cap(b.block):
+		b.full = append(b.full, b.block)
+		b.block = make([]byte, 0, blockBytes)
 	}
-	block := b.blocks[last]
-	return block[len(block):cap(block)]
+	return b.block[len(b.block):cap(b.block)]
 }
 
 // advance notes that n bytes were read into the room.
 func (b *body) advance(n int) {
-	last := &b.blocks[len(b.blocks)-1]
-	*last = (*last)[:len(*last)+n]
+	b.block = b.block[:len(b.block)+n]
 	b.len += n
 }
 
-// joined returns the body in one piece and drops the blocks. It copies a body of several blocks. The
-// result is valid until the next body, unless spare is set to nil.
+// joined returns the body in one piece. It copies a body of several blocks, and drops them. The result
+// is valid until reset.
 func (b *body) joined() []byte {
-	blocks := b.blocks
-	b.blocks = nil
-	b.spare = nil
-	if len(blocks) == 1 {
-		if cap(blocks[0]) <= spareBytes {
-			b.spare = blocks[0][:0]
-		}
-		return blocks[0]
+	if len(b.full) == 0 {
+		return b.block
 	}
-	return bytes.Join(blocks, nil)
+	whole := bytes.Join(append(b.full, b.block), nil)
+	b.full, b.block = nil, nil
+	return whole
+}
+
+// reset empties the body. It keeps the block if it is small.
+func (b *body) reset() {
+	if cap(b.block) > spareBytes {
+		b.block = nil
+	}
+	*b = body{block: b.block[:0]}
 }

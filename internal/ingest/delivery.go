@@ -58,7 +58,8 @@ func (h *Handler) newDelivery(w http.ResponseWriter, r *http.Request) *delivery 
 // done releases what the delivery holds, and the delivery itself.
 func (d *delivery) done() {
 	d.conn.held.release()
-	*d = delivery{body: body{spare: d.body.spare}}
+	d.body.reset()
+	*d = delivery{body: d.body}
 	deliveries.Put(d)
 }
 

@@ -26,7 +26,7 @@ func (d *delivery) quarantine(body []byte, refusal error) (publish.Status, error
 		Received: d.Received, Seal: d.at.Seal(d.Claims, d.Secrets[d.Claims.Secret], body), Body: body,
 		Headers: d.at.Provider.Keep(d.r.Header),
 	}
-	d.body.spare = nil // the message has the body
+	d.body.block = nil // the message has the body
 	unreadable := errors.Is(refusal, verify.Unreadable)
 	_, err := d.publish(kept.Message(d.SubjectPrefix))
 	switch {

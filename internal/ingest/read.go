@@ -32,7 +32,7 @@ func (d *delivery) read() error {
 		d.whole = true
 		return nil // at the body's end net/http has cleared the read deadline
 	}
-	d.body = body{}
+	d.body.reset()
 	d.conn.held.release() // the budget no longer interrupts the reading
 	if errors.Is(err, errBusy) {
 		// The sender may use the rest of its time to send the body, which is dropped, and read the
