@@ -27,10 +27,6 @@ import (
 // These are measured in this process: a delivery from the handler's first line to its last, without
 // net/http and NATS.
 
-type silent struct{}
-
-func (silent) Observe(*ingest.Record) {}
-
 // kept is a publisher that stores everything at once.
 type kept struct{}
 
@@ -45,7 +41,7 @@ func handler(publisher ingest.Publisher) *ingest.Handler {
 			Name: "flock", Provider: &flock.Provider, Scheme: verify.Auto, Tolerance: flock.Provider.Time.Tolerance,
 			Secrets: func() []secret.Secret { return secrets },
 		}},
-		SubjectPrefix: "webhooks", MaxBodyBytes: 8 << 20, MaxInFlightBytes: 1 << 30, Publisher: publisher, Observer: silent{}, Now: time.Now,
+		SubjectPrefix: "webhooks", MaxBodyBytes: 8 << 20, MaxInFlightBytes: 1 << 30, Publisher: publisher, Observe: func(*ingest.Record) {}, Now: time.Now,
 	})
 }
 
@@ -75,8 +71,9 @@ func (l one) Addr() net.Addr            { return l.LocalAddr() }
 // newDelivery returns a delivery that comes by a connection of h, on which nothing is sent.
 func newDelivery(content []byte, h *ingest.Handler) delivery {
 	accepted, _ := net.Pipe()
-	c, _ := h.Conns.Listen(one{accepted}, nil).Accept() // it has no error
-	return delivery{content, sign(content), h.Server(nil).ConnContext(context.Background(), c)}
+	server := h.Server(nil)
+	c, _ := h.Conns.Listen(server, one{accepted}, nil).Accept() // it has no error
+	return delivery{content, sign(content), server.ConnContext(context.Background(), c)}
 }
 
 // to hands it to the handler and returns the status.

@@ -96,8 +96,8 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	a.onClose(a.relay.Close)
 	a.handler = ingest.New(ingestConfig(c, a.relay, observer, tracer))
 	metrics.Add(a.gauges()...)
-	a.publicListener = a.handler.Conns.Listen(a.publicListener, a.reloader.certificate.config())
 	a.public = a.handler.Server(errorLog)
+	a.publicListener = a.handler.Conns.Listen(a.public, a.publicListener, a.reloader.certificate.config())
 	a.onClose(a.reloader.watch())
 	return a, nil
 }
@@ -138,9 +138,8 @@ func (a *App) listenAdmin(ctx context.Context, server *http.Server) error {
 		return err
 	}
 	limiter := ingest.NewConnLimiter(maxAdminConnections)
-	limiter.Attach(server)
 	server.Handler = limiter.Handler(server.Handler)
-	a.admin, a.adminListener = server, limiter.Listen(listener, nil)
+	a.admin, a.adminListener = server, limiter.Listen(server, listener, nil)
 	serving, endProfiles := context.WithCancel(context.WithoutCancel(ctx))
 	server.BaseContext = func(net.Listener) context.Context { return serving }
 	a.onClose(func(ctx context.Context) error {

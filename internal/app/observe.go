@@ -90,9 +90,9 @@ func severity(err error) (zapcore.Level, string) {
 		return zap.WarnLevel, "signed delivery refused, and not kept in quarantine"
 	case verify.IsAuthentic(err), errors.Is(err, verify.OtherScheme):
 		return zap.WarnLevel, "signed delivery refused"
-	case ingest.IsWrongPath(err):
+	case errors.Is(err, ingest.ErrWrongPath):
 		return zap.WarnLevel, "delivery refused for its path: register the address exactly as the error gives it"
-	case ingest.IsInternal(err):
+	case errors.Is(err, ingest.ErrInternal):
 		return zap.ErrorLevel, "delivery failed on an internal error"
 	}
 	return zap.WarnLevel, "delivery refused"
@@ -108,7 +108,7 @@ func (o *observer) Observe(r *ingest.Record) {
 		return
 	}
 	at.deliveries[r.Outcome].Inc()
-	if ingest.IsWrongPath(r.Err) {
+	if errors.Is(r.Err, ingest.ErrWrongPath) {
 		o.logRefusal(r)
 		return
 	}

@@ -82,7 +82,7 @@ func ingestConfig(c *config.Config, publisher ingest.Publisher, observer *observ
 	ic := ingest.Config{
 		SubjectPrefix: c.SubjectPrefix, Quarantine: c.Quarantine,
 		MaxBodyBytes: int64(c.MaxBodyBytes), MaxInFlightBytes: int64(c.MaxInFlightBytes),
-		Publisher: publisher, Observer: observer, Refused: observer.RefusedConn, Tracer: tracer, Now: time.Now,
+		Publisher: publisher, Observe: observer.Observe, Refused: observer.RefusedConn, Tracer: tracer, Now: time.Now,
 	}
 	for _, e := range c.Endpoints {
 		at := Endpoint(e)

@@ -107,6 +107,15 @@ func (d *diagnoser) ask(request Delivery, received time.Time) answer {
 		default: // the capture may hold a second request
 		}
 	}
+	observe := func(r *ingest.Record) {
+		a := answer{status: http.StatusOK, outcome: r.Outcome}
+		for _, row := range ingest.Refusals {
+			if row.Outcome == r.Outcome {
+				a.status, a.code = row.Status, row.Code
+			}
+		}
+		take(a)
+	}
 	refused := func(c ingest.RefusedConn) {
 		status, _, _ := strings.Cut(c.Answer, " ")
 		number, _ := strconv.Atoi(status) // 0 where there is none
@@ -114,7 +123,7 @@ func (d *diagnoser) ask(request Delivery, received time.Time) answer {
 	}
 	c := ingest.Config{
 		SubjectPrefix: "webhooks", MaxBodyBytes: d.MaxBodyBytes, MaxInFlightBytes: 1 << 40, Quarantine: d.Quarantine,
-		Publisher: discard{}, Observer: observer(take), Refused: refused, Now: func() time.Time { return received },
+		Publisher: discard{}, Observe: observe, Refused: refused, Now: func() time.Time { return received },
 	}
 	for _, e := range d.Endpoints {
 		c.Endpoints = append(c.Endpoints, e.Endpoint)
@@ -125,7 +134,7 @@ func (d *diagnoser) ask(request Delivery, received time.Time) answer {
 	listener := make(listener, 1)
 	listener <- accepted
 	var work sync.WaitGroup
-	work.Go(func() { _ = server.Serve(handler.Conns.Listen(listener, nil)) })
+	work.Go(func() { _ = server.Serve(handler.Conns.Listen(server, listener, nil)) })
 	work.Go(func() { _, _ = client.Write(request.Append(nil)) }) // the answer may come before all is written
 	work.Go(func() {
 		_, _ = io.Copy(io.Discard, client)
@@ -136,18 +145,6 @@ func (d *diagnoser) ask(request Delivery, received time.Time) answer {
 	_ = server.Close()
 	work.Wait()
 	return a
-}
-
-type observer func(answer)
-
-func (take observer) Observe(r *ingest.Record) {
-	a := answer{status: http.StatusOK, outcome: r.Outcome}
-	for _, row := range ingest.Refusals {
-		if row.Outcome == r.Outcome {
-			a.status, a.code = row.Status, row.Code
-		}
-	}
-	take(a)
 }
 
 type discard struct{}

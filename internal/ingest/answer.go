@@ -14,7 +14,7 @@ import (
 // The refusals of this package.
 var (
 	errNotFound        = errors.New("no such endpoint")
-	errWrongPath       = errors.New("path differs from an endpoint's")
+	ErrWrongPath       = errors.New("path differs from an endpoint's") // in slashes, capitals or the like
 	errMethod          = errors.New("method is not POST")
 	errContentEncoding = errors.New("body is encoded, according to its Content-Encoding")
 	errSlowBody        = errors.New("body did not arrive in time")
@@ -22,14 +22,8 @@ var (
 	errBodyTooLarge    = errors.New("body too large")
 	errNotObject       = errors.New("body is not a JSON object")
 	errBusy            = errors.New("MAX_IN_FLIGHT_BYTES is used up, or a large body waited too long")
-	errInternal        = errors.New("internal error")
+	ErrInternal        = errors.New("internal error") // a bug of the bridge
 )
-
-// IsInternal reports whether err is a bug of the bridge.
-func IsInternal(err error) bool { return errors.Is(err, errInternal) }
-
-// IsWrongPath reports whether err is about a path that is nearly an endpoint's.
-func IsWrongPath(err error) bool { return errors.Is(err, errWrongPath) }
 
 // Refusal is how a request is refused: status, code and title are for the sender, the outcome is
 // for the log and the metrics.
@@ -64,7 +58,7 @@ var Refusals = []Refusal{
 	{verify.Unreadable, http.StatusBadRequest, "unreadable", "The body can't be read as an event", "unreadable"},
 
 	{errNotFound, http.StatusNotFound, "not_found", "No such endpoint", "not_found"},
-	{errWrongPath, http.StatusNotFound, "not_found", "No such endpoint", "wrong_path"},
+	{ErrWrongPath, http.StatusNotFound, "not_found", "No such endpoint", "wrong_path"},
 	{errMethod, http.StatusMethodNotAllowed, "method_not_allowed", "An endpoint takes POST only", "method_not_allowed"},
 	{errContentEncoding, http.StatusUnsupportedMediaType, "content_encoding", "The body must not be encoded", "content_encoding"},
 	{errSlowBody, http.StatusRequestTimeout, "body_timeout", "The body was not whole 5 seconds after the headers", "body_timeout"},
@@ -82,7 +76,7 @@ var Refusals = []Refusal{
 	{publish.ErrTooLarge, http.StatusRequestEntityTooLarge, "message_too_large", "The event is too large to store", "message_too_large"},
 	{publish.ErrUnavailable, http.StatusServiceUnavailable, "unavailable", "The event can't be stored now, try again", "unavailable"},
 
-	{errInternal, http.StatusInternalServerError, "internal", "Internal error", "internal"},
+	{ErrInternal, http.StatusInternalServerError, "internal", "Internal error", "internal"},
 }
 
 // appendAccepted appends the body of a 200. Neither text needs escaping: id is hexadecimal, and
@@ -110,7 +104,7 @@ const retryAfter = "5"
 
 // answer writes the answer and completes the record.
 func (d *delivery) answer(status publish.Status, err error) {
-	if !d.conn.isVerified() {
+	if !d.conn.entry.verified {
 		d.conn.setIdle() // before the answer, which its sender may never read
 	}
 	if d.stopping.Load() {

@@ -31,39 +31,27 @@ type hold struct {
 	lost      bool          // the request had to make room
 }
 
-// take charges n bytes and reports whether they fit.
-func (h *hold) take(n int) bool {
-	if n == 0 {
+// take charges n bytes, and reports whether they fit and the request hasn't had to make room. After the
+// last bytes of a head or a body the request is no longer arriving.
+func (h *hold) take(n int, isLast bool) bool {
+	if n == 0 && !isLast {
 		return true
 	}
-	h.budget.mu.Lock()
-	defer h.budget.mu.Unlock()
-	return h.charge(n)
-}
-
-// takeLast charges the last n bytes of a head or a body. It reports whether they fit and the request
-// hasn't had to make room.
-func (h *hold) takeLast(n int) bool {
-	h.budget.mu.Lock()
-	defer h.budget.mu.Unlock()
-	fits := h.charge(n)
-	h.leave()
-	return fits
-}
-
-func (h *hold) charge(n int) bool {
 	b := h.budget
-	for !h.lost && b.used+int64(n) > b.limit {
-		if !b.makeRoom(h) {
-			return false
-		}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	fits := !h.lost
+	for fits && b.used+int64(n) > b.limit {
+		fits = b.makeRoom(h)
 	}
-	if h.lost {
-		return false
+	if fits {
+		h.bytes += int64(n)
+		b.used += int64(n)
 	}
-	h.bytes += int64(n)
-	b.used += int64(n)
-	return true
+	if isLast {
+		h.leave()
+	}
+	return fits
 }
 
 // makeRoom takes the bytes from the slowest sender and ends its reading. It reports whether there was

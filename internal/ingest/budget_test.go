@@ -135,20 +135,20 @@ func TestMadeRoom(t *testing.T) {
 	one := &hold{budget: b, interrupt: func() { interrupted++ }}
 	two := &hold{budget: b, interrupt: one.interrupt}
 	for _, h := range []*hold{one, two} {
-		if !h.take(5) {
+		if !h.take(5, false) {
 			t.Fatal("no room")
 		}
 		h.receiving()
 	}
 	now = now.Add(patience)
-	if !two.take(1) || interrupted != 1 {
+	if !two.take(1, false) || interrupted != 1 {
 		t.Errorf("the first made no room, %d were interrupted", interrupted)
 	}
-	if one.take(1) || one.takeLast(0) {
+	if one.take(1, false) || one.take(0, true) {
 		t.Error("one that had to make room goes on")
 	}
 	one.release()
-	if two.take(5) || !two.takeLast(0) { // it is the slowest itself
+	if two.take(5, false) || !two.take(0, true) { // it is the slowest itself
 		t.Error("the second made room for itself")
 	}
 	two.release()

@@ -101,26 +101,19 @@ func (c *conn) take(p []byte, received int, wasKept bool) (n int, refusal ConnRe
 	}
 	isComing := c.framing.inHead()
 	c.mu.Unlock()
-	if refusal == "" && isHead && !c.charge(n, isComing) {
+	if !isHead || refusal != "" {
+		return n, refusal
+	}
+	if !c.held.take(n, !isComing) {
 		refusal = HeadBusy
 	}
-	return n, refusal
-}
-
-// charge charges n bytes of a head to the budget, and reports whether they fit. If isComing is set, more
-// of the head follows.
-func (c *conn) charge(n int, isComing bool) bool {
-	fits := false
 	if isComing {
-		fits = c.held.take(n)
 		c.held.receiving()
-	} else {
-		fits = c.held.takeLast(n)
 	}
 	if c.closed.Load() { // Close may have released before this was charged
 		c.held.release()
 	}
-	return fits
+	return n, refusal
 }
 
 // Write implements net.Conn. An answer while the handler has no request is a refusal by net/http.
@@ -172,11 +165,4 @@ func (c *conn) isHandling() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.handling
-}
-
-// isSilent reports whether no request has begun to arrive.
-func (c *conn) isSilent() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.prelude.len == 0
 }

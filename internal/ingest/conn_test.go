@@ -142,15 +142,10 @@ func TestMistakenFraming(t *testing.T) {
 	}
 }
 
-// outcomes is what was observed.
-type outcomes []string
-
-func (o *outcomes) Observe(r *Record) { *o = append(*o, r.Outcome) }
-
 // A connection that closes before its request is handled is no bug of ours.
 func TestClosedBeforeItIsHandled(t *testing.T) {
-	var seen outcomes
-	p := newPublic(t, func(c *Config) { c.Observer = &seen })
+	var seen []string
+	p := newPublic(t, func(c *Config) { c.Observe = func(r *Record) { seen = append(seen, r.Outcome) } })
 	p.handle(httptest.NewRequest(http.MethodPost, "/webhooks/flock", iotest.ErrReader(net.ErrClosed)))
-	expect.Equal(t, outcomes{"body_incomplete"}, seen, "the outcome")
+	expect.Equal(t, []string{"body_incomplete"}, seen, "the outcome")
 }

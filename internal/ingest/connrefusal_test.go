@@ -174,7 +174,7 @@ func TestTLSRefusals(t *testing.T) {
 // At most 16 KiB of a handshake are read.
 func TestHandshakeBytes(t *testing.T) {
 	ours, theirs := net.Pipe()
-	_, h := underTLS(theirs, nil)
+	h := &handshake{Conn: theirs, left: maxHandshake}
 	go func() {
 		_, _ = ours.Write(make([]byte, maxHandshake+1))
 		_ = ours.Close()
@@ -198,7 +198,7 @@ func TestHandshakeWrite(t *testing.T) {
 		l := pipes{make(chan net.Conn, 1), make(chan struct{})}
 		ours, theirs := net.Pipe()
 		l.conns <- theirs
-		c, err := p.Conns.Listen(l, config).Accept()
+		c, err := p.Conns.Listen(p.server, l, config).Accept()
 		expect.NoError(t, err)
 		go func() { _ = tls.Client(deaf{ours}, &tls.Config{InsecureSkipVerify: true}).Handshake() }()
 		began := time.Now()

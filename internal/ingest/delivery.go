@@ -73,7 +73,7 @@ func (d *delivery) receive(at *verify.Endpoint) (status publish.Status, err erro
 	defer func() {
 		if p := recover(); p != nil {
 			// The panic's value might quote the body; the stack doesn't.
-			status, err = "", fmt.Errorf("%w: panic of type %T\n%s", errInternal, p, debug.Stack())
+			status, err = "", fmt.Errorf("%w: panic of type %T\n%s", ErrInternal, p, debug.Stack())
 		}
 	}()
 	d.at, d.Endpoint = at, at.Name
@@ -123,7 +123,7 @@ func (d *delivery) verify() (body []byte, err error) {
 	step.End("", false)
 	if err == nil || verify.IsAuthentic(err) {
 		d.ID = d.at.ID(d.Claims)
-		d.conn.setVerified()
+		d.conn.entry.verified = true
 	}
 	return body, err
 }
@@ -136,14 +136,14 @@ func (d *delivery) parse(body []byte) (stringify.Text, error) {
 		return nil, err
 	}
 	isCopy := len(inner) > 0 && &inner[0] != &body[0]
-	if isCopy && !d.conn.held.take(len(inner)) {
+	if isCopy && !d.conn.held.take(len(inner), false) {
 		return nil, errBusy
 	}
 	checked, err := stringify.Check(inner, p.IsDescribed())
 	if err != nil {
 		return nil, err
 	}
-	if !d.conn.held.take(checked.Size()) {
+	if !d.conn.held.take(checked.Size(), false) {
 		return nil, errBusy
 	}
 	text := checked.Text()
@@ -178,7 +178,7 @@ func (d *delivery) wrap() (publish.Message, error) {
 	if d.Claims.AsSent {
 		held += len(d.Claims.Body) // besides the canonical form
 	}
-	if !d.conn.held.take(held) {
+	if !d.conn.held.take(held, false) {
 		return publish.Message{}, errBusy
 	}
 	e.Data = nil

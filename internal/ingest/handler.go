@@ -31,12 +31,6 @@ type Publisher interface {
 	Publish(ctx context.Context, deadline time.Time, m publish.Message) (publish.Status, error)
 }
 
-// Observer gets the record of each request after its answer. It must not keep the record, but may
-// keep its strings.
-type Observer interface {
-	Observe(*Record)
-}
-
 // Record is the outcome of a request. An unauthenticated sender chooses nothing in it, except Remote.
 type Record struct {
 	Endpoint string        // the one at the path, or at nearly that path; "" if there is none
@@ -65,7 +59,7 @@ type Config struct {
 	MaxInFlightBytes int64
 	Quarantine       bool // keep what is signed correctly and can't be published
 	Publisher        Publisher
-	Observer         Observer
+	Observe          func(*Record)     // is called after each answer; it must not keep the record, but may keep its strings
 	Refused          func(RefusedConn) // is called for each connection refused before a request; may be nil
 	Tracer           *telemetry.Tracer // nil: no tracing
 	Now              func() time.Time
@@ -115,7 +109,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.Endpoint, err = h.notFound(path)
 	}
 	d.answer(status, err)
-	h.Observer.Observe(&d.Record)
+	h.Observe(&d.Record)
 }
 
 // notFound returns the error for an unknown path. If the path differs from an endpoint's only in
@@ -132,5 +126,5 @@ func (h *Handler) notFound(path string) (nearest string, err error) {
 	if !ok {
 		return "", errNotFound
 	}
-	return at.Name, fmt.Errorf("%w: the endpoint is at /webhooks/%s", errWrongPath, at.Name)
+	return at.Name, fmt.Errorf("%w: the endpoint is at /webhooks/%s", ErrWrongPath, at.Name)
 }

@@ -15,16 +15,8 @@ const maxHandshake = 16 << 10
 // handshake is the connection below TLS.
 type handshake struct {
 	net.Conn
-	tls         *tls.Conn
-	established bool
-	left        int64
-}
-
-// underTLS returns the decrypted side of a connection, and the side below TLS.
-func underTLS(raw net.Conn, config *tls.Config) (net.Conn, *handshake) {
-	h := &handshake{Conn: raw, left: maxHandshake}
-	h.tls = tls.Server(h, config)
-	return h.tls, h
+	left int64 // bytes that the client may still send
+	done bool
 }
 
 // Read implements net.Conn.
@@ -39,14 +31,14 @@ func (h *handshake) Read(p []byte) (int, error) {
 // establish does the TLS handshake, unless it is done or there is none. If it fails, establish refuses
 // the connection, unless the client has just gone; p is a buffer for refuse.
 func (c *conn) establish(p []byte) error {
-	if c.handshake == nil || c.handshake.established {
+	if c.handshake == nil || c.handshake.done {
 		return nil
 	}
-	err := c.handshake.tls.HandshakeContext(context.Background())
+	err := c.Conn.(*tls.Conn).HandshakeContext(context.Background())
 	record, _ := errors.AsType[tls.RecordHeaderError](err)
 	switch {
 	case err == nil:
-		c.handshake.established, c.handshake.left = true, math.MaxInt64
+		c.handshake.left, c.handshake.done = math.MaxInt64, true
 		return nil
 	case record.Conn != nil && plainOnTLS(record.RecordHeader[:]) != "": // we have sent nothing yet
 		return c.refuse(c.raw, plainOnTLS(record.RecordHeader[:]), p)

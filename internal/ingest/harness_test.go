@@ -59,10 +59,6 @@ func (k *keeper) Publish(context.Context, time.Time, publish.Message) (publish.S
 	return publish.Stored, nil
 }
 
-type unseen struct{}
-
-func (unseen) Observe(*Record) {}
-
 const testKey = "key"
 
 // newPublic returns one that isn't listening.
@@ -73,7 +69,7 @@ func newPublic(t testing.TB, change func(*Config)) *public {
 			Name: "flock", Provider: &flock.Provider, Scheme: verify.Auto, Tolerance: time.Hour,
 			Secrets: func() []secret.Secret { return []secret.Secret{secret.New(testKey)} },
 		}},
-		SubjectPrefix: "webhooks", MaxBodyBytes: 512 << 10, MaxInFlightBytes: 64 << 20, Publisher: p.kept, Observer: unseen{}, Now: p.clock.now,
+		SubjectPrefix: "webhooks", MaxBodyBytes: 512 << 10, MaxInFlightBytes: 64 << 20, Publisher: p.kept, Observe: func(*Record) {}, Now: p.clock.now,
 	}
 	if change != nil {
 		change(&c)
@@ -92,7 +88,7 @@ func (p *public) listenWith(config *tls.Config) *public {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	expect.NoError(p.t, err)
 	p.addr = l.Addr().String()
-	limited := p.Conns.Listen(l, config)
+	limited := p.Conns.Listen(p.server, l, config)
 	served := make(chan struct{})
 	go func() {
 		_ = p.server.Serve(limited)

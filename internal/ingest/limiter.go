@@ -96,9 +96,12 @@ func (l *ConnLimiter) CloseSilent() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for e := l.unanswered.Front(); e != nil; e = e.Next() {
-		if c := e.Value.(*conn); c.isSilent() {
+		c := e.Value.(*conn)
+		c.mu.Lock()
+		if c.prelude.len == 0 {
 			_ = c.raw.Close()
 		}
+		c.mu.Unlock()
 	}
 }
 
@@ -125,12 +128,6 @@ func (c *conn) setBusy() {
 	defer c.limiter.mu.Unlock()
 	c.entry.busy = true
 }
-
-// setVerified notes that the connection has had an authentic delivery.
-func (c *conn) setVerified() { c.entry.verified = true }
-
-// isVerified reports whether the connection has had an authentic delivery.
-func (c *conn) isVerified() bool { return c.entry.verified }
 
 // setIdle ends the protection and puts the connection into its list: a verified one at the end. A
 // refused one keeps its place; otherwise a sender could stay by being refused again and again.

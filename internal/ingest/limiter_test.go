@@ -148,7 +148,7 @@ func TestCloseWhileWaiting(t *testing.T) {
 		p := newPublic(t, nil)
 		p.Conns.max = 1
 		l := pipes{make(chan net.Conn, 2), make(chan struct{})}
-		limited := p.Conns.Listen(l, nil)
+		limited := p.Conns.Listen(p.server, l, nil)
 		for range 2 {
 			ours, theirs := net.Pipe()
 			defer ours.Close()

@@ -7,18 +7,13 @@ import (
 	"net/http"
 )
 
-// Listen returns a listener with bounded connections, with TLS if config isn't nil. Its server must be
-// attached (see [ConnLimiter.Attach]).
-func (l *ConnLimiter) Listen(inner net.Listener, config *tls.Config) net.Listener {
+// Listen returns a listener with bounded connections for the server, with TLS if config isn't nil. It
+// sets the server's ConnContext and ConnState.
+func (l *ConnLimiter) Listen(s *http.Server, inner net.Listener, config *tls.Config) net.Listener {
 	if config != nil {
 		config = config.Clone()
 		config.NextProtos = []string{"http/1.1"}
 	}
-	return &listener{inner, l, config}
-}
-
-// Attach connects the server to the limiter: it sets ConnContext and ConnState.
-func (l *ConnLimiter) Attach(s *http.Server) {
 	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		return context.WithValue(ctx, connKey{}, c)
 	}
@@ -27,12 +22,13 @@ func (l *ConnLimiter) Attach(s *http.Server) {
 			c.(*conn).end()
 		}
 	}
+	return &listener{inner, l, config}
 }
 
 // connKey is the context's key for the connection of a request.
 type connKey struct{}
 
-// connOf returns a request's connection. Its server must be attached.
+// connOf returns a request's connection.
 func connOf(r *http.Request) *conn { return r.Context().Value(connKey{}).(*conn) }
 
 // Handler wraps the handler of a listener without deliveries. There the oldest answered connection is
@@ -60,7 +56,8 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 	c := newConn(inner, l.limiter)
 	if l.config != nil {
-		c.Conn, c.handshake = underTLS(c.raw, l.config)
+		c.handshake = &handshake{Conn: c.raw, left: maxHandshake}
+		c.Conn = tls.Server(c.handshake, l.config)
 	}
 	l.limiter.admit(c)
 	return c, nil

@@ -3,6 +3,7 @@ package ingest_test
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -28,26 +29,22 @@ func (panicking) Publish(_ context.Context, _ time.Time, m publish.Message) (pub
 // serve serves a handler on its own listener.
 func serve(h *ingest.Handler) *httptest.Server {
 	server := httptest.NewUnstartedServer(h)
-	h.Conns.Attach(server.Config)
-	server.Listener = h.Conns.Listen(server.Listener, nil)
+	server.Listener = h.Conns.Listen(server.Config, server.Listener, nil)
 	server.Start()
 	return server
 }
 
-type records chan ingest.Record
-
-func (r records) Observe(record *ingest.Record) { r <- *record }
-
 // A panic refuses one delivery. The error has the place, and nothing of the body.
 func TestPanic(t *testing.T) {
 	key := secret.New("key")
-	seen := make(records, 1)
+	seen := make(chan ingest.Record, 1)
 	server := serve(ingest.New(ingest.Config{
 		Endpoints: []verify.Endpoint{{
 			Name: "flock", Provider: &flock.Provider, Scheme: verify.Auto, Tolerance: time.Minute,
 			Secrets: func() []secret.Secret { return []secret.Secret{key} },
 		}},
-		SubjectPrefix: "webhooks", MaxBodyBytes: 1 << 10, MaxInFlightBytes: 1 << 20, Publisher: panicking{}, Observer: seen, Now: time.Now,
+		SubjectPrefix: "webhooks", MaxBodyBytes: 1 << 10, MaxInFlightBytes: 1 << 20, Publisher: panicking{},
+		Observe: func(r *ingest.Record) { seen <- *r }, Now: time.Now,
 	}))
 	defer server.Close()
 	body := fmt.Sprintf(`{"name":"marked.body","timestamp":%d}`, time.Now().Unix())
@@ -58,7 +55,7 @@ func TestPanic(t *testing.T) {
 	expect.NoError(t, err)
 	defer response.Body.Close()
 	record := <-seen
-	if response.StatusCode != http.StatusInternalServerError || record.Outcome != "internal" || !ingest.IsInternal(record.Err) {
+	if response.StatusCode != http.StatusInternalServerError || record.Outcome != "internal" || !errors.Is(record.Err, ingest.ErrInternal) {
 		t.Errorf("answered %s, outcome %s, %v", response.Status, record.Outcome, record.Err)
 	}
 	if text := record.Err.Error(); strings.Contains(text, "marked") || !strings.Contains(text, "panicking") {

@@ -50,11 +50,7 @@ func (d *delivery) receiveBody() error {
 		if n == len(room) {
 			runtime.Gosched() // the next read won't wait either: see conn.end
 		}
-		take := d.conn.held.take
-		if err != nil {
-			take = d.conn.held.takeLast
-		}
-		if !take(n) {
+		if !d.conn.held.take(n, err != nil) {
 			return errBusy
 		}
 		d.body.advance(n)

@@ -83,7 +83,7 @@ func (r *road) send(d webhook) message {
 			Secrets: func() []secret.Secret { return secrets },
 		}},
 		SubjectPrefix: r.config.SubjectPrefix, MaxBodyBytes: int64(r.config.MaxBodyBytes), MaxInFlightBytes: int64(r.config.MaxInFlightBytes),
-		Publisher: direct{r.publisher}, Observer: ignoring{}, Now: func() time.Time { return d.now },
+		Publisher: direct{r.publisher}, Observe: func(*ingest.Record) {}, Now: func() time.Time { return d.now },
 	}))
 	defer server.Close()
 	request, err := http.NewRequest(http.MethodPost, server.URL+"/webhooks/"+d.endpoint, strings.NewReader(d.body))
@@ -135,11 +135,6 @@ func (r *road) message(vector, subject string, header nats.Header, payload []byt
 	}
 	return m
 }
-
-// ignoring is an observer that ignores everything.
-type ignoring struct{}
-
-func (ignoring) Observe(*ingest.Record) {}
 
 // direct publishes without a relay.
 type direct struct{ *publish.Publisher }

@@ -185,7 +185,7 @@ func FuzzConnectionsInTime(f *testing.F) {
 			l := pipes{make(chan net.Conn), make(chan struct{})}
 			served := make(chan struct{})
 			go func() {
-				_ = p.server.Serve(p.Conns.Listen(l, nil))
+				_ = p.server.Serve(p.Conns.Listen(p.server, l, nil))
 				close(served)
 			}()
 			dial := func() net.Conn {

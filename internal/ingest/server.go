@@ -15,7 +15,7 @@ import (
 func (h *Handler) Server(logger *log.Logger) *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	s := &http.Server{
+	return &http.Server{
 		Handler:           h,
 		ErrorLog:          logger,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -28,6 +28,4 @@ func (h *Handler) Server(logger *log.Logger) *http.Server {
 		DisableGeneralOptionsHandler: true, // OPTIONS * is not served either
 		Protocols:                    protocols,
 	}
-	h.Conns.Attach(s)
-	return s
 }

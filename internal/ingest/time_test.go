@@ -49,7 +49,7 @@ func inNoTime(t *testing.T, test func(t *testing.T, p *public, dial func() *clie
 		l := pipes{make(chan net.Conn), make(chan struct{})}
 		served := make(chan struct{})
 		go func() {
-			_ = p.server.Serve(p.Conns.Listen(l, nil))
+			_ = p.server.Serve(p.Conns.Listen(p.server, l, nil))
 			close(served)
 		}()
 		test(t, p, func() *client {
