@@ -16,15 +16,15 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
-// taken returns the outcome, which must have arrived.
-func taken(t *testing.T, w *awaited) outcome {
+// taken returns the result, which must have arrived.
+func taken(t *testing.T, w *awaited) Result {
 	t.Helper()
 	select {
 	case o := <-w.done:
 		return o
 	default:
-		t.Fatal("there is no outcome")
-		return outcome{}
+		t.Fatal("there is no result")
+		return Result{}
 	}
 }
 
@@ -32,7 +32,7 @@ func taken(t *testing.T, w *awaited) outcome {
 func begun(a *acks, id string) *awaited { return a.begin(message(id), "S", time.Time{}, time.Second) }
 
 // Each message has the whole time-out, regardless of others that began before or after it, or that
-// have their outcome.
+// have their result.
 func TestAcksExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAcks("")
@@ -41,21 +41,21 @@ func TestAcksExpire(t *testing.T) {
 			w := begun(a, "1")
 			began = append(began, w)
 			if n == 2 {
-				a.settle(w, outcome{duplicate: true})
+				a.settle(w, Result{Status: Duplicate})
 			}
 			time.Sleep(300 * time.Millisecond)
 		}
 		// 1.5 s after the first: those of 0 s and 0.3 s are over, that of 0.6 s has another
-		// outcome.
-		for n, want := range []outcome{{err: jetstream.ErrAsyncPublishTimeout}, {err: jetstream.ErrAsyncPublishTimeout}, {duplicate: true}} {
-			if got := taken(t, began[n]); !cmp.Equal(got, want, cmp.AllowUnexported(outcome{}), cmpopts.EquateErrors()) {
+		// result.
+		for n, want := range []Result{{Err: jetstream.ErrAsyncPublishTimeout}, {Err: jetstream.ErrAsyncPublishTimeout}, {Status: Duplicate}} {
+			if got := taken(t, began[n]); !cmp.Equal(got, want, cmpopts.EquateErrors()) {
 				t.Errorf("message %d: %+v", n, got)
 			}
 		}
 		expect.Equal(t, 2, a.waiting(), "messages that wait")
 		for n, after := range []time.Duration{400 * time.Millisecond, 300 * time.Millisecond} {
 			start := time.Now()
-			if got := <-began[3+n].done; !errors.Is(got.err, jetstream.ErrAsyncPublishTimeout) || time.Since(start) != after {
+			if got := <-began[3+n].done; !errors.Is(got.Err, jetstream.ErrAsyncPublishTimeout) || time.Since(start) != after {
 				t.Errorf("message %d: %+v after %s", 3+n, got, time.Since(start))
 			}
 			expect.Equal(t, 1-n, a.waiting(), "messages that wait")
@@ -66,27 +66,27 @@ func TestAcksExpire(t *testing.T) {
 	})
 }
 
-// A message has one outcome: a later acknowledgement doesn't reach it.
+// A message has one result: a later acknowledgement doesn't reach it.
 func TestAcksSettleOnce(t *testing.T) {
 	t.Parallel()
 	a := newAcks("")
 	w, other := begun(a, "1"), begun(a, "2")
 	a.fail(nats.ErrDisconnected)
-	if got := taken(t, w); !errors.Is(got.err, nats.ErrDisconnected) || a.isWaiting(w) {
+	if got := taken(t, w); !errors.Is(got.Err, nats.ErrDisconnected) || a.isWaiting(w) {
 		t.Errorf("got %+v, want nats.ErrDisconnected, and that it waits no more", got)
 	}
 	a.giveUp(w, context.Canceled)
-	a.settle(w, outcome{})
-	a.settle(w, outcome{})
+	a.settle(w, Result{})
+	a.settle(w, Result{})
 	if len(w.done) > 0 || len(other.done) != 1 {
-		t.Error("there is another outcome")
+		t.Error("there is another result")
 	}
 	third := begun(a, "3")
-	a.settle(third, outcome{})
-	a.settle(third, outcome{duplicate: true})
+	a.settle(third, Result{})
+	a.settle(third, Result{Status: Duplicate})
 	a.fail(nats.ErrDisconnected)
-	if got := taken(t, third); got.err != nil || got.duplicate || len(third.done) > 0 {
-		t.Errorf("got %+v, want one outcome, without an error", got)
+	if got := taken(t, third); got.Err != nil || got.Status == Duplicate || len(third.done) > 0 {
+		t.Errorf("got %+v, want one result, without an error", got)
 	}
 }
 
@@ -135,8 +135,8 @@ func TestReceive(t *testing.T) {
 			t.Fatalf("message %d: on %s", n, reply)
 		}
 		p.receive(&nats.Msg{Subject: reply, Data: []byte(`{"stream":"S","seq":7}`)})
-		if got := taken(t, w); got.err != nil {
-			t.Errorf("message %d: %v", n, got.err)
+		if got := taken(t, w); got.Err != nil {
+			t.Errorf("message %d: %v", n, got.Err)
 		}
 	}
 }
@@ -152,7 +152,7 @@ func TestLateAcks(t *testing.T) {
 		tooLate := begun(a, "too late")
 		refused := begun(a, "refused")
 		time.Sleep(2 * time.Second)
-		if got := taken(t, timedOut); !errors.Is(got.err, jetstream.ErrAsyncPublishTimeout) {
+		if got := taken(t, timedOut); !errors.Is(got.Err, jetstream.ErrAsyncPublishTimeout) {
 			t.Errorf("got %+v, want a time-out", got)
 		}
 		lost := begun(a, "disconnected")
@@ -190,10 +190,10 @@ func TestForeignAcks(t *testing.T) {
 		"somebody's answer":                 {"", ack{err: jetstream.ErrInvalidJSAck}, nil, WrongStream, time.Second},
 		"somebody's answer, then the right": {"", ack{err: jetstream.ErrInvalidJSAck}, &ack{stream: "S"}, "", 0},
 		"any domain will do":                {"", ack{stream: "S", domain: "leaf"}, nil, "", 0},
-		"an error with a domain":            {"hub", ack{err: &jetstream.APIError{ErrorCode: 10060}, isRefusal: true}, nil, WrongStream, domainGrace},
-		"an error with a domain, then none": {"hub", ack{err: &jetstream.APIError{ErrorCode: 10060}, isRefusal: true}, &ack{stream: "S", domain: "hub"}, "", 0},
-		"an error without a domain":         {"", ack{err: &jetstream.APIError{ErrorCode: 10047}, isRefusal: true}, nil, NoStorage, 0},
-		"another stream's error":            {"", ack{err: &jetstream.APIError{ErrorCode: 10060}, isRefusal: true}, &ack{stream: "S"}, "", 0},
+		"an error with a domain":            {"hub", ack{err: &jetstream.APIError{ErrorCode: 10060}}, nil, WrongStream, domainGrace},
+		"an error with a domain, then none": {"hub", ack{err: &jetstream.APIError{ErrorCode: 10060}}, &ack{stream: "S", domain: "hub"}, "", 0},
+		"an error without a domain":         {"", ack{err: &jetstream.APIError{ErrorCode: 10047}}, nil, NoStorage, 0},
+		"another stream's error":            {"", ack{err: &jetstream.APIError{ErrorCode: 10060}}, &ack{stream: "S"}, "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -206,11 +206,11 @@ func TestForeignAcks(t *testing.T) {
 				start := time.Now()
 				o := <-w.done
 				cause := Cause("")
-				if o.err != nil {
-					cause = classify(o.err)
+				if o.Err != nil {
+					cause = classify(o.Err)
 				}
 				if cause != test.want || time.Since(start) != test.after {
-					t.Errorf("%q after %s: %v", cause, time.Since(start), o.err)
+					t.Errorf("%q after %s: %v", cause, time.Since(start), o.Err)
 				}
 				time.Sleep(time.Minute) // nothing comes twice
 			})

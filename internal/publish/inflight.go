@@ -50,7 +50,7 @@ func (q *sendQueue) take() (batch []outgoing) {
 }
 
 // flush yields once, so that concurrent callers can add messages, and then sends the queue. A message
-// that can't be sent gets its outcome at once. A message isn't sent if it has its outcome already: the
+// that can't be sent gets its result at once. A message isn't sent if it has its result already: the
 // connection was lost, or the time-out has passed.
 func (p *Publisher) flush() {
 	runtime.Gosched()
@@ -63,7 +63,7 @@ func (p *Publisher) flush() {
 			err = s.nc.PublishMsg(p.queue.fill(m, s.inbox))
 		}
 		if err != nil {
-			p.acks.settle(m.awaited, outcome{err: err})
+			p.acks.settle(m.awaited, Result{Err: err})
 		}
 	}
 	clear(batch) // releases the data
@@ -108,7 +108,6 @@ type ack struct {
 	stream, domain string
 	duplicate      bool
 	err            error
-	isRefusal      bool // err is JetStream's own
 }
 
 // readAck parses an answer.
@@ -128,7 +127,7 @@ func readAck(m *nats.Msg) ack {
 	case err != nil:
 		return ack{err: jetstream.ErrInvalidJSAck}
 	case read.Error != nil:
-		return ack{err: read.Error, isRefusal: true}
+		return ack{err: read.Error}
 	case read.Stream == "":
 		return ack{err: jetstream.ErrInvalidJSAck}
 	}
@@ -145,7 +144,7 @@ func plainAck(data string) (stream string, ok bool) {
 		digits != "" && strings.Trim(digits, "0123456789") == ""
 }
 
-// acks awaits acknowledgements. Each message gets one outcome within its time-out. A later
+// acks awaits acknowledgements. Each message gets one result within its time-out. A later
 // acknowledgement still means that the message is stored, and is reported to late.
 type acks struct {
 	domain string // of the intended JetStream; "": any
@@ -164,17 +163,10 @@ type awaited struct {
 	number  uint64
 	stream  string // the intended one
 	began   time.Time
-	done    chan outcome // holds one
-	givenUp bool         // the outcome is an error, and the caller has it
-	until   time.Time    // when it is given up; after that, when it is forgotten
-	foreign error        // what another stream, another domain or a service answered
-}
-
-// outcome is the result of publishing a message.
-type outcome struct {
-	duplicate bool // the stream had it already
-	took      time.Duration
-	err       error
+	done    chan Result // holds one
+	givenUp bool        // the result is an error, and the caller has it
+	until   time.Time   // when it is given up; after that, when it is forgotten
+	foreign error       // what another stream, another domain or a service answered
 }
 
 // LateAck is a message that was acknowledged after its time-out.
@@ -202,13 +194,13 @@ func newAcks(domain string) *acks {
 	return a
 }
 
-// begin registers a message. Its outcome comes after the time-out at the latest.
+// begin registers a message. Its result comes after the time-out at the latest.
 func (a *acks) begin(m Message, stream string, made time.Time, timeout time.Duration) *awaited {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	w := &awaited{
 		LateAck: LateAck{m.Kind, m.ID, m.Arrived, made},
-		number:  a.next, stream: stream, began: time.Now(), done: make(chan outcome, 1),
+		number:  a.next, stream: stream, began: time.Now(), done: make(chan Result, 1),
 	}
 	a.next++
 	a.pending[w.number] = w
@@ -247,14 +239,14 @@ func (a *acks) expire() {
 	}
 }
 
-// isWaiting reports whether the message has no outcome yet.
+// isWaiting reports whether the message has no result yet.
 func (a *acks) isWaiting(w *awaited) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.pending[w.number] != nil && !w.givenUp
 }
 
-// waiting returns how many messages have no outcome yet.
+// waiting returns how many messages have no result yet.
 func (a *acks) waiting() (n int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -266,28 +258,28 @@ func (a *acks) waiting() (n int) {
 	return n
 }
 
-// settle passes on a message's outcome. Only the first counts.
-func (a *acks) settle(w *awaited, o outcome) {
+// settle passes on a message's result. Only the first counts.
+func (a *acks) settle(w *awaited, r Result) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.settleLocked(w, o)
+	a.settleLocked(w, r)
 }
 
-func (a *acks) settleLocked(w *awaited, o outcome) {
+func (a *acks) settleLocked(w *awaited, r Result) {
 	if a.pending[w.number] == nil {
 		return
 	}
 	delete(a.pending, w.number)
 	switch {
 	case !w.givenUp:
-		o.took = time.Since(w.began)
-		w.done <- o
-	case o.err == nil:
+		r.Took, r.StreamCreated = time.Since(w.began), w.StreamCreated
+		w.done <- r
+	case r.Err == nil:
 		a.late(w.LateAck)
 	}
 }
 
-// giveUp makes err the message's outcome, unless it has one. A late acknowledgement is still taken.
+// giveUp makes err the message's result, unless it has one. A late acknowledgement is still taken.
 func (a *acks) giveUp(w *awaited, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -302,7 +294,7 @@ func (a *acks) giveUpLocked(w *awaited, err error) {
 		err = w.foreign
 	}
 	w.givenUp = true
-	w.done <- outcome{err: err}
+	w.done <- Result{Err: err}
 	a.expireAt(w, time.Now().Add(lateFor))
 }
 
@@ -325,15 +317,20 @@ func (a *acks) receive(number uint64, ack ack) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	w := a.pending[number]
+	_, isRefusal := errors.AsType[*jetstream.APIError](ack.err)
 	switch {
 	case w == nil:
 	case ack.err == nil && (ack.stream != w.stream || a.domain != "" && ack.domain != a.domain):
 		w.foreign = &foreignAck{ack.stream, ack.domain}
 	case errors.Is(ack.err, jetstream.ErrInvalidJSAck): // a service answers on the events' subjects
 		w.foreign = ack.err
-	case ack.isRefusal && (a.domain != "" || classify(ack.err) == WrongStream):
-		time.AfterFunc(domainGrace, func() { a.settle(w, outcome{err: ack.err}) })
+	case isRefusal && (a.domain != "" || classify(ack.err) == WrongStream):
+		time.AfterFunc(domainGrace, func() { a.settle(w, Result{Err: ack.err}) })
+	case ack.err != nil:
+		a.settleLocked(w, Result{Err: ack.err})
+	case ack.duplicate:
+		a.settleLocked(w, Result{Status: Duplicate})
 	default:
-		a.settleLocked(w, outcome{duplicate: ack.duplicate, err: ack.err})
+		a.settleLocked(w, Result{Status: Stored})
 	}
 }

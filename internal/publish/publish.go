@@ -76,7 +76,7 @@ func (p *Publisher) Publish(ctx context.Context, m Message) (Status, error) {
 	return r.Status, r.Err
 }
 
-// Result is the outcome of one message of several.
+// Result is the result of publishing a message.
 type Result struct {
 	Status        Status
 	Took          time.Duration // until the acknowledgement
@@ -92,16 +92,14 @@ const spoolTimeout = 10 * time.Second
 // acknowledgement of the last, and returns a result for each.
 func (p *Publisher) PublishAll(ctx context.Context, messages []Message) []Result {
 	results := make([]Result, len(messages))
-	sent := make([]outgoing, len(messages)) // empty for one that can't be sent
+	sent := make([]outgoing, len(messages))
 	var batch []outgoing
 	size := 0
 	for i, m := range messages {
-		o, err := p.begin(m, spoolTimeout)
-		if err != nil {
-			results[i].Err = err
+		if sent[i], results[i].Err = p.begin(m, spoolTimeout); results[i].Err != nil {
 			continue
 		}
-		sent[i], batch = o, append(batch, o)
+		batch = append(batch, sent[i])
 		if size += len(m.Data); size >= maxChunk {
 			p.send(batch)
 			batch, size = nil, 0
@@ -109,7 +107,7 @@ func (p *Publisher) PublishAll(ctx context.Context, messages []Message) []Result
 	}
 	p.send(batch)
 	for i, o := range sent {
-		if o.awaited != nil {
+		if results[i].Err == nil {
 			results[i] = p.await(ctx, o)
 		}
 	}
@@ -122,7 +120,7 @@ const maxChunk = 256 << 10
 
 // send queues messages and hands them to nats.go, unless another caller is about to.
 func (p *Publisher) send(batch []outgoing) {
-	if len(batch) > 0 && p.queue.put(batch...) {
+	if p.queue.put(batch...) {
 		p.flush()
 	}
 }
@@ -154,20 +152,17 @@ func (p *Publisher) begin(m Message, timeout time.Duration) (outgoing, error) {
 
 // await returns the message's result once it is acknowledged, or given up.
 func (p *Publisher) await(ctx context.Context, m outgoing) Result {
-	var o outcome
+	var r Result
 	select {
-	case o = <-m.done:
+	case r = <-m.done:
 	case <-ctx.Done():
 		p.acks.giveUp(m.awaited, ctx.Err())
-		o = <-m.done // that one, or an outcome that came before
+		r = <-m.done // that one, or a result that came before
 	}
-	switch {
-	case o.err != nil:
-		return Result{Err: p.failed(m.Message, o.err)}
-	case o.duplicate:
-		return Result{Status: Duplicate, Took: o.took, StreamCreated: m.StreamCreated}
+	if r.Err != nil {
+		r.Err = p.failed(m.Message, r.Err)
 	}
-	return Result{Status: Stored, Took: o.took, StreamCreated: m.StreamCreated}
+	return r
 }
 
 // OnLate sets f to be called for each message that is acknowledged after its time-out. f must not block.

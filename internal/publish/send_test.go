@@ -33,10 +33,10 @@ func TestSendQueueDropsWhatIsRefused(t *testing.T) {
 		}
 	}
 	f.flush()
-	if o := <-began[0].done; !errors.Is(o.err, nats.ErrDisconnected) {
+	if o := <-began[0].done; !errors.Is(o.Err, nats.ErrDisconnected) {
 		t.Errorf("lost: %+v", o)
 	}
-	if o := <-began[1].done; o.err != nil {
+	if o := <-began[1].done; o.Err != nil {
 		t.Errorf("sent: %+v", o)
 	}
 	expect.Equal(t, []string{"sent"}, natsdtest.IDs(t, natsdtest.Connect(t, s.URL())), "stored")
@@ -53,7 +53,7 @@ func TestSendQueueWithoutConnection(t *testing.T) {
 	s.Stop()
 	poll.Until(t, "disconnected", func() bool { return !f.IsConnected() })
 	f.flush()
-	if o := <-sent.done; o.err == nil {
+	if o := <-sent.done; o.Err == nil {
 		t.Error("it was acknowledged")
 	}
 }
