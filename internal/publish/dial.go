@@ -83,7 +83,7 @@ func newConn(wire net.Conn) *conn {
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if err != nil {
-		c.end(err)
+		_ = c.end(err)
 	}
 	return n, err
 }
@@ -98,18 +98,15 @@ func (c *conn) Write(b []byte) (n int, err error) {
 		n, err = c.Conn.Write(b)
 	}
 	if err != nil {
-		c.end(err)
+		_ = c.end(err)
 	}
 	return n, err
 }
 
 // Close marks the connection as lost and closes it.
-func (c *conn) Close() error {
-	c.lose(net.ErrClosed)
-	return c.Conn.Close()
-}
+func (c *conn) Close() error { return c.end(net.ErrClosed) }
 
-func (c *conn) end(reason error) {
+func (c *conn) end(reason error) error {
 	c.lose(reason)
-	_ = c.Conn.Close()
+	return c.Conn.Close()
 }

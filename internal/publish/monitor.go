@@ -62,8 +62,7 @@ func newMonitor(c Config, of Stream) *monitor {
 				zap.String("file", m.file), zap.Error(err))
 		}
 	}
-	last := m.saved
-	m.window.Store(&last)
+	m.window.Store(new(m.saved))
 	return m
 }
 
@@ -258,6 +257,6 @@ func (m *monitor) checkPayload(s *session) {
 	case err != nil:
 		m.log.Warn("can't find out whether the server's max_payload was raised", zap.Error(err))
 	case raised:
-		s.end(errRaised)
+		_ = s.end(errRaised)
 	}
 }

@@ -102,11 +102,14 @@ func (s Stream) ensure(ctx context.Context, js jetstream.JetStream) (found, erro
 
 // change applies the explicit settings one by one, and returns in words what was refused: a cluster may
 // lack room for the replicas, or our account the right to change streams. The stream takes events all the
-// same.
+// same. The age comes first, because the duplicate window can't exceed it.
 func (s Stream) change(ctx context.Context, js jetstream.JetStream, f *found) (refused []string) {
-	for _, one := range s.settings() {
+	set := s.Explicit
+	for _, s.Explicit = range []explicit{
+		{MaxAge: set.MaxAge}, {MaxBytes: set.MaxBytes}, {Duplicates: set.Duplicates}, {Replicas: set.Replicas},
+	} {
 		wanted := f.config
-		changes, _ := one.reconcile(&wanted)
+		changes, _ := s.reconcile(&wanted)
 		if len(changes) == 0 {
 			continue
 		}
@@ -118,20 +121,6 @@ func (s Stream) change(ctx context.Context, js jetstream.JetStream, f *found) (r
 		f.config, f.changes = stream.CachedInfo().Config, append(f.changes, changes...)
 	}
 	return refused
-}
-
-// settings returns the stream with each explicit setting alone: the age first, because the duplicate
-// window can't exceed it.
-func (s Stream) settings() (all []Stream) {
-	set := s.Explicit
-	for _, s.Explicit = range []explicit{
-		{MaxAge: set.MaxAge}, {MaxBytes: set.MaxBytes}, {Duplicates: set.Duplicates}, {Replicas: set.Replicas},
-	} {
-		if s.Explicit != (explicit{}) {
-			all = append(all, s)
-		}
-	}
-	return all
 }
 
 // codeSubjectsOverlap means that another stream has some of the subjects.
