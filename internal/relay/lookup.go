@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -49,37 +50,32 @@ type answer struct {
 // After an error the records must wait.
 func (l *lookup) ask(ctx context.Context, records []spool.Record) (answer, error) {
 	now, window := l.Now(), l.Publisher.Window(l.kind)
-	// The last scan covers a record if it looked for the record and went back far enough. It counts
-	// as long as the stream recognises all copies that were stored since.
-	age := now.Sub(l.scanned)
-	isCovered := !l.scanned.IsZero() && age >= 0 && age < window/2
-	old := make([]*spool.Record, 0, len(records))
-	for i := range records {
-		r := &records[i]
-		// While an earlier process ran, the window may have been shorter.
-		if r.Seq > l.earlier && isRemembered(r.Arrived, now, l.Reach, window) {
-			continue
-		}
-		old = append(old, r)
-		isCovered = isCovered && r.Seq <= l.upTo && !firstCopy(r.Arrived, l.scanned, l.Reach).Before(l.since)
+	mayBeForgotten := func(r spool.Record) bool { // while an earlier process ran, the window may have been shorter
+		return r.Seq <= l.earlier || !isRemembered(r.Arrived, now, l.Reach, window)
 	}
-	if len(old) == 0 {
+	if !slices.ContainsFunc(records, mayBeForgotten) {
 		return answer{}, nil
 	}
-	if !isCovered {
+	// The last scan counts as long as the stream recognises all copies that were stored since. It covers
+	// a record if it looked for the record and went back far enough.
+	age := now.Sub(l.scanned)
+	isValid := !l.scanned.IsZero() && age >= 0 && age < window/2
+	needsScan := func(r spool.Record) bool {
+		isCovered := r.Seq <= l.upTo && !firstCopy(r.Arrived, l.scanned, l.Reach).Before(l.since)
+		return mayBeForgotten(r) && !isCovered
+	}
+	if !isValid || slices.ContainsFunc(records, needsScan) {
 		if err := l.scan(ctx, records, now); err != nil {
 			return answer{}, &publish.Error{Cause: publish.LookupFailed, Err: err}
 		}
 	}
 	a := answer{stored: make(map[string]bool), unsure: make(map[string]bool)}
-	if l.unreadable {
-		for _, r := range old {
-			a.unsure[r.ID] = true
-		}
-		return a, nil
+	for _, r := range records {
+		a.stored[r.ID] = l.found.IDs[r.ID] // of all: a scan may take minutes, in which the stream forgets more
+		a.unsure[r.ID] = l.unreadable && mayBeForgotten(r)
 	}
-	for _, r := range records { // the others too: a scan may take minutes, in which the stream forgets copies
-		a.stored[r.ID] = l.found.IDs[r.ID]
+	if l.unreadable {
+		return a, nil
 	}
 	info, err := l.Publisher.Info(ctx, l.kind)
 	if err == nil && !l.found.IsOf(info) { // the result is about the stream that was read
