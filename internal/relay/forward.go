@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -98,7 +97,7 @@ func (f *forwarder) round(ctx context.Context, records []spool.Record) {
 		switch err := results[settled].Err; {
 		case err == nil, errors.Is(err, publish.ErrNoRoom): // dropped
 			settled++
-		case isFaultOfMessage(err):
+		case errors.Is(err, publish.ErrTooLarge), errors.Is(err, publish.ErrRefused): // others may be taken
 			records[settled].Reason = err.Error()
 			settled++
 		default:
@@ -130,57 +129,6 @@ func (f *forwarder) round(ctx context.Context, records []spool.Record) {
 		f.batch = min(max(firstBatch, 4*f.batch), maxBatch)
 	}
 	f.cause.Store(publish.Cause(""))
-}
-
-// isFaultOfMessage reports whether NATS refuses this message but may take others.
-func isFaultOfMessage(err error) bool {
-	return errors.Is(err, publish.ErrTooLarge) || errors.Is(err, publish.ErrRefused)
-}
-
-// deliver publishes the records of the look-up's kind that aren't known to be stored, and returns a result
-// for each.
-func (r *Relay) deliver(ctx context.Context, l *lookup, records []spool.Record) []publish.Result {
-	results := make([]publish.Result, len(records))
-	known, err := l.ask(ctx, records)
-	if err != nil {
-		for i := range results {
-			results[i].Err = err
-		}
-		return results
-	}
-	acked := r.acknowledged(ctx, l.kind, records)
-	messages, places := make([]publish.Message, 0, len(records)), make([]int, 0, len(records))
-	var ends []func(outcome string, failed bool) // of the spans
-	for i, record := range records {
-		if _, ok := acked[record.Seq]; ok {
-			continue
-		}
-		if known.stored[record.ID] {
-			r.Observer.Published(l.kind, FromSpool, Found)
-			continue
-		}
-		messages, places, ends = append(messages, record.Message), append(places, i), append(ends, r.trace(record))
-	}
-	for i, result := range r.Publisher.PublishAll(ctx, messages) {
-		results[places[i]] = result
-		ends[i](r.note(FromSpool, l.kind, result), result.Err != nil)
-		if result.Status == publish.Stored && known.unsure[records[places[i]].ID] {
-			r.Observer.PossiblyDuplicate(l.kind)
-		}
-	}
-	return results
-}
-
-// acknowledged returns the records that the current stream has acknowledged already, and that needn't
-// be sent. A stream that was created again doesn't have them.
-func (r *Relay) acknowledged(ctx context.Context, kind publish.Kind, records []spool.Record) map[uint64]time.Time {
-	acked := r.acked.of(records)
-	if len(acked) > 0 {
-		now, err := r.Publisher.Info(ctx, kind)
-		isOutdated := func(_ uint64, created time.Time) bool { return err != nil || !created.Equal(now.Created) }
-		maps.DeleteFunc(acked, isOutdated)
-	}
-	return acked
 }
 
 // settle removes records from the beginning of the spool's queue, and sets aside those with a reason.

@@ -1,0 +1,130 @@
+package relay
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/internal/spool"
+	"github.com/ade15e70/webhook-bridge/internal/telemetry"
+)
+
+// deliver publishes the records of the look-up's kind that aren't known to be stored, and returns a result
+// for each.
+func (r *Relay) deliver(ctx context.Context, l *lookup, records []spool.Record) []publish.Result {
+	results := make([]publish.Result, len(records))
+	known, err := l.ask(ctx, records)
+	if err != nil {
+		for i := range results {
+			results[i].Err = err
+		}
+		return results
+	}
+	acked := r.acknowledged(ctx, l.kind, records)
+	messages, places := make([]publish.Message, 0, len(records)), make([]int, 0, len(records))
+	var ends []func(outcome string, failed bool) // of the spans
+	for i, record := range records {
+		if _, ok := acked[record.Seq]; ok {
+			continue
+		}
+		if known.stored[record.ID] {
+			r.Observer.Published(l.kind, FromSpool, Found)
+			continue
+		}
+		messages, places, ends = append(messages, record.Message), append(places, i), append(ends, r.trace(record))
+	}
+	for i, result := range r.Publisher.PublishAll(ctx, messages) {
+		results[places[i]] = result
+		ends[i](r.note(FromSpool, l.kind, result), result.Err != nil)
+		if result.Status == publish.Stored && known.unsure[records[places[i]].ID] {
+			r.Observer.PossiblyDuplicate(l.kind)
+		}
+	}
+	return results
+}
+
+// acknowledged returns the records that the current stream has acknowledged already, and that needn't
+// be sent. A stream that was created again doesn't have them.
+func (r *Relay) acknowledged(ctx context.Context, kind publish.Kind, records []spool.Record) map[uint64]time.Time {
+	acked := r.acked.of(records)
+	if len(acked) > 0 {
+		now, err := r.Publisher.Info(ctx, kind)
+		isOutdated := func(_ uint64, created time.Time) bool { return err != nil || !created.Equal(now.Created) }
+		maps.DeleteFunc(acked, isOutdated)
+	}
+	return acked
+}
+
+// trace begins a sending span for a record from the spool, and returns the function that ends it. If
+// nothing failed, the function also records the time in the spool.
+func (r *Relay) trace(record spool.Record) func(outcome string, failed bool) {
+	if r.Tracer == nil {
+		return func(string, bool) {}
+	}
+	headers := make(map[string]string)
+	for _, h := range record.Headers {
+		headers[h.Name] = h.Value
+	}
+	delivery := r.Tracer.Resume(headers[telemetry.TraceParent], headers[telemetry.TraceState])
+	send, began := delivery.Send(record.Subject, record.ID), r.Now()
+	return func(outcome string, failed bool) {
+		if !failed {
+			delivery.RecordStep("wait in spool", record.Arrived, began)
+		}
+		send.End(outcome, failed)
+	}
+}
+
+// acked holds the messages that JetStream has acknowledged though their records are still in the
+// spool: the acknowledgement came late, or a record before it has failed. They needn't be sent
+// again. If one is forgotten and sent again, the stream recognises the duplicate.
+type acked struct {
+	mu            sync.Mutex
+	streamCreated map[delivery]time.Time
+}
+
+// delivery identifies a delivery of an event. Other deliveries of it have other times of arrival, by
+// the same clock, which needn't be correct.
+type delivery struct {
+	kind    publish.Kind
+	id      string
+	arrived int64 // Unix nanoseconds, as in the spool
+}
+
+func deliveryOf(r spool.Record) delivery { return delivery{r.Kind, r.ID, r.Arrived.UnixNano()} }
+
+const maxAcked = 1 << 16
+
+func (a *acked) add(d delivery, streamCreated time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.streamCreated == nil || len(a.streamCreated) >= maxAcked {
+		a.streamCreated = make(map[delivery]time.Time)
+	}
+	a.streamCreated[d] = streamCreated
+}
+
+// of returns those of the records that are acknowledged, by number, with the time at which the
+// acknowledging stream was created.
+func (a *acked) of(records []spool.Record) map[uint64]time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	created := make(map[uint64]time.Time)
+	for _, r := range records {
+		if at, ok := a.streamCreated[deliveryOf(r)]; ok {
+			created[r.Seq] = at
+		}
+	}
+	return created
+}
+
+// forget drops records that have left the spool.
+func (a *acked) forget(records []spool.Record) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, r := range records {
+		delete(a.streamCreated, deliveryOf(r))
+	}
+}
