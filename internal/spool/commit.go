@@ -113,11 +113,7 @@ func (s *Spool) commit(j *journal, mayProbe bool) {
 		return
 	}
 	err := s.write(j, batch)
-	if err != nil {
-		s.failed(err) // before the waiting callers go on: they may ask whether there is room
-	} else {
-		s.writable()
-	}
+	s.noteWrite(err) // before the waiting callers go on: they may ask whether there is room
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, w := range batch {
@@ -232,16 +228,15 @@ func (s *Spool) newSegment(journal string) (*segment, error) {
 	return in, err
 }
 
-// failed notes why the disk can't be written.
-func (s *Spool) failed(err error) {
+// noteWrite notes the result of a write: nil, or why the disk can't be written.
+func (s *Spool) noteWrite(err error) {
+	if err == nil {
+		s.failure.Store(nil)
+		s.report()
+		return
+	}
 	s.failure.Store(&err)
 	s.measure()
-}
-
-// writable notes that the disk was written.
-func (s *Spool) writable() {
-	s.failure.Store(nil)
-	s.report()
 }
 
 // measure notes how much room the disk has.

@@ -294,11 +294,7 @@ func (s *Spool) adopt(f *recovery) {
 // read as long as they are open.
 func (s *Spool) checkFiles() {
 	if !s.loaded {
-		if err := s.load(); err != nil {
-			s.failed(err)
-		} else {
-			s.writable()
-		}
+		s.noteWrite(s.load())
 		return
 	}
 	names, err := s.disk.list(s.config.Dir)
@@ -322,7 +318,7 @@ func (s *Spool) checkFiles() {
 				j.active = nil
 			}
 			if err := in.restore(); err != nil {
-				s.failed(err)
+				s.noteWrite(err)
 				return
 			}
 			restored = append(restored, name)

@@ -142,7 +142,7 @@ func Open(c Config) (*Spool, error) {
 	slow.Stop()
 	switch {
 	case isDiskFailure(err):
-		s.failed(err)
+		s.noteWrite(err)
 	case err != nil:
 		s.release()
 		return nil, fmt.Errorf("opening spool: %w", err)
