@@ -50,20 +50,18 @@ func Watch(ctx context.Context, sets []Set) {
 	}
 }
 
-// view is what is known of a set of files: only hashes, because the files may hold secrets.
+// view is what is known of a set of files: only hashes, because the files may hold secrets. A hash is of
+// the contents, or of the reason why they can't be read.
 type view struct {
-	seen     sum       // at the last look
-	since    time.Time // when that was seen first
-	reported sum       // the last reported one; zero: none yet
+	seen     [sha256.Size]byte // at the last look
+	since    time.Time         // when that was seen first
+	reported [sha256.Size]byte // the last reported one; zero: none yet
 }
-
-// sum identifies contents, or why they can't be read.
-type sum [sha256.Size]byte
 
 // look reads the files and reports a change that has settled.
 func (v *view) look(f *Set) {
 	contents, err := f.read()
-	switch current := sumOf(contents, err); {
+	switch current := sha256.Sum256(fmt.Appendf(nil, "%q %v", contents, err)); {
 	case current != v.seen:
 		v.seen, v.since = current, time.Now()
 	case current != v.reported && time.Since(v.since) >= settle:
@@ -81,8 +79,4 @@ func (f *Set) read() ([][]byte, error) {
 		}
 	}
 	return contents, nil
-}
-
-func sumOf(contents [][]byte, err error) sum {
-	return sha256.Sum256(fmt.Appendf(nil, "%q %v", contents, err))
 }
