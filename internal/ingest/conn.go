@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"io"
 	"net"
+	"net/http"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -138,12 +139,16 @@ func (c *conn) Close() error {
 }
 
 // begin notes that the handler has a request; the handler must release held in the end. length is that
-// of the body, negative for chunks.
-func (c *conn) begin(length int64) {
+// of the body, negative for chunks. If a proxy in front may take another length, the answer closes the
+// connection: else what the sender has hidden from the proxy could be answered in place of the proxy's
+// next request.
+func (c *conn) begin(w http.ResponseWriter, length int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.handling, c.declined = true, false
-	c.framing.begin(length)
+	if !c.framing.begin(length) {
+		w.Header().Set("Connection", "close")
+	}
 }
 
 // end notes that the answer has been sent. It yields if the next request may be here already: a

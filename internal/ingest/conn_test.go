@@ -130,6 +130,42 @@ func TestHeadBehindBareLineFeed(t *testing.T) {
 	t.Error("a head of 900 headers was taken")
 }
 
+// A head with two framings is recognised in whatever pieces it comes, and says nothing of the next head.
+func TestTwoFramings(t *testing.T) {
+	const line, length, chunked = "POST / HTTP/1.1\r\n", "content-LENGTH: 5\r\n", "Transfer-Encoding: chunked\r\n"
+	var f framing
+	for _, test := range []struct {
+		head   string
+		length int64
+		want   bool
+	}{
+		{line + length + chunked, -1, false},
+		{line + chunked, -1, true},
+		{line + chunked + "X: y\r\n" + length, -1, false},
+		{line, 0, true},
+		{line + chunked + "\r\n0\r\n" + length, -1, true}, // in the trailer
+		{line + chunked, -1, true},
+		{line + chunked, 0, false}, // net/http has ignored it
+		{line + chunked + "Content-Lengths: 5\r\nX-Content-Length: 5\r\n Content-Length: 5\r\nContent-Length 5\r\n", -1, true},
+		{line + length, 0, true},
+	} {
+		head, rest, _ := strings.Cut(test.head+"\r\n", "\r\n\r\n")
+		for b := range strings.SplitSeq(head+"\r\n\r\n", "") {
+			_, _ = f.advance([]byte(b))
+		}
+		expect.Equal(t, test.want, f.begin(test.length), "whether its length is clear: %q", head)
+		if test.length < 0 {
+			if rest == "" {
+				rest = "0\r\n\r\n"
+			}
+			for b := range strings.SplitSeq(rest, "") {
+				_, _ = f.advance([]byte(b))
+			}
+		}
+		expect.Equal(t, partHead, f.part, "the next part")
+	}
+}
+
 // If some of a body was taken for a head, the connection ends.
 func TestMistakenFraming(t *testing.T) {
 	var f framing

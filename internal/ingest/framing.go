@@ -3,6 +3,7 @@ package ingest
 import (
 	"bytes"
 	"math"
+	"strings"
 )
 
 const (
@@ -12,6 +13,9 @@ const (
 	maxHeaders   = 100
 	// maxChunkLine bounds a chunk's length with its extensions.
 	maxChunkLine = 1 << 10
+
+	lengthHeader   = "Content-Length:"
+	encodingHeader = "Transfer-Encoding:"
 )
 
 // part is the part of a request that comes next.
@@ -39,10 +43,17 @@ type framing struct {
 	line  int   // bytes so far of the line
 	cr    bool  // so far, the line ends with a carriage return
 	extra bool  // the chunk's length has ended, and its extensions follow
+
+	start                [len(encodingHeader)]byte // the first bytes of the line
+	hasLength, hasCoding bool                      // the head has these headers
 }
 
-// begin sets the length of the body that follows the last head; negative: it comes in chunks.
-func (f *framing) begin(length int64) {
+// begin sets the length of the body that follows the last head; negative: it comes in chunks. It reports
+// whether the head leaves no doubt about that: another reader may take a Content-Length beside a
+// Transfer-Encoding, or a Transfer-Encoding in HTTP/1.0, where net/http ignores it (RFC 9112, section 6.1).
+func (f *framing) begin(length int64) (isClear bool) {
+	isClear = !f.hasCoding || !f.hasLength && length < 0
+	f.hasLength, f.hasCoding = false, false
 	switch {
 	case length == 0:
 	case f.part != partHead || f.bytes > 0: // some of the body was taken for the next request
@@ -52,6 +63,7 @@ func (f *framing) begin(length int64) {
 	default:
 		*f = framing{part: partBody, left: length}
 	}
+	return isClear
 }
 
 // inHead reports whether part of a head has arrived.
@@ -71,7 +83,7 @@ func (f *framing) advance(b []byte) (n int, refusal ConnRefusal) {
 			case f.lines > maxHeaders+1 || f.part == partTrailer && f.lines > maxHeaders:
 				return n, TooManyHeaders
 			case ended:
-				*f = framing{}
+				*f = framing{hasLength: f.hasLength, hasCoding: f.hasCoding}
 				return n, ""
 			}
 		case partBody, partChunk:
@@ -104,6 +116,7 @@ func (f *framing) headLine(b []byte) (n int, ended bool) {
 	line, _, whole := bytes.Cut(b, []byte{'\n'})
 	n = len(line)
 	if n > 0 {
+		copy(f.start[min(f.line, len(f.start)):], line)
 		f.line += n
 		f.cr = line[n-1] == '\r'
 	}
@@ -112,6 +125,8 @@ func (f *framing) headLine(b []byte) (n int, ended bool) {
 		return n, false
 	}
 	isEmpty, isBare := f.line == 0 || f.line == 1 && f.cr, !f.cr
+	f.hasLength = f.hasLength || f.lineIs(lengthHeader)
+	f.hasCoding = f.hasCoding || f.lineIs(encodingHeader)
 	f.bytes, f.line, f.cr = f.bytes+1, 0, false
 	switch {
 	case f.part == partTrailer && isBare:
@@ -122,6 +137,11 @@ func (f *framing) headLine(b []byte) (n int, ended bool) {
 		f.lines++
 	}
 	return n + 1, ended
+}
+
+// lineIs reports whether the line is that header of the head.
+func (f *framing) lineIs(header string) bool {
+	return f.part == partHead && f.line >= len(header) && strings.EqualFold(string(f.start[:len(header)]), header)
 }
 
 // chunkLine takes the next byte of a chunk's length, its extensions and their line break.

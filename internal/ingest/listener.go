@@ -37,7 +37,7 @@ func (l *ConnLimiter) Handler(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := connOf(r)
 		defer c.held.release()
-		c.begin(r.ContentLength)
+		c.begin(w, r.ContentLength)
 		h.ServeHTTP(w, r)
 	})
 }

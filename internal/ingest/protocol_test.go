@@ -40,9 +40,13 @@ func TestProtocol(t *testing.T) {
 		{"chunk without its line break", head + signature + "\r\nTransfer-Encoding: chunked\r\n\r\n" + strings.TrimSpace(chunk) + "xx0\r\n\r\n" + badRequest, "400 body_incomplete", true},
 		{"chunk's line with a bare line feed", head + signature + "\r\nTransfer-Encoding: chunked\r\n\r\n" + strings.Replace(chunk, "\r", "", 1) + "0\r\n\r\n" + badRequest, "400 body_incomplete", true},
 
-		// A request with two framings. A sender that smuggles one past a proxy has sent one more
-		// request, which must be signed like any other.
-		{"length and chunked", head + signature + "\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk + "0\r\n\r\n", "200", false},
+		// To a proxy in front, a request with two framings may end elsewhere. What follows on the connection
+		// could be answered in the place of somebody else's delivery (RFC 9112, section 6.1).
+		{"length and chunked", head + signature + "\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk + "0\r\n\r\n", "200", true},
+		{"chunked and length", head + "transfer-encoding: chunked\r\ncontent-length: 0\r\n" + signature + "\r\n\r\n" + chunk + "0\r\n\r\n", "200", true},
+		{"length and chunked for nobody", "GET / HTTP/1.1\r\nHost: bridge\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "404 not_found", true},
+		{"HTTP/1.0, length and chunked", "POST /webhooks/flock HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n" + signature + "\r\n" + length + "\r\n" + body, "200", true},
+		{"HTTP/1.0, chunked", "POST /webhooks/flock HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n", "400 not_json", true},
 		{"two lengths alike", head + signature + "\r\n" + length + length + "\r\n" + body, "200", false},
 		{"two lengths that differ", head + "Content-Length: 5\r\nContent-Length: 6\r\n\r\n12345", "400 plain", true},
 		{"a list of lengths", head + "Content-Length: 5, 5\r\n\r\n12345", "400 plain", true},
