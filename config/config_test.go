@@ -118,6 +118,11 @@ func TestProblems(t *testing.T) {
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x ENDPOINTS_0_FRESHNESS=time", `ENDPOINTS_0_FRESHNESS: got "time"; this provider has no such choice: leave it out`},
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS_FILE=/nowhere", `ENDPOINTS_0_SECRETS_FILE: got "/nowhere"; takes ` + file},
 
+		{"ENDPOINTS_0_NAME=Eu ENDPOINTS_0_PROVIDER=standard-webhooks ENDPOINTS_0_SECRETS=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", `ENDPOINTS_0_NAME: got "Eu"; takes 1 to 32 of a-z, 0-9 and -, not beginning with -; no other endpoint's name`},
+		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=standard-webhooks ENDPOINTS_0_SECRETS=0 ENDPOINTS_0_TOLERANCE=0s ENDPOINTS_0_USER=id", `ENDPOINTS_0_USER: got "id"; takes body:path, such as body:user.id; of several, comma-separated, the first that is present is used (at character 1: "id" is neither header:Name nor body:path)` + "\n" +
+			`ENDPOINTS_0_TOLERANCE: got "0s"; takes a duration above 0, such as 5m, 24h or 7d, at most 3650d` + "\n" +
+			`ENDPOINTS_0_SECRETS: got [hidden]; takes secrets in base64, as ENDPOINTS_0_SECRET_ENCODING says (secret 0: it is not base64)`},
+
 		{"ENDPOINTS_00_NAME=eu ENDPOINTS_00_PROVIDER=flock ENDPOINTS_00_SECRETS=x", `ENDPOINTS_0_…: not set; but there is ENDPOINTS_00_…: number the endpoints 0, 1, 2 and so on, without a gap or a leading zero`},
 		{"ENDPOINTS_99999999999999999999_NAME=Eu ENDPOINTS_99999999999999999999_PROVIDER=flock", `ENDPOINTS_0_…: not set; but there is ENDPOINTS_99999999999999999999_…: number the endpoints 0, 1, 2 and so on, without a gap or a leading zero` + "\n" +
 			`ENDPOINTS_99999999999999999999_NAME: got "Eu"; takes 1 to 32 of a-z, 0-9 and -, not beginning with -; no other endpoint's name` + "\n" +

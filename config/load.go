@@ -191,9 +191,8 @@ func (l *loader) endpoint(prefix, provider string) (e Endpoint, isConfigured boo
 	if e.Name == "" {
 		l.wrong(prefix+"NAME", "")
 	}
-	if e.Vendor = l.vendor(&e); e.Vendor != nil {
-		l.complete(&e, e.Vendor)
-	}
+	e.Vendor = l.vendor(&e)
+	l.complete(&e)
 	return e, isConfigured
 }
 
@@ -205,6 +204,7 @@ func (l *loader) vendor(e *Endpoint) *verify.Provider {
 				l.wrong(e.prefix+s.Variable, "what "+p.Name+" signs is fixed: leave it out")
 			}
 		}
+		e.Settings = verify.Settings{}
 		return p
 	}
 	preset := providers.Preset(e.Provider)
@@ -212,12 +212,14 @@ func (l *loader) vendor(e *Endpoint) *verify.Provider {
 		l.wrong(e.prefix+"PROVIDER", "")
 		return nil
 	}
-	configured, problems := preset.Configure(e.Name, e.Settings)
+	// Without a name the default TYPE_PREFIX would be wrong, too.
+	configured, problems := preset.Configure(cmp.Or(e.Name, "x"), e.Settings)
 	for field := range fields(e) {
 		if err := problems[field.Tag.Get("env")]; err != nil {
 			l.wrong(e.prefix+field.Tag.Get("env"), fmt.Sprintf("takes %s (%v)", takes(field), err))
 		}
 	}
+	e.SecretEncoding = cmp.Or(e.SecretEncoding, preset.Settings.SecretEncoding) // even if others are wrong
 	if configured != nil {
 		e.Settings = configured.Settings
 	}
@@ -226,15 +228,19 @@ func (l *loader) vendor(e *Endpoint) *verify.Provider {
 
 const maxTolerance = 3650 * 24 * time.Hour // so that sums of durations don't overflow
 
-// complete checks an endpoint, and sets what it lacks to the provider's defaults.
-func (l *loader) complete(e *Endpoint, p *verify.Provider) {
-	l.choose(&e.Signature, p.Signatures(), e.Variable("SIGNATURE"))
-	l.choose(&e.Freshness, p.Time.Freshness(), e.Variable("FRESHNESS"))
+// complete checks an endpoint, and sets what it lacks to the provider's defaults. If the provider is
+// unknown or its settings are wrong, the other variables are checked all the same.
+func (l *loader) complete(e *Endpoint) {
 	tolerance := e.Variable("TOLERANCE")
-	if l.vars[tolerance] == "" {
-		e.Tolerance = p.Time.Tolerance
+	isSet := l.vars[tolerance] != ""
+	if p := e.Vendor; p != nil {
+		l.choose(&e.Signature, p.Signatures(), e.Variable("SIGNATURE"))
+		l.choose(&e.Freshness, p.Time.Freshness(), e.Variable("FRESHNESS"))
+		if !isSet {
+			e.Tolerance = p.Time.Tolerance
+		}
 	}
-	if e.Tolerance <= 0 || e.Tolerance > maxTolerance {
+	if isSet && (e.Tolerance <= 0 || e.Tolerance > maxTolerance) {
 		l.wrong(tolerance, "")
 	}
 	for position, s := range e.Secrets {
@@ -242,7 +248,7 @@ func (l *loader) complete(e *Endpoint, p *verify.Provider) {
 			l.warn("secret %d of %s %s", position, e.SecretsVariable(), doubt)
 		}
 	}
-	keys, err := p.Settings.Keys(e.Secrets)
+	keys, err := e.Settings.Keys(e.Secrets)
 	if err != nil {
 		l.wrong(e.SecretsVariable(), fmt.Sprintf("takes secrets in %s, as %s says (%v)", e.SecretEncoding, e.Variable("SECRET_ENCODING"), err))
 		return
