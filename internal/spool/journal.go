@@ -9,6 +9,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // journal is a queue: a list of segments of which the last one is written. There is one for each
@@ -26,9 +27,9 @@ type journal struct {
 	pending []*waiting // records to be written, in order
 	settled uint64     // records up to this number are to be removed
 	head    position   // everything before it is settled
+	oldest  time.Time  // arrival of the first record, once it was read; zero: none
 
 	queued  atomic.Int64
-	oldest  atomic.Int64  // arrival of the first record, Unix nanoseconds; 0: none
 	changed chan struct{} // holds at most one
 
 	reading    sync.Mutex // held while [Spool.Next] reads

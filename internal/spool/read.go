@@ -82,7 +82,7 @@ func (s *Spool) noteFirst(j *journal, settled uint64, queued int64, recoveries i
 	switch {
 	case settled != j.settled || recoveries != s.recoveries: // the records are outdated
 	case len(records) > 0:
-		j.oldest.Store(records[0].Arrived.UnixNano())
+		j.oldest = records[0].Arrived
 	case queued != 0: // the count is wrong: some records can't be read any more, or can again
 		s.recoverAgain()
 	default: // all that follow are dropped copies
@@ -131,12 +131,12 @@ type Stats struct {
 // Stats returns the state at the last write, or a second ago. It never waits for the disk.
 func (s *Spool) Stats() Stats {
 	stats := Stats{SetAside: s.journals[setAside].queued.Load(), FreeBytes: s.free.Load()}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for kind := range stats.Queued {
 		stats.Bytes += s.bytes[kind].Load()
 		stats.Queued[kind] = s.journals[kind].queued.Load()
-		if oldest := s.journals[kind].oldest.Load(); oldest != 0 {
-			stats.Oldest[kind] = time.Unix(0, oldest)
-		}
+		stats.Oldest[kind] = s.journals[kind].oldest
 	}
 	for _, j := range s.journals {
 		stats.FileBytes += j.size()

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"slices"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -52,12 +53,6 @@ func (s *Spool) settle(j *journal, records []Record) error {
 	if len(records) == 0 {
 		return nil
 	}
-	s.mu.Lock()
-	outdated := s.isOutdated(records)
-	s.mu.Unlock()
-	if outdated {
-		return errRecovering
-	}
 	if err := s.move(j, records); err != nil {
 		return err
 	}
@@ -79,7 +74,7 @@ func (s *Spool) settle(j *journal, records []Record) error {
 	last := records[len(records)-1]
 	j.settled, j.head = last.Seq, position{last.at.segment, last.at.offset + last.size}
 	if j.queued.Load() == 0 {
-		j.oldest.Store(0)
+		j.oldest = time.Time{}
 		signal(j.changed)
 	}
 	signal(s.wake)
@@ -94,7 +89,8 @@ func (s *Spool) isOutdated(records []Record) bool {
 
 var errRecovering = errors.New("spool is being read")
 
-// move writes the journal's records that have a reason to the journal of those set aside.
+// move writes the journal's records that have a reason to the journal of those set aside. It does nothing if
+// they are outdated.
 func (s *Spool) move(from *journal, records []Record) (err error) {
 	aside := s.journals[setAside]
 	var batch []*waiting
@@ -104,12 +100,18 @@ func (s *Spool) move(from *journal, records []Record) (err error) {
 		}
 	}
 	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return ErrClosed
+	switch {
+	case s.closed:
+		err = ErrClosed
+	case s.isOutdated(records):
+		err = errRecovering
+	default:
+		aside.pending = append(aside.pending, batch...)
 	}
-	aside.pending = append(aside.pending, batch...)
 	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	signal(s.wake)
 	for _, w := range batch {
 		<-w.done
