@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/internal/fileio"
 )
@@ -55,4 +56,45 @@ func readWindow(file string) (w window, err error) {
 	}
 	w.configured, w.at = w.Effective, time.Now()
 	return w, nil
+}
+
+// observe updates the window, and begins to write it. It doesn't wait: a disk that hangs must not
+// delay the checks.
+func (m *monitor) observe(found found) {
+	was := m.lastWindow()
+	is := was.next(found.info)
+	is.configured = found.config.Duplicates
+	m.window.Store(&is)
+	isOther := !is.Created.Equal(was.Created)
+	if isOther && was.Created.Unix() > 0 {
+		m.log.Warn("stream is not that of the last check: "+
+			"it was deleted with its events and created again, or restored, or this is another NATS",
+			m.name(), zap.Time("created", is.Created), zap.Time("last_created", was.Created))
+	}
+	if effective := is.now(); (isOther || is.configured != was.configured) && effective < is.configured {
+		m.log.Info("stream may not know all ids of its duplicate window yet: spooled records are looked up before they are published",
+			m.name(), zap.Duration("duplicates", is.configured), zap.Duration("effective", effective.Round(time.Second)))
+	}
+	select {
+	case m.saving <- struct{}{}:
+		go m.save(is)
+	default: // the next check tries again
+	}
+}
+
+// save writes the window, if it isn't in the file already. A process that begins later then knows
+// that it was raised.
+func (m *monitor) save(is window) {
+	defer func() { <-m.saving }()
+	is.Effective = is.now()
+	if m.file == "" || is.Created.Equal(m.saved.Created) && is.Effective == m.saved.Effective {
+		return
+	}
+	content, _ := json.Marshal(is) // no error: of a time and a duration
+	if err := fileio.Replace(m.file, append(content, '\n')); err != nil {
+		m.log.Error("the stream's duplicate window can't be written: a later start may not know that it was raised",
+			zap.String("file", m.file), zap.Error(err))
+		return
+	}
+	m.saved = is
 }
