@@ -19,8 +19,8 @@ type dialer struct {
 	failed error           // the last failure to dial in this attempt to connect
 }
 
-// Dial implements nats.CustomDialer. It tries all addresses of the server in random order, but the one
-// whose handshake has just failed last.
+// Dial implements nats.CustomDialer. It tries all addresses of the server in random order, and last the
+// one whose handshake has just failed.
 func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	if err := d.ctx.Err(); err != nil { // looking up an IP address doesn't check it
 		return nil, err

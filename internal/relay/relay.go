@@ -223,9 +223,9 @@ func (r *Relay) NotDirect(kind publish.Kind) error {
 	return err
 }
 
-// NotTried returns why JetStream isn't tried even with a message that the spool doesn't take because of
-// spoolErr; nil if it is. Only such a message can close a half-open breaker, unless the forwarder still
-// publishes: it does from a full spool or disk, but not from one that is empty or fails.
+// NotTried returns why a message that the spool refuses with spoolErr isn't tried in JetStream either; nil
+// if it is. Only such a message can close a half-open breaker, unless the forwarder does: it delivers from
+// a full spool or disk, but not from an empty spool or a failing disk.
 func (r *Relay) NotTried(kind publish.Kind, spoolErr error) error {
 	isFull := errors.Is(spoolErr, spool.ErrFull) || errors.Is(spoolErr, spool.ErrNoDisk)
 	if r.breakers[kind].state() == "half-open" && (r.Spool.Len(kind) == 0 || !isFull) {

@@ -18,7 +18,7 @@ import (
 
 // waiting is a record to be written.
 type waiting struct {
-	journal, from *journal // from has the record that is set aside; nil if the record is new
+	journal, from *journal // from is where a record is that moves to be set aside; nil if it is new
 	kind          publish.Kind
 	id            id
 	seq, oldSeq   uint64 // oldSeq and oldSize are those in from

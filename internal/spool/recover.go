@@ -156,8 +156,8 @@ func (s *Spool) recover() {
 	})
 }
 
-// patience returns a function that waits after a failed read, and reports whether to try again: what the
-// disk can't read may be whole, and a disk may fail for a while only, or a network on the way to it.
+// patience returns a function that waits after a failed read, and reports whether to try again. A disk may
+// fail for a while only, or a network on the way to it, and then what it can't read now is whole.
 func (s *Spool) patience() func(err error) bool {
 	var since time.Time
 	return func(err error) bool {

@@ -134,7 +134,8 @@ func (s *segment) rewrite(to file, source io.ReaderAt, from int64) error {
 // errGone means that the segment was removed.
 var errGone = errors.New("removed")
 
-// read fills b. A page that the disk can't read is zero, which counts as damage; the error is the disk's.
+// read fills b. Where the disk fails to read a page, b has zeros, which count as damage; the error is the
+// disk's.
 func (s *segment) read(b []byte, offset int64) (err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

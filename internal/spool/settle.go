@@ -17,8 +17,8 @@ const retireAt = 1 << 20
 
 // Settle removes records from the beginning of the kind's queue, as [Spool.Next] has returned them.
 // Those with a Reason are set aside, and Settle waits until they are on disk. After an error no record
-// is removed; if the spool has been read again since, Next must return them again. Settle doesn't wait
-// until the removal is on disk: after a crash records may come again.
+// is removed. If the spool was read again meanwhile, the records are outdated: call Next again. Settle
+// doesn't wait until the removal is on disk: after a crash records may come again.
 func (s *Spool) Settle(kind publish.Kind, records []Record) error {
 	return s.settle(s.journals[kind], records)
 }
@@ -120,9 +120,9 @@ func (s *Spool) move(from *journal, records []Record) (err error) {
 	return err
 }
 
-// remove removes the segments whose records are all settled, and writes the mark. A segment that comes
-// back after a loss of power is delivered again, and so is one that the disk failed to read, until it is
-// renamed: the next process may be able to read what this one couldn't.
+// remove removes the segments whose records are all settled, and writes the mark. The mark stays before a
+// segment that the disk failed to read, until that is renamed: the next process may be able to read it.
+// A segment that comes back after a loss of power is delivered again.
 func (s *Spool) remove() {
 	if s.recovering.Load() {
 		return

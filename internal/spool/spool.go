@@ -37,7 +37,7 @@ type Config struct {
 	// cause records that aren't events, and they must not displace events.
 	MaxOf [publish.Kinds]int64
 	// ReadPatience is how long a recovery waits for a disk that fails to read, before what it can't read
-	// counts as lost; 0: two minutes. A path to a network's disk may take so long to come back.
+	// counts as lost; 0: two minutes. A network disk may take that long to come back.
 	ReadPatience time.Duration
 	Log          *zap.Logger
 
@@ -268,8 +268,8 @@ func (s *Spool) Holds(kind publish.Kind, messageID string) bool {
 	return s.recovering.Load() || s.ids.has(id)
 }
 
-// Len returns how many records of the kind wait, without those set aside. During a recovery it isn't
-// zero unless there certainly are none.
+// Len returns how many records of the kind wait, without those set aside. During a recovery it is zero
+// only if there certainly are none.
 func (s *Spool) Len(kind publish.Kind) int64 { return s.journals[kind].queued.Load() }
 
 // Last returns the highest number of any record that is or was on disk.
