@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,12 +38,6 @@ type journal struct {
 	recoveries int // how many had begun at the last read
 }
 
-func newJournal(name string) *journal {
-	j := &journal{name: name, changed: make(chan struct{}, 1)}
-	j.segments.Store(new([]*segment))
-	return j
-}
-
 func (j *journal) all() []*segment { return *j.segments.Load() }
 
 // seal ends the active segment.
@@ -51,16 +46,6 @@ func (j *journal) seal() {
 		j.active.seal()
 		j.active = nil
 	}
-}
-
-// following returns the segment after s, or the first one if s is nil.
-func following(segments []*segment, s *segment) *segment {
-	for _, next := range segments {
-		if s == nil || next.number > s.number {
-			return next
-		}
-	}
-	return nil
 }
 
 // size returns the size of all segments in bytes.
@@ -104,11 +89,11 @@ func (c *cursor) seek(p position) { c.position, c.durable, c.buf = p, 0, c.buf[:
 func (c *cursor) next(later []*segment) (Record, error) {
 	for {
 		if c.segment == nil || c.offset >= c.segment.end.Load() {
-			next := following(later, c.segment)
-			if next == nil {
+			i := slices.IndexFunc(later, func(s *segment) bool { return c.segment == nil || s.number > c.segment.number })
+			if i < 0 {
 				return Record{}, io.EOF
 			}
-			c.seek(position{segment: next})
+			c.seek(position{segment: later[i]})
 			continue
 		}
 		r, err := c.parse()

@@ -33,19 +33,14 @@ func readMark(d disk, dir string) (delivered [journals]uint64, err error) {
 	if sum := b[8*journals:]; binary.BigEndian.Uint32(sum) != crc32.Checksum(b[:8*journals], castagnoli) {
 		return delivered, errDamaged
 	}
-	for i := range delivered {
-		delivered[i] = binary.BigEndian.Uint64(b[8*i:])
-	}
-	return delivered, nil
+	_, err = binary.Decode(b, binary.BigEndian, &delivered)
+	return delivered, err
 }
 
 // writeMark writes the mark. After a failed write or sync it removes the file, and the next call
 // creates another.
 func (s *Spool) writeMark(sync bool) {
-	b := make([]byte, 0, markBytes)
-	for _, settled := range s.mark {
-		b = binary.BigEndian.AppendUint64(b, settled)
-	}
+	b, _ := binary.Append(nil, binary.BigEndian, s.mark) // numbers can always be encoded
 	b = binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 	f, err := s.disk.open(s.path(markName), os.O_CREATE|os.O_RDWR)
 	if err != nil {

@@ -133,7 +133,8 @@ func Open(c Config) (*Spool, error) {
 		wake: make(chan struct{}, 1), done: make(chan struct{}), recovered: make(chan *recovery, 1),
 	}
 	for i, name := range journalNames {
-		s.journals[i] = newJournal(name)
+		s.journals[i] = &journal{name: name, changed: make(chan struct{}, 1)}
+		s.journals[i].segments.Store(new([]*segment))
 	}
 	slow := time.AfterFunc(hungAfter, func() {
 		c.Log.Warn("the spool's disk doesn't answer: waiting for it", zap.String("directory", c.Dir))
