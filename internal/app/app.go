@@ -41,16 +41,20 @@ type App struct {
 	adminListener  net.Listener
 	serving        atomic.Bool
 	stopping       atomic.Bool
-	minClosing     time.Duration                 // tests give it more
-	lastAnswer     time.Duration                 // lastAnswerWait; tests give it more
 	closers        []func(context.Context) error // each ends something that has begun
+
+	// How long an open connection may wait for one more answer, whose Connection: close asks the sender
+	// to connect again. Tests change it, and the next one.
+	lastAnswer time.Duration
+	// The least time for closing, even if waiting for senders used up SHUTDOWN_TIMEOUT.
+	minClosing time.Duration
 }
 
 // New returns a bridge that listens but doesn't serve yet. That NATS is away is no error.
 func New(ctx context.Context, c *config.Config, version string, logger *telemetry.Logger) (_ *App, err error) {
 	log, metrics := logger.Logger, telemetry.NewMetrics(version)
 	sampled := telemetry.Sampled(log, 10*time.Second, 10, 100, metrics.LogDropped.Inc)
-	a := &App{config: c, log: log, version: version, minClosing: minClosing, lastAnswer: lastAnswerWait}
+	a := &App{config: c, log: log, version: version, lastAnswer: time.Second, minClosing: time.Second}
 	defer func() {
 		if err != nil {
 			_ = a.close(context.Background())
@@ -144,7 +148,7 @@ func (a *App) listenAdmin(ctx context.Context, server *http.Server) error {
 	server.BaseContext = func(net.Listener) context.Context { return serving }
 	a.onClose(func(ctx context.Context) error {
 		endProfiles()
-		ctx, cancel := context.WithTimeout(ctx, lastAnswerWait)
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		_ = server.Shutdown(ctx)
 		_ = server.Close() // a client may read slowly

@@ -12,9 +12,6 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-// minClosing is the least time for closing, even if waiting for senders used up SHUTDOWN_TIMEOUT.
-const minClosing = time.Second
-
 // stop stops everything in reverse order, so that each part outlives those that depend on it.
 func (a *App) stop() error {
 	a.log.Info("shutting down", zap.Duration("delay", a.config.ShutdownDelay), zap.Duration("timeout", a.config.ShutdownTimeout))
@@ -22,13 +19,11 @@ func (a *App) stop() error {
 	a.handler.Stop()
 	time.Sleep(a.config.ShutdownDelay) // load balancers still send; a second signal ends the process
 
-	ctx, cancel := context.WithTimeout(context.Background(), a.config.ShutdownTimeout)
-	defer cancel()
-	err := a.stopPublic(ctx)
-	deadline, _ := ctx.Deadline()
+	deadline := time.Now().Add(a.config.ShutdownTimeout)
+	err := a.stopPublic(deadline)
 	left := max(time.Until(deadline), a.minClosing)
 	a.drain() // has its own timeout
-	ctx, cancel = context.WithTimeout(context.Background(), left)
+	ctx, cancel := context.WithTimeout(context.Background(), left)
 	defer cancel()
 	err = errors.Join(err, a.close(ctx))
 	if err != nil {
@@ -48,19 +43,13 @@ func (a *App) drain() {
 	a.relay.Drain(ctx)
 }
 
-// lastAnswerWait is how long an open connection may wait for one more answer, whose Connection:
-// close asks the sender to connect again.
-const lastAnswerWait = time.Second
-
 // stopPublic closes the public listener, then its connections. http.Server.Shutdown alone would
 // close idle connections at once, and lose a delivery just being sent on one if its sender never
-// retries. So they get a moment to take one more answer. That may use up the context; Shutdown gets
-// at least minClosing.
-func (a *App) stopPublic(ctx context.Context) error {
+// retries. So they get a moment to take one more answer. Shutdown gets at least minClosing after it.
+func (a *App) stopPublic(deadline time.Time) error {
 	_ = a.publicListener.Close()
-	waiting, over := context.WithTimeout(ctx, a.lastAnswer)
-	defer over()
-	for waiting.Err() == nil {
+	waiting := time.Now().Add(min(time.Until(deadline), a.lastAnswer))
+	for time.Now().Before(waiting) {
 		if open, _ := a.handler.Conns.Connections(); open == 0 {
 			break
 		}
@@ -68,8 +57,7 @@ func (a *App) stopPublic(ctx context.Context) error {
 	}
 	// Shutdown would wait 5 s for silent connections, which load balancers open in advance.
 	a.handler.Conns.CloseSilent()
-	deadline, _ := ctx.Deadline()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(time.Until(deadline), a.minClosing))
+	ctx, cancel := context.WithTimeout(context.Background(), max(time.Until(deadline), a.minClosing))
 	defer cancel()
 	if err := a.public.Shutdown(ctx); err != nil && !errors.Is(err, net.ErrClosed) { // it closes the listener again
 		return fmt.Errorf("requests have outlasted SHUTDOWN_TIMEOUT: %w", err)
