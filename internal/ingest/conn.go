@@ -42,7 +42,6 @@ func newConn(inner net.Conn, l *ConnLimiter) *conn {
 	return &conn{Conn: raw, raw: raw, limiter: l, held: hold{budget: l.budget, interrupt: interrupt}}
 }
 
-// Read implements net.Conn.
 func (c *conn) Read(p []byte) (int, error) {
 	if c.refused.Load() {
 		return 0, io.EOF
@@ -129,7 +128,6 @@ func (c *conn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// Close implements net.Conn.
 func (c *conn) Close() error {
 	err := c.Conn.Close()
 	c.closed.Store(true)

@@ -29,7 +29,6 @@ type deadlines struct {
 	reading               bool      // Conn is being read
 }
 
-// SetReadDeadline implements net.Conn.
 func (d *deadlines) SetReadDeadline(t time.Time) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -70,7 +69,6 @@ func (d *deadlines) Read(p []byte) (n int, err error) {
 // isDue reports whether the read deadline has passed. d.mu must be held.
 func (d *deadlines) isDue() bool { return !d.read.IsZero() && !time.Now().Before(d.read) }
 
-// SetWriteDeadline implements net.Conn.
 func (d *deadlines) SetWriteDeadline(t time.Time) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -100,7 +98,6 @@ func (d *deadlines) Write(p []byte) (int, error) {
 	return d.Conn.Write(p)
 }
 
-// SetDeadline implements net.Conn.
 func (d *deadlines) SetDeadline(t time.Time) error {
 	return errors.Join(d.SetReadDeadline(t), d.SetWriteDeadline(t))
 }

@@ -29,13 +29,12 @@ type delivery struct {
 	span    telemetry.Span
 	began   time.Time
 	begun   bool // reading the body has begun
-	whole   bool // the body has been read
 	body    body
 	wrapped event.Event
 	text    [128]byte // buffer for the answer
 
 	bodyDeadline time.Time
-	answerBy     time.Time // set at the body's last byte
+	answerBy     time.Time // set at the body's last byte; zero before
 }
 
 // deliveries holds finished ones for reuse: one takes a kilobyte.

@@ -19,7 +19,6 @@ type handshake struct {
 	done bool
 }
 
-// Read implements net.Conn.
 func (h *handshake) Read(p []byte) (int, error) {
 	n, err := h.Conn.Read(p)
 	if h.left -= int64(n); h.left < 0 {
