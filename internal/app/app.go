@@ -99,7 +99,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	})
 	a.onClose(a.relay.Close)
 	a.handler = ingest.New(ingestConfig(c, a.relay, observer, tracer))
-	metrics.Add(a.gauges()...)
+	a.addGauges(metrics)
 	a.public = a.handler.Server(errorLog)
 	a.publicListener = a.handler.Conns.Listen(a.public, a.publicListener, a.reloader.certificate.config())
 	a.onClose(a.reloader.watch())

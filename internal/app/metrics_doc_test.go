@@ -25,7 +25,7 @@ const observability = "../../deploy/observability/"
 // every returns all metrics of a bridge. Their values are never read.
 func every() *telemetry.Metrics {
 	m := telemetry.NewMetrics("")
-	m.Add(new(App).gauges()...)
+	new(App).addGauges(m)
 	return m
 }
 

@@ -69,10 +69,8 @@ func NewMetrics(version string) *Metrics {
 	m.TLSReloaded = m.gauge("tls_last_reload_successful", "Whether the last reload of certificate and key succeeded.")
 	m.TLSReloadTime = m.gauge("tls_last_reload_success_timestamp_seconds", "When certificate and key were last reloaded successfully.")
 	m.CertificateExpiry = m.gauge("tls_certificate_expiry_timestamp_seconds", "When the certificate in use expires.")
-	m.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: prefix + "build_info", Help: "The version; always 1.",
-		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
-	}, func() float64 { return 1 }))
+	build := prometheus.Labels{"version": version, "goversion": runtime.Version()}
+	m.GaugeFunc("build_info", "The version; always 1.", build, func() float64 { return 1 })
 	m.Registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -80,29 +78,39 @@ func NewMetrics(version string) *Metrics {
 	return m
 }
 
-// Add adds metrics of the bridge's own.
-func (m *Metrics) Add(ours ...prometheus.Collector) {
-	m.Registry.MustRegister(ours...)
-	m.ours = append(m.ours, ours...)
-}
-
 // Ours returns the bridge's own metrics, in the order of the documentation.
 func (m *Metrics) Ours() []prometheus.Collector { return m.ours }
 
+func (m *Metrics) add(ours prometheus.Collector) {
+	m.Registry.MustRegister(ours)
+	m.ours = append(m.ours, ours)
+}
+
+// GaugeFunc adds a gauge that calls value at each scrape, which must not block. Gauges may share a
+// name if the values of their labels differ.
+func (m *Metrics) GaugeFunc(name, help string, labels prometheus.Labels, value func() float64) {
+	m.add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + name, Help: help, ConstLabels: labels}, value))
+}
+
+// CounterFunc adds a counter that calls value at each scrape, which must not block.
+func (m *Metrics) CounterFunc(name, help string, value func() float64) {
+	m.add(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: prefix + name, Help: help}, value))
+}
+
 func (m *Metrics) counter(name, help string, labels ...string) *prometheus.CounterVec {
 	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + name, Help: help}, labels)
-	m.Add(c)
+	m.add(c)
 	return c
 }
 
 func (m *Metrics) gauge(name, help string, labels ...string) *prometheus.GaugeVec {
 	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: prefix + name, Help: help}, labels)
-	m.Add(g)
+	m.add(g)
 	return g
 }
 
 func (m *Metrics) histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
 	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: prefix + name, Help: help, Buckets: buckets}, labels)
-	m.Add(h)
+	m.add(h)
 	return h
 }
