@@ -116,7 +116,7 @@ func (c *conn) take(p []byte, received int, wasKept bool) (n int, refusal ConnRe
 	return n, refusal
 }
 
-// Write implements net.Conn. An answer while the handler has no request is a refusal by net/http.
+// Write reports an answer while the handler has no request: it is a refusal by net/http.
 func (c *conn) Write(p []byte) (int, error) {
 	if c.refused.Load() {
 		return len(p), nil

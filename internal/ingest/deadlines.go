@@ -48,7 +48,7 @@ func (d *deadlines) passRead() error {
 	return d.Conn.SetReadDeadline(d.read)
 }
 
-// Read implements net.Conn. It repeats a read that failed at a deadline that has been moved since.
+// Read repeats a read that failed at a deadline that has been moved since.
 func (d *deadlines) Read(p []byte) (n int, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -58,16 +58,16 @@ func (d *deadlines) Read(p []byte) (n int, err error) {
 		n, err = d.Conn.Read(p)
 		d.mu.Lock()
 		d.reading = false
-		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || d.isDue() {
+		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
+		}
+		if !d.read.IsZero() && !time.Now().Before(d.read) {
+			return 0, err
 		}
 		d.innerRead = d.read
 	}
 	return 0, err
 }
-
-// isDue reports whether the read deadline has passed. d.mu must be held.
-func (d *deadlines) isDue() bool { return !d.read.IsZero() && !time.Now().Before(d.read) }
 
 func (d *deadlines) SetWriteDeadline(t time.Time) error {
 	d.mu.Lock()
@@ -76,7 +76,7 @@ func (d *deadlines) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// Write implements net.Conn. No write lasts for ever.
+// Write has always a deadline.
 func (d *deadlines) Write(p []byte) (int, error) {
 	d.mu.Lock()
 	at := d.write
@@ -86,15 +86,11 @@ func (d *deadlines) Write(p []byte) (int, error) {
 	case at.Before(now.Add(leastWrite)):
 		at = now.Add(leastWrite)
 	}
-	var err error
 	if !at.Equal(d.innerWrite) {
 		d.innerWrite = at
-		err = d.Conn.SetWriteDeadline(at)
+		_ = d.Conn.SetWriteDeadline(at) // fails only if the connection is closed, and then so does Write
 	}
 	d.mu.Unlock()
-	if err != nil {
-		return 0, err
-	}
 	return d.Conn.Write(p)
 }
 
