@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
@@ -22,16 +21,15 @@ import (
 type delivery struct {
 	*Handler
 	Record
-	w       http.ResponseWriter
-	r       *http.Request
-	conn    *conn
-	at      *verify.Endpoint // nil if there is none at the path
-	span    telemetry.Span
-	began   time.Time
-	begun   bool // reading the body has begun
-	body    body
-	wrapped event.Event
-	text    [128]byte // buffer for the answer
+	w     http.ResponseWriter
+	r     *http.Request
+	conn  *conn
+	at    *verify.Endpoint // nil if there is none at the path
+	span  telemetry.Span
+	began time.Time
+	begun bool // reading the body has begun
+	body  body
+	text  [128]byte // buffer for the answer
 
 	bodyDeadline time.Time
 	answerBy     time.Time // set at the body's last byte; zero before
@@ -168,7 +166,7 @@ func (d *delivery) checkEncoding(err error) error {
 
 // wrap puts the verified body into its envelope.
 func (d *delivery) wrap() (publish.Message, error) {
-	e := &d.wrapped
+	e := &d.Event
 	*e = d.at.Event(d.ID, d.Claims, d.Received)
 	e.TraceParent, e.TraceState = d.span.Context()
 	d.span.Verified(e.ID, e.Type)
@@ -181,7 +179,6 @@ func (d *delivery) wrap() (publish.Message, error) {
 		return publish.Message{}, errBusy
 	}
 	e.Data = nil
-	d.Event = e
 	return m, nil
 }
 

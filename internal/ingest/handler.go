@@ -39,7 +39,7 @@ type Record struct {
 	Remote   string        // the sender's address
 	Duration time.Duration // from the headers to the answer
 	Stages   Stages
-	Event    *event.Event    // its event, without data; nil if it was refused before
+	Event    event.Event     // its event, without data; zero if it was refused before
 	ID       string          // of an authentic delivery
 	Kept     string          // why it is in quarantine, whatever the answer; "" if it isn't
 	Claims   verify.Claims   // zero unless it is authentic
