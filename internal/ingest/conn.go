@@ -100,6 +100,7 @@ func (c *conn) take(p []byte, received int, wasKept bool) (n int, refusal ConnRe
 		c.kept.Write(b[n:])
 	}
 	isComing := c.framing.inHead()
+	isNext := c.framing.bytes == n && c.prelude.len > n // these bytes begin another head than the first one
 	c.mu.Unlock()
 	if !isHead || refusal != "" {
 		return n, refusal
@@ -109,6 +110,9 @@ func (c *conn) take(p []byte, received int, wasKept bool) (n int, refusal ConnRe
 	}
 	if isComing {
 		c.held.receiving()
+	}
+	if isComing && isNext { // net/http does this after four bytes
+		_ = c.raw.SetReadDeadline(time.Now().Add(headTimeout))
 	}
 	if c.closed.Load() { // Close may have released before this was charged
 		c.held.release()

@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// headTimeout is the time for a head.
+const headTimeout = 5 * time.Second
+
 // Server returns the HTTP server of the public listener, with every bound that net/http has. It
 // serves on a listener of h.Conns.
 //
@@ -21,7 +24,7 @@ func (h *Handler) Server(logger *log.Logger) *http.Server {
 	return &http.Server{
 		Handler:           h,
 		ErrorLog:          logger,
-		ReadHeaderTimeout: 5 * time.Second,
+		ReadHeaderTimeout: headTimeout,
 		MaxHeaderBytes:    maxHeadBytes, // net/http adds 4 KiB; the listener's own bound is met first
 		// For the body, publishing and the answer, even if the sender doesn't read it.
 		WriteTimeout: bodyTimeout + 10*time.Second,
