@@ -37,8 +37,9 @@ func (r *Relay) deliver(ctx context.Context, l *lookup, records []spool.Record) 
 	}
 	for i, result := range r.Publisher.PublishAll(ctx, messages) {
 		results[places[i]] = result
-		ends[i](r.note(FromSpool, l.kind, result), result.Err != nil)
-		if result.Status == publish.Stored && known.unsure[records[places[i]].ID] {
+		record := records[places[i]]
+		ends[i](r.note(FromSpool, l.kind, result, record.Reason != ""), result.Err != nil)
+		if result.Status == publish.Stored && known.unsure[record.ID] {
 			r.Observer.PossiblyDuplicate(l.kind)
 		}
 	}

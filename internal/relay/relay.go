@@ -174,19 +174,20 @@ func (r *Relay) publish(ctx context.Context, bound time.Time, m publish.Message)
 	}
 	span := telemetry.SpanFrom(ctx).Send(m.Subject, m.ID)
 	status, err := r.Publisher.Publish(ctx, m)
-	span.End(r.note(Direct, m.Kind, publish.Result{Status: status, Err: err}), err != nil)
+	span.End(r.note(Direct, m.Kind, publish.Result{Status: status, Err: err}, false), err != nil)
 	return status, err
 }
 
-// note counts an attempt, reports it to the breaker, and returns the outcome's label.
-func (r *Relay) note(way string, kind publish.Kind, result publish.Result) string {
+// note counts an attempt, reports it to the breaker, and returns the outcome's label. That a message which
+// was set aside fails again says nothing new about NATS.
+func (r *Relay) note(way string, kind publish.Kind, result publish.Result, wasSetAside bool) string {
 	outcome := string(result.Status)
 	if result.Err != nil {
 		outcome = string(publish.CauseOf(result.Err))
 	}
 	r.Observer.Published(kind, way, outcome)
 	switch {
-	case awaitsLook(kind, result.Err):
+	case awaitsLook(kind, result.Err), wasSetAside && result.Err != nil:
 	case errors.Is(result.Err, publish.ErrUnavailable): // other errors are the message's fault
 		r.breakers[kind].report(false)
 	case result.Err == nil && result.Took <= r.Timeout: // a slower one is too late for a sender

@@ -339,3 +339,28 @@ func TestSetAsideOfTwoKinds(t *testing.T) {
 		t.Errorf("%d were stored, %d sent again", n, again)
 	}
 }
+
+// That messages which were set aside fail again says nothing new about NATS: others are published directly
+// meanwhile.
+func TestSetAsideOpensNoBreaker(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.New(t, `mappings = { "webhooks.other.a": "other" }`)
+	f := start(t, s.URL(), unmanaged)
+	for i := range breaksAfter {
+		m := on("webhooks.other.a", fmt.Sprint("other ", i))
+		expect.NoError(t, f.Spool.Append(t.Context(), arrived(m, 0), time.Time{}))
+	}
+	records, err := f.Spool.Next(publish.Event, 0, maxBatch, maxBytes)
+	expect.NoError(t, err)
+	for i := range records {
+		records[i].Reason = "refused"
+	}
+	expect.NoError(t, f.Spool.Settle(publish.Event, records))
+	s.Start()
+	js := natsdtest.Connect(t, s.URL())
+	makeStream(t, js, nil)
+	natsdtest.CreateStream(t, js, jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"other"}})
+	poll.Until(t, "they are tried again", func() bool { return f.seen.of("spool wrong_stream") >= 2*breaksAfter })
+	expect.Equal(t, "closed", f.Breaker(), "the breaker")
+	f.publishes(publish.Stored, "direct")
+}
