@@ -128,23 +128,19 @@ func (s Server) isPayloadRaised(ctx context.Context, nc *nats.Conn) (bool, error
 
 // credentials returns the options for our credentials, TLS and inbox.
 func (s Server) credentials() (options []nats.Option) {
-	for _, setting := range []struct {
-		isSet  bool
-		option nats.Option
-	}{
-		{s.Creds != "", nats.UserCredentials(s.Creds)},
-		{s.Nkey != "", nkey(s.Nkey)},
-		{s.User != "", nats.UserInfo(s.User, string(s.Password.Key()))},
-		{!s.Token.IsEmpty(), nats.Token(string(s.Token.Key()))},
-		{s.CA != "", nats.RootCAs(s.CA)},
-		{s.Cert != "", nats.ClientCert(s.Cert, s.Key)},
-		{s.TLSFirst, nats.TLSHandshakeFirst()},
-		{s.InboxPrefix != "", nats.CustomInboxPrefix(s.InboxPrefix)},
-	} {
-		if setting.isSet {
-			options = append(options, setting.option)
+	add := func(isSet bool, option nats.Option) {
+		if isSet {
+			options = append(options, option)
 		}
 	}
+	add(s.Creds != "", nats.UserCredentials(s.Creds))
+	add(s.Nkey != "", nkey(s.Nkey))
+	add(s.User != "", nats.UserInfo(s.User, string(s.Password.Key())))
+	add(!s.Token.IsEmpty(), nats.Token(string(s.Token.Key())))
+	add(s.CA != "", nats.RootCAs(s.CA))
+	add(s.Cert != "", nats.ClientCert(s.Cert, s.Key))
+	add(s.TLSFirst, nats.TLSHandshakeFirst())
+	add(s.InboxPrefix != "", nats.CustomInboxPrefix(s.InboxPrefix))
 	return options
 }
 

@@ -168,52 +168,43 @@ func (s Stream) reconcile(have *jetstream.StreamConfig) (changes, differences []
 	if !s.Explicit.Duplicates {
 		want.Duplicates = max(want.Duplicates, have.Duplicates) // a longer window than needed does no harm
 	}
-	set := s.Explicit
-	for _, setting := range []struct {
-		name        string
-		has, wanted any
-		mayChange   bool // it is explicit, and no limit becomes smaller
-		apply       func()
-	}{
-		{"STREAM_REPLICAS", have.Replicas, want.Replicas, set.Replicas && want.Replicas > have.Replicas, assign(&have.Replicas, want.Replicas)},
-		{"STREAM_MAX_AGE", have.MaxAge, want.MaxAge, set.MaxAge && grows(have.MaxAge, want.MaxAge), assign(&have.MaxAge, want.MaxAge)},
-		{
-			maxBytes, limit(have.MaxBytes, " bytes"), limit(want.MaxBytes, " bytes"),
-			set.MaxBytes && grows(have.MaxBytes, want.MaxBytes), assign(&have.MaxBytes, want.MaxBytes),
-		},
-		{
-			"STREAM_DUPLICATES", have.Duplicates, want.Duplicates,
-			set.Duplicates && want.Duplicates > have.Duplicates, assign(&have.Duplicates, want.Duplicates),
-		},
-		{name: "subject list", has: strings.Join(have.Subjects, " "), wanted: want.Subjects[0]},
-		{name: "max_msg_size", has: limit(int64(have.MaxMsgSize), " bytes"), wanted: limit(0, "")},
-		{name: "storage", has: have.Storage, wanted: want.Storage},
-		{name: "retention", has: have.Retention, wanted: want.Retention},
-		{name: "max_msgs", has: limit(have.MaxMsgs, ""), wanted: limit(0, "")},
-		{name: "max_msgs_per_subject", has: limit(have.MaxMsgsPerSubject, ""), wanted: limit(0, "")},
-		// An explicit size also decides what a full stream does: it refuses new events, and the
-		// quarantine drops its oldest messages.
-		{"discard policy", have.Discard, want.Discard, set.MaxBytes, assign(&have.Discard, want.Discard)},
-		{name: "subject_transform", has: transform, wanted: none}, // consumers can't find an event by its subject
-		{name: "sources", has: sources, wanted: none},             // the stream also has messages of others
-		{name: "republish", has: republish, wanted: none},         // subscribers there read every message
-	} {
+	compare := func(name string, has, wanted any, mayChange bool, change func()) {
 		switch {
-		case setting.has == setting.wanted:
-		case setting.mayChange && s.Manage:
-			setting.apply()
-			changes = append(changes, fmt.Sprintf("%s from %v to %v", setting.name, setting.has, setting.wanted))
+		case has == wanted:
+		case mayChange && s.Manage:
+			change()
+			changes = append(changes, fmt.Sprintf("%s from %v to %v", name, has, wanted))
 		default:
-			differences = append(differences, fmt.Sprintf("%s is %v, not %v", setting.name, setting.has, setting.wanted))
+			differences = append(differences, fmt.Sprintf("%s is %v, not %v", name, has, wanted))
 		}
 	}
+	differ := func(name string, has, wanted any) { compare(name, has, wanted, false, nil) }
+	set := s.Explicit // a limit that isn't explicit, or would become smaller, isn't changed
+	compare("STREAM_REPLICAS", have.Replicas, want.Replicas, set.Replicas && want.Replicas > have.Replicas,
+		func() { have.Replicas = want.Replicas })
+	compare("STREAM_MAX_AGE", have.MaxAge, want.MaxAge, set.MaxAge && grows(have.MaxAge, want.MaxAge),
+		func() { have.MaxAge = want.MaxAge })
+	compare(maxBytes, limit(have.MaxBytes, " bytes"), limit(want.MaxBytes, " bytes"), set.MaxBytes && grows(have.MaxBytes, want.MaxBytes),
+		func() { have.MaxBytes = want.MaxBytes })
+	compare("STREAM_DUPLICATES", have.Duplicates, want.Duplicates, set.Duplicates && want.Duplicates > have.Duplicates,
+		func() { have.Duplicates = want.Duplicates })
+	differ("subject list", strings.Join(have.Subjects, " "), want.Subjects[0])
+	differ("max_msg_size", limit(int64(have.MaxMsgSize), " bytes"), limit(0, ""))
+	differ("storage", have.Storage, want.Storage)
+	differ("retention", have.Retention, want.Retention)
+	differ("max_msgs", limit(have.MaxMsgs, ""), limit(0, ""))
+	differ("max_msgs_per_subject", limit(have.MaxMsgsPerSubject, ""), limit(0, ""))
+	// An explicit size also decides what a full stream does: it refuses new events, and the quarantine
+	// drops its oldest messages.
+	compare("discard policy", have.Discard, want.Discard, set.MaxBytes, func() { have.Discard = want.Discard })
+	differ("subject_transform", transform, none) // consumers can't find an event by its subject
+	differ("sources", sources, none)             // the stream also has messages of others
+	differ("republish", republish, none)         // subscribers there read every message
 	return changes, differences
 }
 
 // grows reports whether a limit becomes larger; 0 and less is no limit.
 func grows[T ~int64](have, want T) bool { return have > 0 && (want <= 0 || want > have) }
-
-func assign[T any](to *T, value T) func() { return func() { *to = value } }
 
 // limit returns a limit in words.
 func limit(n int64, unit string) string {
