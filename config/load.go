@@ -24,7 +24,7 @@ import (
 // mistakes at once; the config then holds what could be read. Warnings are about valid settings
 // that are probably a mistake.
 func Load(environ []string) (c *Config, warnings []string, err error) {
-	l := loader{vars: env.ToMap(environ), takes: make(map[string]string)}
+	l := loader{vars: env.ToMap(environ), fields: make(map[string]reflect.StructField)}
 	c = &Config{set: make(map[string]bool)}
 	for name, value := range l.vars {
 		c.set[name] = value != ""
@@ -77,21 +77,18 @@ func (p Problems) Error() string {
 // loader is one reading of the environment.
 type loader struct {
 	vars     map[string]string
-	takes    map[string]string // what each variable takes, by the field that it sets
+	fields   map[string]reflect.StructField // that the variables set
 	problems Problems
 	warnings []string
 }
 
-// has reports whether the variable is there, even if it is empty.
-func (l *loader) has(variable string) bool {
-	_, ok := l.vars[variable]
-	return ok
-}
-
 // wrong adds a problem, unless the variable has one. If message is "", it is what the field takes.
 func (l *loader) wrong(variable, message string) {
+	if message == "" {
+		message = "takes " + takes(l.fields[variable])
+	}
 	if !l.isWrong(variable) {
-		l.problems = append(l.problems, Problem{variable, l.got(variable), cmp.Or(message, "takes "+l.takes[variable])})
+		l.problems = append(l.problems, Problem{variable, l.got(variable), message})
 	}
 }
 
@@ -117,10 +114,13 @@ func (l *loader) got(variable string) string {
 	if first, second, ok := strings.Cut(variable, " and "); ok {
 		return l.got(first) + ", and " + l.got(second)
 	}
-	value, ok := l.vars[variable]
+	value, isThere := l.vars[variable]
+	preset := l.fields[variable].Tag.Get("envDefault")
 	switch {
-	case !ok:
-		return defaultOf(variable)
+	case !isThere && preset != "":
+		return "its default, " + preset
+	case !isThere:
+		return ""
 	case value == "":
 		return "nothing"
 	case secretVariable.MatchString(variable):
@@ -129,16 +129,6 @@ func (l *loader) got(variable string) string {
 		return "something that doesn't look like a path [hidden]"
 	}
 	return strconv.Quote(hide(variable, value))
-}
-
-// defaultOf returns in words the default of a variable that isn't an endpoint's; "" if it has none.
-func defaultOf(variable string) string {
-	for field := range fields(new(Config)) {
-		if value := field.Tag.Get("envDefault"); value != "" && field.Tag.Get("env") == variable {
-			return "its default, " + value
-		}
-	}
-	return ""
 }
 
 // parse fills a struct from the variables with the prefix. A wrong value counts as not set.
@@ -154,7 +144,7 @@ func (l *loader) parse(target any, prefix string) {
 	}
 	for field, value := range fields(target) {
 		variable, err := prefix+field.Tag.Get("env"), unparsed[field.Name]
-		l.takes[variable] = takes(field)
+		l.fields[variable] = field
 		if check := kindOf(field).check; check != nil && value.String() != "" {
 			err = check(value.String())
 		}
@@ -273,12 +263,14 @@ func (l *loader) choose(value *string, words []string, variable string) {
 // secrets reads an endpoint's secrets, and reports whether one of their two variables is there.
 func (l *loader) secrets(e *Endpoint) bool {
 	list, file := e.Variable("SECRETS"), e.Variable("SECRETS_FILE")
+	text, hasList := l.vars[list]
+	_, hasFile := l.vars[file]
 	switch {
-	case l.has(list) && l.has(file):
+	case hasList && hasFile:
 		l.wrong(list, file+" is set too: keep one of the two")
-	case l.has(list) && l.vars[list] == "":
+	case hasList && text == "":
 		l.wrong(list, "")
-	case l.has(file) && l.vars[file] == "":
+	case hasFile && e.SecretsFile == "":
 		l.wrong(file, "")
 	case e.SecretsFile != "":
 		content, err := fileio.Read(e.SecretsFile, secret.MaxFile)
@@ -289,7 +281,7 @@ func (l *loader) secrets(e *Endpoint) bool {
 			l.wrong(file, "takes a file with one secret a line: "+err.Error())
 		}
 	}
-	return l.has(list) || l.has(file)
+	return hasList || hasFile
 }
 
 var endpointNumber = regexp.MustCompile(`^ENDPOINTS_([0-9]+)_`)
@@ -317,7 +309,7 @@ func (l *loader) furtherEndpoints(c *Config) {
 func (l *loader) furtherEndpoint(c *Config, prefix string) {
 	e, isConfigured := l.endpoint(prefix, "")
 	if !isConfigured {
-		l.wrong(prefix+"SECRETS", "takes "+l.takes[prefix+"SECRETS"]+"; or set "+prefix+"SECRETS_FILE")
+		l.wrong(prefix+"SECRETS", "takes "+takes(l.fields[prefix+"SECRETS"])+"; or set "+prefix+"SECRETS_FILE")
 	}
 	if slices.ContainsFunc(c.Endpoints, func(other Endpoint) bool { return other.Name == e.Name }) {
 		l.wrong(prefix+"NAME", "another endpoint has this name: give each its own")

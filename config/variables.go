@@ -63,33 +63,29 @@ func (c *Config) endpointVariables() (list []Variable) {
 func (c *Config) variablesOf(e Endpoint) (list []Variable) {
 	for field, value := range fields(&e) {
 		v, isSetting := variable(field, value, e.prefix), len(field.Index) > 1
-		isTaken := true
-		choose := func(words []string) {
-			if isTaken = len(words) > 0; isTaken {
-				v.Type, v.Default = oneOf(words).takes, words[0]
-			}
-		}
 		switch p := e.Vendor; {
-		case field.Name == "Name" || field.Name == "Provider":
-			isTaken = !e.isDefault() // its prefix gives both
-		case isSetting && p != nil && !p.IsDescribed():
-			isTaken = false
+		case e.isDefault() && (field.Name == "Name" || field.Name == "Provider"), // its prefix gives both
+			isSetting && p != nil && !p.IsDescribed():
+			continue
 		case isSetting || p == nil && slices.Contains([]string{"Signature", "Freshness", "Tolerance"}, field.Name):
 			v.Default = "the provider's"
 			if p != nil && v.Value != "" && !c.set[v.Name] {
 				v.Origin = e.Provider
 			}
 		case p == nil:
-		case field.Name == "Signature":
-			choose(p.Signatures())
-		case field.Name == "Freshness":
-			choose(p.Time.Freshness())
 		case field.Name == "Tolerance":
 			v.Default = FormatDuration(p.Time.Tolerance)
+		case field.Name == "Signature", field.Name == "Freshness":
+			words := p.Signatures()
+			if field.Name == "Freshness" {
+				words = p.Time.Freshness()
+			}
+			if len(words) == 0 {
+				continue
+			}
+			v.Type, v.Default = oneOf(words).takes, words[0]
 		}
-		if isTaken {
-			list = append(list, v)
-		}
+		list = append(list, v)
 	}
 	return list
 }
