@@ -72,8 +72,8 @@ func (d *diagnoser) secretReadings() []reading {
 			func(s string) []string { return []string{s + "\n", s + "\r\n", s + " "} },
 		},
 		{"as it is set, without decoding it", d.encodingRemedy("text"), d.asSet},
-		{"decoded from base64", d.encodingRemedy("base64"), d.decoded(decodedBase64)},
-		{"decoded from hex", d.encodingRemedy("hex"), d.decoded(decodedHex)},
+		{"decoded from base64", d.encodingRemedy("base64"), d.decoded("base64")},
+		{"decoded from hex", d.encodingRemedy("hex"), d.decoded("hex")},
 	}
 }
 
@@ -100,38 +100,27 @@ func unwrapped(s string) (all []string) {
 	return all
 }
 
-// whsec stands before secrets in base64.
-const whsec = "whsec_"
-
-// decodedBase64 also returns the text without the line end that echo adds before base64 encodes it.
-func decodedBase64(s string) []string {
-	s = strings.TrimRight(strings.TrimPrefix(s, whsec), "=")
-	plain, _ := verify.Alphabet(s).DecodeString(s) // a part of it if there is an error
-	return []string{string(plain), strings.TrimSuffix(string(plain), "\n")}
-}
-
-func decodedHex(s string) []string {
-	plain, _ := hex.DecodeString(s) // a part of it if there is an error
-	return []string{string(plain)}
-}
-
 // asSet returns the texts that may be set for a key.
 func (d *diagnoser) asSet(key string) []string {
 	switch d.endpoint.Provider.Settings.SecretEncoding {
 	case "base64":
 		text := base64.StdEncoding.EncodeToString([]byte(key))
-		return []string{text, whsec + text}
+		return []string{text, "whsec_" + text}
 	case "hex":
 		return []string{hex.EncodeToString([]byte(key))}
 	}
 	return []string{key}
 }
 
-// decoded decodes a key, and the texts that may be set for it.
-func (d *diagnoser) decoded(decode func(string) []string) func(string) []string {
+// decoded returns a function that decodes a key, and the texts that may be set for it. The line end that
+// echo adds before something encodes its output isn't a part of the secret.
+func (d *diagnoser) decoded(encoding string) func(string) []string {
 	return func(key string) (all []string) {
 		for _, text := range append(d.asSet(key), key) {
-			all = append(all, decode(text)...)
+			keys, _ := verify.Settings{SecretEncoding: encoding}.Keys([]secret.Secret{secret.New(text)}) // none if it is something else
+			for _, k := range keys {
+				all = append(all, string(k.Key()), strings.TrimSuffix(string(k.Key()), "\n"))
+			}
 		}
 		return all
 	}
