@@ -23,7 +23,7 @@ func isCanonicalNumber(literal []byte, exponent bool) bool {
 		return false
 	}
 	var room [longestNumber]byte
-	return bytes.Equal(appendNumber(room[:0], literal, exponent), literal)
+	return bytes.Equal(appendNumber(room[:0], literal), literal)
 }
 
 // isPlain reports whether a number without an exponent is clearly canonical, as most are: it has at
@@ -42,16 +42,7 @@ func isPlain(literal []byte) bool {
 
 // appendNumber appends a number as JSON.stringify prints it: Number::toString of the double
 // (ECMA-262, section 6.1.6.1.20). A number too large for a double becomes null, and -0 becomes 0.
-func appendNumber(dst, literal []byte, exponent bool) []byte {
-	if !exponent {
-		short := literal
-		if bytes.IndexByte(literal, '.') >= 0 { // many languages write 1.0
-			short = bytes.TrimSuffix(bytes.TrimRight(literal, "0"), []byte("."))
-		}
-		if isPlain(short) {
-			return append(dst, short...)
-		}
-	}
+func appendNumber(dst, literal []byte) []byte {
 	f := double(literal)
 	if math.IsInf(f, 0) {
 		return append(dst, "null"...)

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"strconv"
 )
 
 // scanner validates a text in one pass and finds out whether it is canonical. Each of its methods scans
@@ -167,17 +168,14 @@ const notIndex = math.MaxUint32
 // (ECMA-262, section 6.1.7), or notIndex.
 func arrayIndex(quoted []byte) uint32 {
 	name := quoted[1 : len(quoted)-1]
-	if len(name) == 0 || len(name) > 10 || name[0] == '0' && len(name) > 1 {
+	if len(name) == 0 || len(name) > 10 || name[0]-'0' > 9 || name[0] == '0' && len(name) > 1 {
 		return notIndex
 	}
-	n := uint64(0)
-	for _, c := range name {
-		if c < '0' || c > '9' {
-			return notIndex
-		}
-		n = n*10 + uint64(c-'0')
+	n, err := strconv.ParseUint(string(name), 10, 32)
+	if err != nil {
+		return notIndex
 	}
-	return uint32(min(n, notIndex))
+	return uint32(n)
 }
 
 // text scans a string from its opening quote and reports whether it has escapes.

@@ -45,7 +45,7 @@ func appendTokens(dst, src []byte, asSent bool) []byte {
 		case isNumeric(c):
 			end, exponent, _ := skipNumber(src, i)
 			if number := src[i:end]; !asSent && (exponent || !isPlain(number)) {
-				dst = appendNumber(append(dst, src[from:i]...), number, exponent)
+				dst = appendNumber(append(dst, src[from:i]...), number)
 				from = end
 			}
 			i = end
