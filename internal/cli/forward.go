@@ -27,7 +27,7 @@ import (
 )
 
 func forwardCommand(prog program) *cobra.Command {
-	p := poster{prog: prog}
+	var p poster
 	c := &cobra.Command{
 		Use:   "forward [SUBJECT] --to URL",
 		Short: "Post events to a service as they come, or those of a span of time",
@@ -71,8 +71,7 @@ An event may be posted twice, with the same id. Events that the filters exclude 
 
 // poster posts events to a service and counts the outcomes.
 type poster struct {
-	prog        program
-	session     *session
+	*session
 	chosen      selection // this and the next three are flags
 	to, durable string
 	concurrency int
@@ -126,7 +125,7 @@ func (p *poster) forward(ctx context.Context) error {
 	}
 	var work errgroup.Group
 	work.SetLimit(p.concurrency)
-	err := p.session.read(ctx, p.chosen.section(p.session.cfg), p.chosen.until, func(m stream.Message) error {
+	err := p.read(ctx, p.chosen.section(p.cfg), p.chosen.until, func(m stream.Message) error {
 		p.pending.Store(m.Pending + 1)
 		if e := p.chosen.event(p.prog, m); e != nil {
 			work.Go(func() error {
@@ -160,7 +159,7 @@ func (p *poster) forward(ctx context.Context) error {
 
 // forwardDurable posts the events of a durable consumer: the server remembers the delivered ones.
 func (p *poster) forwardDurable(ctx context.Context) error {
-	in, err := p.session.stream(ctx, p.session.cfg.StreamName)
+	in, err := p.stream(ctx, p.cfg.StreamName)
 	if err == nil {
 		err = checkSubjects(in, p.chosen.subjects)
 	}
@@ -168,21 +167,21 @@ func (p *poster) forwardDurable(ctx context.Context) error {
 		return err
 	}
 	name := "forward-" + p.durable // no service's consumer
-	if found, err := p.session.js.Consumer(ctx, p.session.cfg.StreamName, name); err == nil {
+	if found, err := p.js.Consumer(ctx, p.cfg.StreamName, name); err == nil {
 		is := found.CachedInfo().Config
 		subjects := strings.Fields(strings.Join(append(is.FilterSubjects, is.FilterSubject), " "))
 		if !p.chosen.since.IsZero() || !slices.Equal(subjects, p.chosen.subjects) {
 			return usagef("--durable: consumer %[1]s of stream %[2]s exists, for %[3]s, and continues where it was: "+
 				"leave out --since and give the same SUBJECT, or give another name, or run `nats consumer rm %[2]s %[1]s`",
-				name, p.session.cfg.StreamName, cmp.Or(inWords(subjects, "and"), "every subject"))
+				name, p.cfg.StreamName, cmp.Or(inWords(subjects, "and"), "every subject"))
 		}
 	}
 	if p.chosen.since.IsZero() {
 		p.chosen.since = time.Now()
 	}
-	p.prog.say("forwarding stream %s as consumer %s, until Ctrl-C", p.session.cfg.StreamName, name)
-	err = consumer.Run(ctx, skipping{p.session.js, p}, consumer.Options{
-		Durable: name, Stream: p.session.cfg.StreamName, SubjectPrefix: p.session.cfg.SubjectPrefix, Filters: p.chosen.subjects, Since: p.chosen.since,
+	p.prog.say("forwarding stream %s as consumer %s, until Ctrl-C", p.cfg.StreamName, name)
+	err = consumer.Run(ctx, skipping{p.js, p}, consumer.Options{
+		Durable: name, Stream: p.cfg.StreamName, SubjectPrefix: p.cfg.SubjectPrefix, Filters: p.chosen.subjects, Since: p.chosen.since,
 		Concurrency: p.concurrency,
 		AckWait:     15 * time.Second, // until the events of a killed forwarder are posted again
 		Timeout:     math.MaxInt64,    // the service may not be there yet
@@ -196,7 +195,7 @@ func (p *poster) forwardDurable(ctx context.Context) error {
 	})
 	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
 		return fmt.Errorf("consumer %s of stream %s was deleted, and its position with it: run the command again, "+
-			"with --since for the events that it lacks", name, p.session.cfg.StreamName)
+			"with --since for the events that it lacks", name, p.cfg.StreamName)
 	}
 	return err
 }

@@ -49,8 +49,8 @@ func TestForwardWaitsThenTries(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var out strings.Builder
 				p := poster{
-					prog: program{out: &out, err: t.Output()},
-					to:   "http://localhost:3000", client: &http.Client{Transport: &test.answers, Timeout: answerTimeout},
+					session: &session{prog: program{out: &out, err: t.Output()}},
+					to:      "http://localhost:3000", client: &http.Client{Transport: &test.answers, Timeout: answerTimeout},
 				}
 				wanted := len(test.answers)
 				for _, code := range test.answers[1:] {

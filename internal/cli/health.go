@@ -28,21 +28,19 @@ func healthCommand(prog program) *cobra.Command {
 			// Without the environment's proxy, which is not for this machine.
 			client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 			got, err := exchange(client, request)
-			if errors.Is(err, errInterrupted) {
+			remedy := ""
+			switch {
+			case errors.Is(err, errInterrupted):
 				return err
-			}
-			if err != nil {
+			case err != nil:
 				return fmt.Errorf("no bridge answers at ADMIN_ADDR: %w; start it with `bridge serve`, or set ADMIN_ADDR to where it listens", err)
+			case got.code == http.StatusOK:
+				_, _ = fmt.Fprintln(prog.out, got.body)
+				return nil
+			case got.code == http.StatusNotFound:
+				remedy = "; that is not the admin listener: set ADMIN_ADDR to where the bridge has it"
 			}
-			switch err := fmt.Errorf("%s answers %s: %s", url, got.status, got.body); got.code {
-			case http.StatusOK:
-			case http.StatusNotFound:
-				return fmt.Errorf("%w; that is not the admin listener: set ADMIN_ADDR to where the bridge has it", err)
-			default:
-				return err
-			}
-			_, _ = fmt.Fprintln(prog.out, got.body)
-			return nil
+			return fmt.Errorf("%s answers %s: %s%s", url, got.status, got.body, remedy)
 		},
 	}
 }

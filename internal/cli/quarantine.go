@@ -108,8 +108,8 @@ be the beginning of an id; if an ID is unknown, nothing is removed.`,
 
 // quarantineSession is one run of a command that uses the quarantine.
 type quarantineSession struct {
-	session *session
-	store   quarantine.Store
+	*session
+	store quarantine.Store
 }
 
 // withQuarantine is withNATS for a command that uses the quarantine.
@@ -171,7 +171,7 @@ func (q *quarantineSession) chosen(ctx context.Context, c quarantineSelection) (
 		return nil, fmt.Errorf("reading stream %s: %w; the account needs the rights of `bridge tail` for this stream", name, err)
 	}
 	if foreign > 0 {
-		q.session.prog.say("skipping %s in stream %s that no bridge has written", config.Count(foreign, "message"), name)
+		q.prog.say("skipping %s in stream %s that no bridge has written", config.Count(foreign, "message"), name)
 	}
 	known, wanted := make(map[string]bool), make(map[string]bool)
 	for _, k := range all {
@@ -192,9 +192,9 @@ func (q *quarantineSession) chosen(ctx context.Context, c quarantineSelection) (
 	})
 	switch {
 	case len(all) == 0 && len(c.endpoints)+len(c.reasons) > 0:
-		q.session.prog.say("nothing in quarantine matches --endpoint and --reason")
+		q.prog.say("nothing in quarantine matches --endpoint and --reason")
 	case len(all) == 0:
-		q.session.prog.say("the quarantine is empty")
+		q.prog.say("the quarantine is empty")
 	}
 	// A delivery that waited in a spool is stored later than it was received.
 	slices.SortStableFunc(all, func(a, b quarantine.Kept) int { return a.Received.Compare(b.Received) })
@@ -228,9 +228,9 @@ func (q *quarantineSession) show(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	printFields(q.session.prog.err, "id", d.ID, "stream", q.store.Stream.CachedInfo().Config.Name, "sequence", k.Sequence,
+	printFields(q.prog.err, "id", d.ID, "stream", q.store.Stream.CachedInfo().Config.Name, "sequence", k.Sequence,
 		"endpoint", d.Endpoint, "provider", d.Provider, "reason", d.Reason,
 		"received", d.Received.Format(time.RFC3339Nano), "bytes", len(d.Body))
-	_, _ = q.session.prog.out.Write(d.Body)
+	_, _ = q.prog.out.Write(d.Body)
 	return nil
 }

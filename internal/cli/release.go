@@ -33,14 +33,14 @@ Each outcome is printed in a line. The exit status is 0 if all were released.`,
 		Example: `  SECRETS=… bridge quarantine release 5e0c
   SECRETS=… bridge quarantine release --all --reason stale`,
 		RunE: prog.withQuarantine(releaseVariables, func(ctx context.Context, q *quarantineSession, _ []string) error {
-			if _, err := q.session.stream(ctx, q.session.cfg.StreamName); err != nil {
+			if _, err := q.stream(ctx, q.cfg.StreamName); err != nil {
 				return err
 			}
 			chosen, err := q.chosen(ctx, which)
 			if err != nil || len(chosen) == 0 {
 				return err
 			}
-			to, err := q.session.publisher(ctx)
+			to, err := q.publisher(ctx)
 			if err != nil {
 				return err
 			}
@@ -49,7 +49,7 @@ Each outcome is printed in a line. The exit status is 0 if all were released.`,
 				defer cancel()
 				_ = to.Close(ctx) // every acknowledgement was awaited
 			}()
-			return (&releaser{prog: prog, cfg: q.session.cfg, from: q.store, to: to}).all(ctx, chosen)
+			return (&releaser{prog: prog, cfg: q.cfg, from: q.store, to: to}).all(ctx, chosen)
 		}),
 	}
 	which.flags(c)

@@ -98,32 +98,7 @@ a running bridge's embedded nats-server, at EMBEDDED_NATS_ADDR.`,
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
 	root.SetOut(prog.out)
 	root.SetErr(prog.err)
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-			flag, takes := invalid.GetFlag(), invalid.Unwrap().Error()
-			switch {
-			case strings.HasPrefix(takes, "takes "): // the flag's own error; others are the standard library's
-			case flag.Value.Type() == "bool":
-				takes = "takes true or false"
-			case strings.HasPrefix(flag.Value.Type(), "uint"):
-				takes = "takes a whole number, 0 or more"
-			case strings.Contains(flag.Value.Type(), "int"):
-				takes = "takes a whole number"
-			default:
-				takes = "takes a " + flag.Value.Type() + " such as " + flag.DefValue
-			}
-			return usagef("--%s: got %q; %s", flag.Name, invalid.GetValue(), takes)
-		}
-		if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
-			name := cmp.Or(unknown.GetSpecifiedShortnames(), unknown.GetSpecifiedName()) // perhaps with one dash
-			c.Flags().VisitAll(func(f *pflag.Flag) {
-				if name == f.Name || len(name) > 2 && config.Similar(name, []string{f.Name}) != "" {
-					err = fmt.Errorf("%w (did you mean --%s?)", err, f.Name)
-				}
-			})
-		}
-		return misuse(c, "%w", err)
-	})
+	root.SetFlagErrorFunc(flagError)
 	root.Flags().BoolP("version", "v", false, "print the version")
 	root.AddCommand(serve)
 	for _, command := range []func(program) *cobra.Command{
@@ -146,6 +121,34 @@ a running bridge's embedded nats-server, at EMBEDDED_NATS_ADDR.`,
 	}
 	finish(root)
 	return root
+}
+
+// flagError returns the error for a wrong flag: what it takes, or which flag may be meant.
+func flagError(c *cobra.Command, err error) error {
+	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		flag, takes := invalid.GetFlag(), invalid.Unwrap().Error()
+		switch {
+		case strings.HasPrefix(takes, "takes "): // the flag's own error; others are the standard library's
+		case flag.Value.Type() == "bool":
+			takes = "takes true or false"
+		case strings.HasPrefix(flag.Value.Type(), "uint"):
+			takes = "takes a whole number, 0 or more"
+		case strings.Contains(flag.Value.Type(), "int"):
+			takes = "takes a whole number"
+		default:
+			takes = "takes a " + flag.Value.Type() + " such as " + flag.DefValue
+		}
+		return usagef("--%s: got %q; %s", flag.Name, invalid.GetValue(), takes)
+	}
+	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		name := cmp.Or(unknown.GetSpecifiedShortnames(), unknown.GetSpecifiedName()) // perhaps with one dash
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			if name == f.Name || len(name) > 2 && config.Similar(name, []string{f.Name}) != "" {
+				err = fmt.Errorf("%w (did you mean --%s?)", err, f.Name)
+			}
+		})
+	}
+	return misuse(c, "%w", err)
 }
 
 // finish completes a command and those under it.

@@ -42,8 +42,7 @@ func (p program) withNATS(patterns []string, do func(context.Context, *session, 
 		}
 		ctx, cancel := context.WithCancelCause(c.Context())
 		defer cancel(nil)
-		options := append(options, endIfForbidden(cancel))
-		s, err := p.connect(c.Context(), cfg, options...) // its own error about a missing right says more
+		s, err := p.connect(c.Context(), cfg, append(options, endIfForbidden(cancel))...) // its own error about a right says more
 		if err != nil {
 			return err
 		}
