@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -45,16 +44,10 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ctx, cancel := context.WithCancel(r.Context())
-	var background sync.WaitGroup
-	s.feeds.Add(1)
-	defer func() {
-		cancel()
-		background.Wait()
-		s.feeds.Done()
-	}()
+	defer cancel()
 	events, problems, states := make(chan item, maxBatch), make(chan string), make(chan state)
-	background.Go(func() { s.read(ctx, events, problems) })
-	background.Go(func() { s.poll(ctx, states) })
+	s.feeds.Go(func() { s.read(ctx, events, problems) })
+	s.feeds.Go(func() { s.poll(ctx, states) })
 
 	w.Header().Set("Content-Type", "text/event-stream")
 	first := providers.All[0]

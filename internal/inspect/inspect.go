@@ -42,9 +42,9 @@ type Server struct {
 	config Config
 	denied stream.Denied // on conn
 
-	pages    chan struct{} // holds one value for each open page
-	searches chan struct{} // holds one value for each running search
-	feeds    sync.WaitGroup
+	pages    chan struct{}  // holds one value for each open page
+	searches chan struct{}  // holds one value for each running search
+	feeds    sync.WaitGroup // what open pages read
 }
 
 // New returns a server. Serve runs it.

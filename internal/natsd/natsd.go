@@ -76,14 +76,8 @@ func checkFree(addr string) error {
 }
 
 func start(c Config) (*server.Server, error) {
-	host, portText, err := net.SplitHostPort(c.Addr)
-	if err != nil {
-		return nil, err
-	}
-	port, err := strconv.Atoi(portText)
-	if err != nil {
-		return nil, err
-	}
+	host, number, _ := net.SplitHostPort(c.Addr) // no error: checkFree has listened there
+	port, _ := strconv.Atoi(number)
 	if port == 0 {
 		port = server.RANDOM_PORT
 	}
@@ -141,7 +135,7 @@ func (s *Server) Stop(ctx context.Context) error {
 // logger passes the server's log on, its notices as debug.
 type logger struct {
 	log   *zap.SugaredLogger
-	fatal atomic.Pointer[string]
+	fatal atomic.Pointer[error]
 }
 
 // Noticef skips lines that are empty.
@@ -169,15 +163,15 @@ func (l *logger) Errorf(format string, v ...any) {
 func (l *logger) Debugf(format string, v ...any) { l.log.Debugf(format, v...) }
 func (l *logger) Tracef(string, ...any)          {} // it would show payloads
 
-// Fatalf keeps the text for Start instead of ending the program.
+// Fatalf keeps the error for Start instead of ending the program.
 func (l *logger) Fatalf(format string, v ...any) {
-	text := fmt.Sprintf(format, v...)
-	l.fatal.Store(&text)
+	err := fmt.Errorf(format, v...)
+	l.fatal.Store(&err)
 }
 
 func (l *logger) fatalError() error {
-	if text := l.fatal.Load(); text != nil {
-		return errors.New(*text)
+	if err := l.fatal.Load(); err != nil {
+		return *err
 	}
 	return nil
 }
