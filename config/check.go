@@ -196,7 +196,7 @@ type Shared struct{ A, B *Endpoint }
 // Otherwise a delivery that was signed for one could be sent to the other and mean something else
 // there.
 func (s Shared) IsAllowed() bool {
-	// Header names have no case. Of templates whose own text differs in case, neither's deliveries fit the other.
+	// Header names have no case. If the text between them differs in case, a delivery fits only one of the two.
 	return s.A.Provider == s.B.Provider && s.A.Signature == s.B.Signature && strings.EqualFold(s.A.Signed, s.B.Signed)
 }
 

@@ -15,9 +15,9 @@ import (
 // Config has every variable that the bridge reads, except those of endpoints (see [Endpoint]). An
 // empty variable counts as unset.
 //
-// The tags: env is the name, doc the meaning, and envDefault the default, which fallback describes
-// where it isn't a constant. The valid values are those of the kind, one of [kinds], or the words
-// of oneof; otherwise takes describes them, or the field's type does.
+// The tags are env, the name; doc, the meaning; and envDefault, the default, or fallback, the default
+// in words. The valid values are those of kind, one of [kinds], or the words of oneof. takes describes
+// them, if the kind, the words or else the field's type don't say enough.
 type Config struct {
 	HTTPAddr    string `env:"HTTP_ADDR" kind:"address" envDefault:":8080" doc:"the public listener, for webhooks"`
 	AdminAddr   string `env:"ADMIN_ADDR" kind:"address" envDefault:":9090" doc:"the admin listener, for probes and metrics; don't expose it"`

@@ -46,7 +46,7 @@ type hint string
 
 func (h hint) Error() string { return string(h) }
 
-// errInvalid is an error that the list of valid values explains.
+// errInvalid means that a value is wrong, and that the description of the valid ones says enough.
 var errInvalid = errors.New("invalid")
 
 // oneOf returns the kind of text that is one of these words.
@@ -89,8 +89,8 @@ func checkAddress(text string) error {
 	return nil
 }
 
-// collide reports whether two addresses can't both be listened on: they have the same port, and one's
-// host includes the other's.
+// collide reports whether nobody can listen at both addresses: they have the same port, and the host
+// of one includes that of the other.
 func collide(a, b string) bool {
 	hostA, portA := listened(a)
 	hostB, portB := listened(b)

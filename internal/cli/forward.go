@@ -200,8 +200,8 @@ func (p *poster) forwardDurable(ctx context.Context) error {
 	return err
 }
 
-// skipping is JetStream for [consumer.Run]. The library makes a dead letter only of a message that is
-// no event, because events are tried for ever. In its place skipping prints why the message is skipped.
+// skipping is the JetStream that [consumer.Run] gets. The library publishes a dead letter only for a
+// message that isn't an event, because events are retried for ever. skipping prints its reason instead.
 type skipping struct {
 	jetstream.JetStream
 	p *poster

@@ -31,8 +31,8 @@ func (p program) print(format string, args ...any) {
 	_, _ = fmt.Fprintln(p.out, printable(fmt.Sprintf(format, args...)))
 }
 
-// output is standard output. If writing to it fails, the command ends as by Ctrl-C, and fails. So
-// commands needn't check for errors of writing.
+// output is standard output. A failed write ends the command, which then fails. So commands needn't
+// check for errors of writing.
 type output struct {
 	io.Writer
 	end context.CancelCauseFunc

@@ -198,7 +198,7 @@ func unknownCommand(c *cobra.Command, args []string) error {
 }
 
 // load returns the configuration for a command that uses only the variables that match the
-// patterns. It ignores mistakes in which another has a part.
+// patterns. It ignores each mistake that involves another variable.
 func (p program) load(patterns ...string) (*config.Config, error) {
 	c, _, err := config.Load(p.environ)
 	problems, _ := errors.AsType[config.Problems](err)

@@ -56,7 +56,7 @@ func add(list *[]string, takes string, isValid func(value string) bool) func(str
 
 func isNotEmpty(value string) bool { return value != "" }
 
-// isEventPattern reports whether the text is a name, which may be any text, or a valid pattern.
+// isEventPattern reports whether the text is a valid pattern, or a name: any text without wildcards.
 func isEventPattern(text string) bool {
 	return isPattern(text) || text != "" && !strings.ContainsAny(text, "*>")
 }
@@ -110,8 +110,8 @@ func (s *selection) check(args []string) error {
 	return nil
 }
 
-// untilCtrlC returns run as the function of a command for which Ctrl-C is no failure if it follows
-// the stream.
+// untilCtrlC returns a command's function that calls run. If the command follows the stream, Ctrl-C is
+// its usual end and no failure.
 func (s *selection) untilCtrlC(prog program, run cobraRun) cobraRun {
 	return func(c *cobra.Command, args []string) error {
 		prog.endIfUnread()

@@ -23,8 +23,8 @@ func (d *diagnoser) toVerify() verify.Request {
 	return r
 }
 
-// verify verifies the delivery. It also returns when the delivery was received: if that isn't known,
-// an old one counts as received at the last moment at which it would have been accepted.
+// verify verifies the delivery. It also returns the time of receipt. If that is unknown and the delivery
+// is old, it is the last moment at which the delivery would have been accepted.
 func (d *diagnoser) verify() (c verify.Claims, received time.Time, refusal error) {
 	r := d.toVerify()
 	if d.body.text == nil {
@@ -97,7 +97,7 @@ func (d *diagnoser) examineTime(c verify.Claims, received time.Time, refusal err
 	}
 }
 
-// createdCause returns the cause of a signed time that is older than another by over the tolerance.
+// createdCause returns the cause if the signed time is older than another by more than the tolerance.
 func (d *diagnoser) createdCause(than string, by time.Duration) Cause {
 	prefix := d.endpoint.Prefix
 	return proven(

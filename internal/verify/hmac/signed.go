@@ -14,15 +14,14 @@ import (
 // ambiguous matches the kinds of parts whose text can be split in two ways.
 var ambiguous = regexp.MustCompile("hh|t[ht]|h[tb].*h")
 
-// parseSigned parses SIGNED. It refuses a template unless the signed text can be split in one way only:
-//   - the body is there, whole and once. One JSON object is never the beginning or the end of
-//     another one, so nothing can be moved between it and what stands next to it;
-//   - two values have text between them, and a value that contains the text behind it is refused when
-//     it comes (isAmbiguous), so nothing can be moved from one to the other. It may contain that if it
-//     is the only one and an object follows. A time in RFC 3339 needs no text before it and may contain
-//     the text behind it, because its year has four digits and its zone ends it;
-//   - if a header has no text behind it, no other header follows: a JSON object or a time in one of
-//     them could take the place of the body or the time between them.
+// parseSigned parses SIGNED. It accepts a template only if each signed text can be split in one way:
+//   - The body is there, whole and once. No JSON object is the beginning or the end of another one, so
+//     nothing can be moved between it and its neighbours.
+//   - There is text between two values, and isAmbiguous refuses a value that contains the text behind
+//     it, unless it is the only value and an object follows. A time in RFC 3339 may contain that text,
+//     and needs none before it: its year has four digits, and its zone ends it.
+//   - A header without text behind it is the last one. Otherwise a JSON object or a time in one of them
+//     could take the place of the body or the time between them.
 func (v *vendor) parseSigned(set verify.Settings) ([]part, error) {
 	parts, err := split(set.Signed)
 	if err != nil {
@@ -80,9 +79,9 @@ func (v *vendor) isAmbiguous(text [][]byte) bool {
 	return false
 }
 
-// isOnlyBeforeObject reports whether the value is the only one, with text and an object behind it. If it
-// ended elsewhere, what is behind the text would be no object. A form, which never contains a {, could
-// still be one.
+// isOnlyBeforeObject reports whether the value is the only one, with text and an object behind it. If the
+// value ended elsewhere, no object would be behind the text. A form never contains a {, but what is behind
+// the text could still be a form.
 func (v *vendor) isOnlyBeforeObject(i int, text [][]byte) bool {
 	rest := v.signed[i+1:]
 	return (i == 0 || i == 1 && v.signed[0].kind == literal) &&
