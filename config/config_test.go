@@ -121,7 +121,9 @@ func TestProblems(t *testing.T) {
 		{"ENDPOINTS_0_NAME=Eu ENDPOINTS_0_PROVIDER=standard-webhooks ENDPOINTS_0_SECRETS=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", `ENDPOINTS_0_NAME: got "Eu"; takes 1 to 32 of a-z, 0-9 and -, not beginning with -; no other endpoint's name`},
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=standard-webhooks ENDPOINTS_0_SECRETS=0 ENDPOINTS_0_TOLERANCE=0s ENDPOINTS_0_USER=id", `ENDPOINTS_0_USER: got "id"; takes body:path, such as body:user.id; of several, comma-separated, the first that is present is used (at character 1: "id" is neither header:Name nor body:path)` + "\n" +
 			`ENDPOINTS_0_TOLERANCE: got "0s"; takes a duration above 0, such as 5m, 24h or 7d, at most 3650d` + "\n" +
-			`ENDPOINTS_0_SECRETS: got [hidden]; takes secrets in base64, as ENDPOINTS_0_SECRET_ENCODING says (secret 0: it is not base64)`},
+			`ENDPOINTS_0_SECRETS: got [hidden]; takes secrets in base64, as ENDPOINTS_0_SECRET_ENCODING says (secret 0: it is not base64, or has only zeros)`},
+		// HMAC fills up an empty key with zeros.
+		{"ENDPOINTS_0_NAME=a ENDPOINTS_0_PROVIDER=standard-webhooks ENDPOINTS_0_SECRETS=whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", `ENDPOINTS_0_SECRETS: got [hidden]; takes secrets in base64, as ENDPOINTS_0_SECRET_ENCODING says (secret 0: it is not base64, or has only zeros)`},
 
 		{"ENDPOINTS_00_NAME=eu ENDPOINTS_00_PROVIDER=flock ENDPOINTS_00_SECRETS=x", `ENDPOINTS_0_…: not set; but there is ENDPOINTS_00_…: number the endpoints 0, 1, 2 and so on, without a gap or a leading zero`},
 		{"ENDPOINTS_99999999999999999999_NAME=Eu ENDPOINTS_99999999999999999999_PROVIDER=flock", `ENDPOINTS_0_…: not set; but there is ENDPOINTS_99999999999999999999_…: number the endpoints 0, 1, 2 and so on, without a gap or a leading zero` + "\n" +
@@ -143,6 +145,7 @@ func TestProblems(t *testing.T) {
 		{"NATS_URL=nats://me:word@", `NATS_URL: got "nats://[hidden]@"; takes nats://host:port or tls://host:port, several with commas between`},
 		{"NATS_URL=nats://localhost NATS_NKEY=SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY", `NATS_NKEY: got something that doesn't look like a path [hidden]; ` + key + ` (no such file or directory)`},
 		{"FRIGADE_SECRETS_FILE=whsec_wordwordword", `FRIGADE_SECRETS_FILE: got something that doesn't look like a path [hidden]; takes the path of a file that can be read (no such file or directory)`},
+		{"NATS_URL=a,nats://b/?token=word", `NATS_URL: got "a,nats://b/?[hidden]"; takes nats://host:port or tls://host:port, several with commas between (a query is not sent: use NATS_USER and NATS_PASSWORD, or NATS_TOKEN)`},
 		{"NATS_URL=u:word", `NATS_URL: got "[hidden]"; takes nats://host:port or tls://host:port, several with commas between`},
 		{"OTEL_EXPORTER_OTLP_ENDPOINT=collector:4318", `OTEL_EXPORTER_OTLP_ENDPOINT: got "collector:4318"; takes a URL such as http://collector:4318`},
 		{"OTEL_EXPORTER_OTLP_ENDPOINT=u:word", `OTEL_EXPORTER_OTLP_ENDPOINT: got "[hidden]"; takes a URL such as http://collector:4318`},

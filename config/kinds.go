@@ -200,6 +200,9 @@ func checkServers(text string) error {
 		if err != nil || u.Hostname() == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
 			return errInvalid
 		}
+		if u.RawQuery != "" { // nats.go ignores it
+			return hint("a query is not sent: use NATS_USER and NATS_PASSWORD, or NATS_TOKEN")
+		}
 		isWebSocket[u.Scheme[0] == 'w'] = true
 		if port, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && (err != nil || port == 0) {
 			return hint("a port is from 1 to 65535")
@@ -223,10 +226,14 @@ func checkServers(text string) error {
 var credentials = regexp.MustCompile(`(?s)^(\s*(?:[A-Za-z]+://)?)(?:.*(@)|[^/\[]*:[^/:;\s]*[^0-9/:;\s].*)`)
 
 func hideCredentials(url string) string {
-	return credentials.ReplaceAllString(url, "${1}[hidden]${2}")
+	url, _, hasQuery := strings.Cut(credentials.ReplaceAllString(url, "${1}[hidden]${2}"), "?")
+	if hasQuery {
+		url += "?[hidden]"
+	}
+	return url
 }
 
-// HideUser returns URLs, comma-separated, without the user, password or token that each may hold.
+// HideUser returns URLs, comma-separated, without the user, password, token or query that each may hold.
 func HideUser(urls string) string {
 	servers := strings.Split(urls, ",")
 	for i, server := range servers {
@@ -241,11 +248,7 @@ func hide(variable, value string) string {
 	case variable == "NATS_URL":
 		return HideUser(value)
 	case strings.HasPrefix(variable, "OTEL_"):
-		url, _, hasQuery := strings.Cut(hideCredentials(value), "?")
-		if hasQuery {
-			url += "?[hidden]"
-		}
-		return url
+		return hideCredentials(value)
 	}
 	return value
 }

@@ -4,6 +4,7 @@
 package secret
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -64,8 +65,9 @@ func (s Secret) Key() []byte {
 	return s.key()
 }
 
-// IsEmpty reports whether there is no secret.
-func (s Secret) IsEmpty() bool { return len(s.Key()) == 0 }
+// IsEmpty reports whether there is no secret, or one of zeros alone: HMAC fills up a key with zeros, so
+// that is the same key.
+func (s Secret) IsEmpty() bool { return len(bytes.Trim(s.Key(), "\x00")) == 0 }
 
 // Equal reports whether both are the same secret.
 func (s Secret) Equal(other Secret) bool {

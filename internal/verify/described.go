@@ -123,10 +123,11 @@ func (s Settings) Keys(secrets []secret.Secret) (keys []secret.Secret, err error
 		default:
 			return secrets, nil
 		}
-		if err != nil || len(key) == 0 {
-			return nil, fmt.Errorf("secret %d: it is not %s", i, s.SecretEncoding)
+		decoded := secret.New(string(key))
+		if err != nil || decoded.IsEmpty() {
+			return nil, fmt.Errorf("secret %d: it is not %s, or has only zeros", i, s.SecretEncoding)
 		}
-		keys = append(keys, secret.New(string(key)))
+		keys = append(keys, decoded)
 	}
 	return keys, nil
 }
