@@ -56,9 +56,9 @@ func TestReconcilesExistingStream(t *testing.T) {
 	expect.Equal(t, []string{"old", "new"}, natsdtest.IDs(t, js), "stored")
 	f.says(sayConnected, sayForgot, sayChanged, sayDiffers, sayReady)
 	wantChanges := []any{"STREAM_MAX_BYTES from 1048576 bytes to 2097152 bytes", "discard policy from DiscardOld to DiscardNew", "STREAM_DUPLICATES from 1m0s to 30m0s"}
-	expect.Equal[any](t, wantChanges, f.logs.FilterMessage(sayChanged).All()[0].ContextMap()["changes"], "changes")
+	expect.Equal[any](t, wantChanges, f.first(sayChanged)["changes"], "changes")
 	wantDifferences := []any{"STREAM_MAX_AGE is 1h0m0s, not 168h0m0s", "subject list is webhooks.> theirs, not webhooks.>", "max_msg_size is 1000 bytes, not no limit"}
-	expect.Equal[any](t, wantDifferences, f.logs.FilterMessage(sayDiffers).All()[0].ContextMap()["differences"], "differences")
+	expect.Equal[any](t, wantDifferences, f.first(sayDiffers)["differences"], "differences")
 }
 
 // A setting that can't be applied is logged, the others are applied, and the stream is used: three

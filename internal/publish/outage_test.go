@@ -134,7 +134,7 @@ func TestOutlivesClosedConnection(t *testing.T) {
 	f.connected().stores("after")
 	expect.ErrorIs(t, ErrTooLarge, expect.Err(f.Publish(t.Context(), large)), "once the limit is known")
 	// The server closes with unread bytes, so the kernel may drop its last words.
-	why := fmt.Sprint(f.logs.FilterMessage(sayDisconnected).All()[0].ContextMap()["error"])
+	why := fmt.Sprint(f.first(sayDisconnected)["error"])
 	if why != "nats: Maximum Payload Violation" && !strings.Contains(why, "connection reset by peer") && !strings.Contains(why, "broken pipe") {
 		t.Errorf("disconnected: %s", why)
 	}

@@ -150,6 +150,16 @@ func (f *fixture) isOn(s *natsdtest.Server) bool {
 // logged is how often a message was logged.
 func (f *fixture) logged(message string) int { return f.logs.FilterMessage(message).Len() }
 
+// first is what the first line with a message says besides it. A machine that stalls may have none.
+func (f *fixture) first(message string) map[string]any {
+	f.t.Helper()
+	lines := f.logs.FilterMessage(message).All()
+	if len(lines) == 0 {
+		f.t.Fatalf("not logged: %s", message)
+	}
+	return lines[0].ContextMap()
+}
+
 // says waits until that many lines are logged, and fails the test unless they are these: a line may
 // be written after what it tells of.
 func (f *fixture) says(want ...string) {

@@ -262,7 +262,7 @@ func TestCredentialsExpire(t *testing.T) {
 	poll.Until(t, "disconnected, and refused", func() bool {
 		return f.logged(sayDisconnected) > 0 && strings.Contains(strings.ToLower(fmt.Sprint(f.Ready())), "authorization violation")
 	})
-	expect.Equal(t, "nats: authentication expired", fmt.Sprint(f.logs.FilterMessage(sayDisconnected).All()[0].ContextMap()["error"]), "the reason of the disconnection")
+	expect.Equal(t, "nats: authentication expired", fmt.Sprint(f.first(sayDisconnected)["error"]), "the reason of the disconnection")
 	remedy := fmt.Sprintf("the user JWT in NATS_CREDS expired at %s: put new credentials into %s", expires.UTC().Format(time.RFC3339), creds)
 	for _, entry := range slices.Concat(f.logs.FilterMessage(sayDisconnected).All(), f.logs.FilterMessage(sayUnreachable).Filter(inTime).All()) {
 		if fields := entry.ContextMap(); entry.Level != zap.ErrorLevel || !strings.HasPrefix(fmt.Sprint(fields["remedy"]), remedy) {

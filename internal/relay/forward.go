@@ -74,7 +74,7 @@ func (f *forwarder) run(ctx context.Context) {
 				pause(ctx, readyCheck)
 				continue
 			}
-			f.round(ctx, records)
+			f.round(ctx, records, false)
 		}
 	}
 }
@@ -87,8 +87,9 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// round publishes a batch, and removes from the spool the records before the first one that failed.
-func (f *forwarder) round(ctx context.Context, records []spool.Record) {
+// round publishes a batch, and removes from the spool the records before the first one that failed. Those
+// that NATS refuses while it may take others are set aside; if it takes others, so are all that it refuses.
+func (f *forwarder) round(ctx context.Context, records []spool.Record, takesOthers bool) {
 	began := time.Now()
 	results := f.deliver(ctx, f.lookup, records)
 	settled := 0
@@ -97,7 +98,7 @@ func (f *forwarder) round(ctx context.Context, records []spool.Record) {
 		switch err := results[settled].Err; {
 		case err == nil, errors.Is(err, publish.ErrNoRoom): // dropped
 			settled++
-		case errors.Is(err, publish.ErrTooLarge), errors.Is(err, publish.ErrRefused): // others may be taken
+		case errors.Is(err, publish.ErrTooLarge), errors.Is(err, publish.ErrRefused), takesOthers && mayBeFaultOfMessage(err):
 			records[settled].Reason = err.Error()
 			settled++
 		default:
@@ -184,27 +185,23 @@ func mayBeFaultOfMessage(err error) bool {
 	return false
 }
 
-// setAsideIfAtFault sets the record aside if it is at fault and not NATS, and reports whether it did.
-// The record is at fault if NATS takes a later one and then refuses this one again. Later ones that are
-// known to be stored aren't sent and prove nothing.
+// setAsideIfAtFault sets the record aside if it is at fault and not NATS, and reports whether it was tried
+// again. A record is at fault if NATS takes a later one and then refuses this one again, and so are the
+// others that NATS refuses then. Later ones that are known to be stored aren't sent and prove nothing.
+// Each attempt looks further ahead: many such records may follow each other.
 func (f *forwarder) setAsideIfAtFault(ctx context.Context, r spool.Record) bool {
-	others, err := f.Spool.Next(f.kind, r.Seq, firstBatch, maxBytes/2)
+	limit := min(firstBatch<<min(2*f.failures/suspectEvery, 6), maxBatch)
+	others, err := f.Spool.Next(f.kind, r.Seq, limit, maxBytes/2)
 	if err != nil {
 		return false
 	}
-	records := append(others, r)
-	results := f.deliver(ctx, f.lookup, records)
-	f.keepAcked(records, results)
+	results := f.deliver(ctx, f.lookup, others)
+	f.keepAcked(others, results)
 	isTaken := func(result publish.Result) bool { return result.Status != "" }
-	again := results[len(others)]
-	if !mayBeFaultOfMessage(again.Err) || !slices.ContainsFunc(results[:len(others)], isTaken) {
+	if !slices.ContainsFunc(results, isTaken) {
 		return false
 	}
-	r.Reason = again.Err.Error()
-	if !f.settle([]spool.Record{r}, []publish.Result{again}) {
-		return false
-	}
-	f.failures = 0
+	f.round(ctx, append([]spool.Record{r}, others...), true)
 	return true
 }
 
