@@ -12,7 +12,7 @@ import (
 const patience = time.Second
 
 // budget bounds the bytes that all requests hold together. Once it is spent, the request that has been
-// arriving longest makes room, if that is longer than patience. Otherwise a hundred senders that stop in
+// arriving longest makes room, if it has taken longer than patience. Otherwise a hundred senders that stop in
 // the middle of a large body would keep everybody else out for bodyTimeout, again and again (ADR 12).
 type budget struct {
 	limit   int64

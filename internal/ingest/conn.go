@@ -22,8 +22,7 @@ type conn struct {
 	limiter   *ConnLimiter
 	entry     entry // of the limiter
 
-	held     hold // the bytes of the request
-	closed   atomic.Bool
+	held     hold        // the bytes of the request
 	refused  atomic.Bool // refused by us, and answered
 	reported atomic.Bool // a refusal by net/http was reported
 
@@ -89,6 +88,7 @@ func (c *conn) receive(p []byte) (n int, wasKept bool, err error) {
 func (c *conn) take(p []byte, received int, wasKept bool) (n int, refusal ConnRefusal) {
 	b := p[:received]
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.more = received == len(p)
 	isHead := c.framing.part == partHead
 	if refusal = c.prelude.recognize(b); refusal == "" {
@@ -99,23 +99,18 @@ func (c *conn) take(p []byte, received int, wasKept bool) (n int, refusal ConnRe
 	} else {
 		c.kept.Write(b[n:])
 	}
-	isComing := c.framing.inHead()
-	isNext := c.framing.bytes == n && c.prelude.len > n // these bytes begin another head than the first one
-	c.mu.Unlock()
 	if !isHead || refusal != "" {
 		return n, refusal
 	}
+	isComing := c.framing.inHead()
 	if !c.held.take(n, !isComing) {
 		refusal = HeadBusy
 	}
 	if isComing {
 		c.held.receiving()
 	}
-	if isComing && isNext { // net/http does this after four bytes
-		_ = c.raw.SetReadDeadline(time.Now().Add(headTimeout))
-	}
-	if c.closed.Load() { // Close may have released before this was charged
-		c.held.release()
+	if isComing && c.framing.bytes == n && c.prelude.len > n { // another head than the first one begins
+		_ = c.raw.SetReadDeadline(time.Now().Add(headTimeout)) // net/http does this after four bytes
 	}
 	return n, refusal
 }
@@ -134,7 +129,9 @@ func (c *conn) Write(p []byte) (int, error) {
 
 func (c *conn) Close() error {
 	err := c.Conn.Close()
-	c.closed.Store(true)
+	c.mu.Lock()
+	c.framing.part = partBroken // from now on nothing is charged
+	c.mu.Unlock()
 	c.held.release()
 	c.limiter.leave(c)
 	return err

@@ -27,7 +27,7 @@ const (
 	partChunkLine
 	partChunk // with the line break behind it
 	partTrailer
-	partBroken // not HTTP: there is no way to find the next request
+	partBroken // closed, or not HTTP: there is no way to find the next request
 )
 
 // framing finds where each request on a connection begins and ends, so that each is counted from

@@ -60,8 +60,8 @@ type connKey struct{}
 // connOf returns a request's connection.
 func connOf(r *http.Request) *conn { return r.Context().Value(connKey{}).(*conn) }
 
-// Handler wraps the handler of a listener without deliveries. There the oldest answered connection is
-// closed first: if answered ones were kept longer, a new one would be closed before its request is read.
+// Handler wraps the handler of a listener without deliveries. To make room there, an answered connection
+// is closed before an unanswered one: otherwise a new one would be closed before its request is read.
 func (l *ConnLimiter) Handler(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := connOf(r)
