@@ -70,6 +70,7 @@ func (c *conn) receive(p []byte) (n int, wasKept bool, err error) {
 	isBroken := c.framing.part == partBroken
 	c.declined = c.declined || isAhead
 	n = copy(p, c.kept.Bytes())
+	isNext := c.framing.inHead() && c.framing.bytes < min(4, c.prelude.len) // a later head has begun
 	c.mu.Unlock()
 	switch {
 	case isAhead:
@@ -78,6 +79,8 @@ func (c *conn) receive(p []byte) (n int, wasKept bool, err error) {
 		return 0, false, io.EOF
 	case n > 0:
 		return n, true, nil
+	case isNext: // until four bytes have come, net/http waits as long as on an idle connection
+		_ = c.raw.SetReadDeadline(time.Now().Add(headTimeout))
 	}
 	n, err = c.Conn.Read(p)
 	return n, false, err
@@ -108,9 +111,6 @@ func (c *conn) take(p []byte, received int, wasKept bool) (n int, refusal ConnRe
 	}
 	if isComing {
 		c.held.receiving()
-	}
-	if isComing && c.framing.bytes == n && c.prelude.len > n { // another head than the first one begins
-		_ = c.raw.SetReadDeadline(time.Now().Add(headTimeout)) // net/http does this after four bytes
 	}
 	return n, refusal
 }

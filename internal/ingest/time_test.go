@@ -156,13 +156,18 @@ func TestSlowSenders(t *testing.T) {
 // The next head has no more time than the first one, even if it stops within the four bytes for which
 // net/http waits on an idle connection.
 func TestNextHeadThatStops(t *testing.T) {
-	for _, begin := range []string{"P", "POS", "POST", "POST / HTTP/1.1\r\nHost: bridge\r\n"} {
-		inNoTime(t, func(t *testing.T, _ *public, dial func() *client) {
-			c := dial()
-			c.write(deliveryOf("a", "")).read()
-			time.Sleep(time.Minute)
-			expect.Equal(t, 5*time.Second, c.write(begin).end(), "after %q it was closed after", begin)
-		})
+	for _, first := range []string{deliveryOf("a", ""), "GET / HTTP/1.1\r\nHost: bridge\r\n\r\n"} {
+		for _, begin := range []string{"P", "POS", "POST", "POST / HTTP/1.1\r\nHost: bridge\r\n"} {
+			inNoTime(t, func(t *testing.T, _ *public, dial func() *client) {
+				c := dial()
+				c.write(first).read()
+				time.Sleep(time.Minute)
+				expect.Equal(t, 5*time.Second, c.write(begin).end(), "after %q it was closed after", begin)
+				c = dial()
+				c.write(first + begin).read()
+				expect.Equal(t, 5*time.Second, c.end(), "with %q at the end of another request it was closed after", begin)
+			})
+		}
 	}
 }
 
