@@ -62,7 +62,7 @@ func (l *loader) checkRules(c *Config) {
 		{"NATS_USER", c.NATSPassword.IsEmpty() || c.NATSUser != "", "NATS_PASSWORD is set and needs the name of its user"},
 		{"NATS_NKEY", c.NATSNkey == "" || c.NATSCreds == "", "NATS_CREDS is set too: keep one of the two"},
 		{
-			"SUBJECT_PREFIX and NATS_INBOX_PREFIX", !slices.ContainsFunc([]string{".", "-quarantine.", "-dead."}, func(ours string) bool {
+			"SUBJECT_PREFIX and NATS_INBOX_PREFIX", c.SubjectPrefix == "" || !slices.ContainsFunc([]string{".", "-quarantine.", "-dead."}, func(ours string) bool {
 				return strings.HasPrefix(c.NATSInboxPrefix+".", c.SubjectPrefix+ours)
 			}),
 			"the stream would store NATS' replies as events: set two of which neither begins the other, such as webhooks and _INBOX",

@@ -222,16 +222,14 @@ const maxTolerance = 3650 * 24 * time.Hour // so that sums of durations don't ov
 // unknown or its settings are wrong, the other variables are checked all the same.
 func (l *loader) complete(e *Endpoint) {
 	tolerance := e.Variable("TOLERANCE")
-	isSet := l.vars[tolerance] != ""
+	if l.vars[tolerance] != "" && (e.Tolerance <= 0 || e.Tolerance > maxTolerance) {
+		l.wrong(tolerance, "")
+		e.Tolerance = 0
+	}
 	if p := e.Vendor; p != nil {
 		l.choose(&e.Signature, p.Signatures(), e.Variable("SIGNATURE"))
 		l.choose(&e.Freshness, p.Time.Freshness(), e.Variable("FRESHNESS"))
-		if !isSet {
-			e.Tolerance = p.Time.Tolerance
-		}
-	}
-	if isSet && (e.Tolerance <= 0 || e.Tolerance > maxTolerance) {
-		l.wrong(tolerance, "")
+		e.Tolerance = cmp.Or(e.Tolerance, p.Time.Tolerance)
 	}
 	for position, s := range e.Secrets {
 		if doubt := s.Doubt(); doubt != "" {
