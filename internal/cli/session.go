@@ -74,7 +74,11 @@ func endIfForbidden(end context.CancelCauseFunc) nats.Option {
 // connect connects to a bridge's NATS, and prints when the connection is lost and restored, and why it
 // can't be made again.
 func (p program) connect(ctx context.Context, cfg *config.Config, options ...nats.Option) (*session, error) {
-	server := app.NATSServer(cfg, natsURL(cfg), version())
+	url := cfg.NATSURL
+	if cfg.IsEmbedded() {
+		url = "nats://" + local(cfg.EmbeddedNATSAddr)
+	}
+	server := app.NATSServer(cfg, url, version())
 	unreachable := func(err error) error {
 		return fmt.Errorf("connecting to NATS at %s: %w%s", config.HideUser(server.URL), err, startHint(err))
 	}
@@ -131,14 +135,6 @@ func (s *session) publisher(ctx context.Context) (*publish.Publisher, error) {
 	}
 	p.Settle(ctx, settleTimeout)
 	return p, nil
-}
-
-// natsURL returns the address of a bridge's NATS.
-func natsURL(cfg *config.Config) string {
-	if cfg.IsEmbedded() {
-		return "nats://" + local(cfg.EmbeddedNATSAddr)
-	}
-	return cfg.NATSURL
 }
 
 // stream returns the stream with this name. Its error says what to do.

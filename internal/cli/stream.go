@@ -68,7 +68,7 @@ configuration; --format nsc prints them as commands of "nsc", for an operator th
 		RunE: func(*cobra.Command, []string) error {
 			// An external NATS may have more replicas than the embedded server, which needs no
 			// commands. Without endpoints, the duplicate window covers every vendor's defaults.
-			external := program{environ: append([]string{"NATS_URL=nats://nats:4222"}, prog.environ...)}
+			external := program{environ: append(slices.Clip(prog.environ), "NATS_URL=nats://nats:4222")} // the last one counts
 			cfg, err := external.load("SUBJECT_PREFIX", "QUARANTINE*", "NATS_JS_DOMAIN", "STREAM_*", "*_TOLERANCE", "ENDPOINTS_*")
 			if err != nil {
 				return err

@@ -36,7 +36,7 @@ func Lines(content []byte) ([]Secret, error) {
 		switch {
 		case len(line) == 0:
 			continue
-		case !utf8.Valid(line) || bytes.ContainsFunc(line, notText):
+		case !utf8.Valid(line) || bytes.ContainsFunc(line, func(r rune) bool { return unicode.IsControl(r) || r == '\ufeff' }):
 			return nil, fmt.Errorf("line %d is not text", number)
 		case bytes.HasPrefix(line, []byte("-----BEGIN ")):
 			return nil, fmt.Errorf("line %d begins a key or a certificate in PEM", number)
@@ -52,8 +52,6 @@ func Lines(content []byte) ([]Secret, error) {
 	}
 	return l.secrets, nil
 }
-
-func notText(r rune) bool { return unicode.IsControl(r) || r == '\ufeff' }
 
 // placeholder matches a text that stands where a secret belongs.
 var placeholder = regexp.MustCompile(`(?i)^(\$\{[^}]*\}|\$\([^()]*\)|\$[a-z_][a-z0-9_]*|<[^<>]*>|\{\{.*\}\}|change[-_ ]?me)$`)
