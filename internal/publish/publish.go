@@ -241,7 +241,7 @@ func (p *Publisher) Close(ctx context.Context) error {
 	var err error
 	waitWhile(ctx, func() bool { return p.acks.waiting() > 0 })
 	if n := p.acks.waiting(); n > 0 && ctx.Err() != nil { // one that has begun since the wait is refused
-		err = fmt.Errorf("closing: %d messages are not acknowledged yet", n)
+		err = fmt.Errorf("closing: messages that are not acknowledged yet: %d", n)
 	}
 	p.acks.fail(jetstream.ErrJetStreamPublisherClosed)
 	if s := p.session.Load(); s != nil {

@@ -1,4 +1,4 @@
-import { byId, count } from './dom.js'
+import { byId, count, counted } from './dom.js'
 
 const svg = 'http://www.w3.org/2000/svg'
 const seconds = 120
@@ -40,7 +40,7 @@ export function chart() {
     box.children[i].setAttribute('y', height - tall)
   })
   const all = counts.reduce((sum, n) => sum + n, 0)
-  byId('chart-peak').textContent = peak ? `${count(all)} events, at most ${count(peak)} in a second` : ''
+  byId('chart-peak').textContent = peak ? `${counted(all, 'event')}, at most ${count(peak)} in a second` : ''
   box.setAttribute('aria-label', `Events a second in the last two minutes: ${count(all)} in all, at most ${count(peak)} in a second`)
   const last = counts.slice(-6, -1) // five whole seconds
   return last.reduce((sum, n) => sum + n, 0) / last.length

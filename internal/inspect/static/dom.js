@@ -61,6 +61,7 @@ export function clock(text) {
 }
 
 export const count = (n) => n.toLocaleString('en')
+export const counted = (n, noun) => `${count(n)} ${noun}${n === 1 ? '' : 's'}`
 
 export function bytes(n) {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']

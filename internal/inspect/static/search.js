@@ -1,4 +1,4 @@
-import { announce, byId, count, since } from './dom.js'
+import { announce, byId, count, counted, since } from './dom.js'
 
 // A search stops at one of these bounds, and can go on from there.
 const maxFound = 500
@@ -95,13 +95,13 @@ export class StreamSearch {
     const phase = done && this.#hasGap(oldest) ? 'idle' : this.#phase
     const beyond = Boolean(filtering && oldest && stream && stream.first_seq < oldest.sequence)
     byId('older').hidden = !beyond && phase === 'idle'
-    const older = `${count(found)} older ${found === 1 ? 'event' : 'events'} found`
+    const older = `${counted(found, 'older event')} found`
     const { read, share, time } = this.#progress
     const back = read ? `, back to ${since(time)}` : ''
     byId('older-text').textContent = {
       idle: `Only the last ${count(held)} of ${count(stream?.messages ?? held)} events were searched.`,
       running: `Searching the stream: ${count(read)} read${back}. ${older}.`,
-      stopped: `Searched ${count(read)} more events${back}. ${older}.`,
+      stopped: `Searched ${counted(read, 'more event')}${back}. ${older}.`,
       whole: `The whole stream is searched. ${older}.`,
       failed: this.#problem,
     }[phase]
