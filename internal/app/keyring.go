@@ -127,11 +127,9 @@ func (k *keyring) take() {
 	changed := !slices.EqualFunc(secrets, k.current(), secret.Secret.Equal)
 	if changed {
 		k.replace(secrets)
-	}
-	k.reloads.succeeded(changed, zap.Int("secrets", len(secrets)))
-	if changed {
 		for _, doubt := range k.doubts {
 			k.reloads.log.Warn(doubt)
 		}
 	}
+	k.reloads.succeeded(changed, zap.Int("secrets", len(secrets)))
 }

@@ -70,8 +70,8 @@ func (r *reloader) load(k *keyring, contents [][]byte, err error) {
 	}
 }
 
-// apply puts the pending secrets into force: all together, as when two endpoints exchange theirs,
-// or else each that conflicts with none in force.
+// apply puts the pending secrets into force: all of them if they fit together, as when two endpoints
+// exchange theirs; else those that conflict with none in force.
 func (r *reloader) apply() {
 	pending := slices.DeleteFunc(slices.Collect(maps.Values(r.keyrings)), func(k *keyring) bool { return k.pending == nil })
 	all := r.conflict(pending...) == nil
@@ -84,8 +84,8 @@ func (r *reloader) apply() {
 	}
 }
 
-// conflict returns an error if endpoints of different providers or schemes would share a secret with
-// the pending secrets of these keyrings in force. At the start, the configuration refuses that too.
+// conflict returns an error if endpoints of different providers or schemes shared a secret once the
+// pending secrets of these keyrings were in force. The configuration refuses that at the start.
 func (r *reloader) conflict(changed ...*keyring) error {
 	endpoints := slices.Clone(r.endpoints)
 	for i := range endpoints {

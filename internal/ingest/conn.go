@@ -18,7 +18,7 @@ import (
 type conn struct {
 	net.Conn             // carries the requests; with TLS it is the decrypted side of raw
 	raw       *deadlines // the connection itself
-	handshake *handshake // nil without TLS
+	handshake *handshake // of TLS; nil if there is none to do
 	limiter   *ConnLimiter
 	entry     entry // of the limiter
 

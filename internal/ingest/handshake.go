@@ -16,7 +16,6 @@ const maxHandshake = 16 << 10
 type handshake struct {
 	net.Conn
 	left int64 // bytes that the client may still send
-	done bool
 }
 
 func (h *handshake) Read(p []byte) (int, error) {
@@ -30,14 +29,15 @@ func (h *handshake) Read(p []byte) (int, error) {
 // establish does the TLS handshake, unless it is done or there is none. If it fails, establish refuses
 // the connection, unless the client has just gone; p is a buffer for refuse.
 func (c *conn) establish(p []byte) error {
-	if c.handshake == nil || c.handshake.done {
+	if c.handshake == nil {
 		return nil
 	}
 	err := c.Conn.(*tls.Conn).HandshakeContext(context.Background())
 	record, _ := errors.AsType[tls.RecordHeaderError](err)
 	switch {
 	case err == nil:
-		c.handshake.left, c.handshake.done = math.MaxInt64, true
+		c.handshake.left = math.MaxInt64
+		c.handshake = nil
 		return nil
 	case record.Conn != nil && plainOnTLS(record.RecordHeader[:]) != "": // we have sent nothing yet
 		return c.refuse(c.raw, plainOnTLS(record.RecordHeader[:]), p)

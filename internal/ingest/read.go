@@ -98,8 +98,7 @@ func (d *delivery) drain() (whole bool) {
 }
 
 // body collects an arriving body in blocks, and takes little more memory than the bytes that have
-// arrived. A slice that doubles takes up to three times that while it grows, and the budget doesn't
-// count that.
+// arrived. A slice that doubles while it grows would take up to three times as much, uncounted.
 type body struct {
 	full  [][]byte // the blocks before the last one
 	block []byte   // the last one; before the first byte, that of an earlier body
