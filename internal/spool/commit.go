@@ -254,9 +254,9 @@ func (s *Spool) report() {
 	switch {
 	case err != nil && !s.reported:
 		s.config.Log.Error("spool can't be written: while NATS is away, events are refused; trying again every second",
-			zap.String("directory", s.config.Dir), zap.Int64("free_bytes", s.free.Load()), zap.Error(err))
+			zap.Int64("free_bytes", s.free.Load()), zap.Error(err))
 	case err == nil && s.reported:
-		s.config.Log.Info("spool can be written again", zap.String("directory", s.config.Dir))
+		s.config.Log.Info("spool can be written again")
 	}
 	s.reported = err != nil
 }

@@ -166,7 +166,7 @@ func (s *Spool) patience() func(err error) bool {
 		case since.IsZero():
 			since = time.Now()
 			s.config.Log.Warn("the disk fails to read the spool: trying again, while nothing in it is delivered",
-				zap.String("directory", s.config.Dir), zap.Duration("at_most", bound), zap.Error(err))
+				zap.Duration("at_most", bound), zap.Error(err))
 		case time.Since(since) >= bound:
 			return false
 		}
@@ -281,12 +281,12 @@ func (s *Spool) adopt(f *recovery) {
 	if n := len(f.damage); n > 0 {
 		s.config.Log.Error("spool is damaged and some records are lost: "+
 			"the others are delivered, and then the damaged files are renamed to *"+damagedSuffix,
-			zap.String("directory", s.config.Dir), zap.Int("places", n), first20(f.damage))
+			zap.Int("places", n), first20(f.damage))
 	}
 	if n := len(f.lastWrites); n > 0 {
 		s.config.Log.Warn("the ends of some files of the spool can't be read: "+
 			"after a crash they are writes that were never acknowledged, else records are lost",
-			zap.String("directory", s.config.Dir), zap.Int("places", n), first20(f.lastWrites))
+			zap.Int("places", n), first20(f.lastWrites))
 	}
 }
 
@@ -326,6 +326,6 @@ func (s *Spool) checkFiles() {
 	}
 	if len(restored) > 0 {
 		s.config.Log.Error("files of the spool in use were removed: they are written again",
-			zap.String("directory", s.config.Dir), zap.Strings("files", restored))
+			zap.Strings("files", restored))
 	}
 }

@@ -124,9 +124,8 @@ const (
 // process has it open, and [ErrVersion] if another version wrote it; the files are untouched then.
 // Damage is no error. If the disk fails, Open returns a spool that refuses records and keeps trying.
 func Open(c Config) (*Spool, error) {
-	if c.disk == nil {
-		c.disk = osDisk{}
-	}
+	c.disk = cmp.Or[disk](c.disk, osDisk{})
+	c.Log = c.Log.With(zap.String("directory", c.Dir))
 	c.segmentSize = cmp.Or(c.segmentSize, max(minSegment, c.MaxBytes/maxSegments))
 	s := &Spool{
 		config: c, disk: c.disk, next: 1, dropped: make(map[uint64]bool),
@@ -137,7 +136,7 @@ func Open(c Config) (*Spool, error) {
 		s.journals[i].segments.Store(new([]*segment))
 	}
 	slow := time.AfterFunc(hungAfter, func() {
-		c.Log.Warn("the spool's disk doesn't answer: waiting for it", zap.String("directory", c.Dir))
+		c.Log.Warn("the spool's disk doesn't answer: waiting for it")
 	})
 	err := s.load()
 	slow.Stop()
@@ -149,8 +148,7 @@ func Open(c Config) (*Spool, error) {
 		return nil, fmt.Errorf("opening spool: %w", err)
 	}
 	if !fileio.CanSyncDir {
-		c.Log.Warn("this system can't make file names durable: after a loss of power, acknowledged records may be lost",
-			zap.String("directory", c.Dir))
+		c.Log.Warn("this system can't make file names durable: after a loss of power, acknowledged records may be lost")
 	}
 	if s.recovering.Load() {
 		select {
@@ -158,7 +156,7 @@ func Open(c Config) (*Spool, error) {
 			s.adopt(found)
 		case <-time.After(cmp.Or(c.openPatience, openPatience)):
 			c.Log.Info("spool is being read in the background; new records are taken meanwhile",
-				zap.String("directory", c.Dir), zap.Int64("bytes", s.bytesToRead.Load()))
+				zap.Int64("bytes", s.bytesToRead.Load()))
 		}
 	}
 	s.measure()
@@ -188,9 +186,9 @@ func (s *Spool) Append(ctx context.Context, m publish.Message, attempted time.Ti
 		return w.err
 	default:
 	}
-	pending := &w.journal.pending
-	if i := slices.Index(*pending, w); i >= 0 {
-		*pending = slices.Delete(*pending, i, i+1)
+	j := w.journal
+	if i := slices.Index(j.pending, w); i >= 0 {
+		j.pending = slices.Delete(j.pending, i, i+1)
 		s.unwritten[w.kind] -= w.size
 	}
 	return fmt.Errorf("waiting for the disk: %w", ctx.Err())
