@@ -51,7 +51,10 @@ var (
 )
 
 func newMonitor(c Config, of Stream) *monitor {
-	m := &monitor{stream: of, server: c.Server, log: c.Log, wanted: make(chan struct{}, 1), saving: make(chan struct{}, 1)}
+	m := &monitor{
+		stream: of, server: c.Server, log: c.Log.With(zap.String("stream", of.Name)),
+		wanted: make(chan struct{}, 1), saving: make(chan struct{}, 1),
+	}
 	if c.Windows != "" {
 		m.file = filepath.Join(c.Windows, "window-"+of.Name+".json")
 		var err error
@@ -150,9 +153,6 @@ func (m *monitor) checkOnce(s *session) {
 	m.checkPayload(s)
 }
 
-// name returns the log field for the stream.
-func (m *monitor) name() zap.Field { return zap.String("stream", m.stream.Name) }
-
 // failed notes a failed check. After one that JetStream doesn't answer, the stream is used as before.
 func (m *monitor) failed(s *session, found found, err error) {
 	last := m.lastError.Swap(&err)
@@ -179,20 +179,20 @@ func (m *monitor) succeeded(s *session, found found, maxPayload int64) {
 	m.limit.Store(maxPayload)
 	m.subjects.Store(&have.Subjects)
 	if m.lastError.Swap(nil) != nil && m.verified.Load() == s {
-		m.log.Info("stream can be checked again", m.name())
+		m.log.Info("stream can be checked again")
 	}
 	if len(found.changes) > 0 {
-		m.log.Info("stream has been changed to what the configuration sets", m.name(), zap.Strings("changes", found.changes))
+		m.log.Info("stream has been changed to what the configuration sets", zap.Strings("changes", found.changes))
 	}
 	if !slices.Equal(found.differences, m.logged) && len(found.differences) > 0 {
-		m.log.Warn("stream differs from the configuration and was left unchanged", m.name(), zap.Strings("differences", found.differences))
+		m.log.Warn("stream differs from the configuration and was left unchanged", zap.Strings("differences", found.differences))
 	}
 	m.logged = found.differences
 	if found.made {
-		m.log.Info("stream was missing and has been created", m.name())
+		m.log.Info("stream was missing and has been created")
 	}
 	if m.verified.Swap(s) != s {
-		m.log.Info("stream is ready", m.name(), zap.Strings("subjects", have.Subjects),
+		m.log.Info("stream is ready", zap.Strings("subjects", have.Subjects),
 			zap.Int("replicas", have.Replicas), zap.Duration("duplicates", have.Duplicates))
 	}
 }

@@ -69,11 +69,11 @@ func (m *monitor) observe(found found) {
 	if isOther && was.Created.Unix() > 0 {
 		m.log.Warn("stream is not that of the last check: "+
 			"it was deleted with its events and created again, or restored, or this is another NATS",
-			m.name(), zap.Time("created", is.Created), zap.Time("last_created", was.Created))
+			zap.Time("created", is.Created), zap.Time("last_created", was.Created))
 	}
 	if effective := is.now(); (isOther || is.configured != was.configured) && effective < is.configured {
 		m.log.Info("stream may not know all ids of its duplicate window yet: spooled records are looked up before they are published",
-			m.name(), zap.Duration("duplicates", is.configured), zap.Duration("effective", effective.Round(time.Second)))
+			zap.Duration("duplicates", is.configured), zap.Duration("effective", effective.Round(time.Second)))
 	}
 	select {
 	case m.saving <- struct{}{}:
