@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -33,9 +34,9 @@ func (s *sender) setEndpoint(endpoint config.Endpoint) {
 	s.endpoint = endpoint
 	s.event = cmp.Or(s.event, endpoint.Vendor.Events[0])
 	s.scheme = cmp.Or(s.scheme, endpoint.Signature)
-	s.url = strings.TrimSuffix(s.url, "/")
-	if path := "/webhooks/" + endpoint.Name; !strings.HasSuffix(s.url, path) { // the URL may be the vendor's
-		s.url += path
+	to, _ := url.Parse(s.url)                                                                             // no error: it was checked
+	if path := "/webhooks/" + endpoint.Name; !strings.HasSuffix(strings.TrimSuffix(to.Path, "/"), path) { // else the URL is the vendor's
+		s.url = to.JoinPath(path).String()
 	}
 }
 
