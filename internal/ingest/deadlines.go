@@ -48,11 +48,12 @@ func (d *deadlines) passRead() error {
 	return d.Conn.SetReadDeadline(d.read)
 }
 
-// Read repeats a read that failed at a deadline that has been moved since.
+// Read repeats a read that failed at a deadline that has been moved since. On a closed connection the
+// error is that of the read, not of setting its deadline, which net/http would answer.
 func (d *deadlines) Read(p []byte) (n int, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for err = d.passRead(); err == nil; err = d.Conn.SetReadDeadline(d.read) {
+	for _ = d.passRead(); ; _ = d.Conn.SetReadDeadline(d.read) {
 		d.reading = true
 		d.mu.Unlock()
 		n, err = d.Conn.Read(p)
@@ -66,7 +67,6 @@ func (d *deadlines) Read(p []byte) (n int, err error) {
 		}
 		d.innerRead = d.read
 	}
-	return 0, err
 }
 
 func (d *deadlines) SetWriteDeadline(t time.Time) error {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"net/http"
 	"testing"
 	"testing/synctest"
 
@@ -206,4 +207,28 @@ func TestLimitOfConnections(t *testing.T) {
 	if known && files >= maxConnections+spareFiles && n != maxConnections || n <= 1000 && files > 2000 {
 		t.Errorf("%d connections with %d files", n, files)
 	}
+}
+
+// A connection that is closed to admit another, before it is read from, isn't reported as malformed.
+func TestClosedBeforeItIsRead(t *testing.T) {
+	p := newPublic(t, nil)
+	var refused []RefusedConn
+	p.Conns.report = func(r RefusedConn) { refused = append(refused, r) }
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	expect.NoError(t, err)
+	p.addr = inner.Addr().String()
+	l, served := p.Conns.Listen(p.server, inner, nil), make(chan struct{})
+	p.server.ConnState = func(c net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			_ = c.(*conn).raw.Close() // as admit does
+		case http.StateClosed:
+			close(served)
+		}
+	}
+	go func() { _ = p.server.Serve(l) }()
+	t.Cleanup(func() { _ = p.server.Close() })
+	p.dial()
+	<-served
+	expect.Equal(t, []RefusedConn(nil), refused, "refused")
 }
