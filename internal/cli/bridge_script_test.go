@@ -307,6 +307,8 @@ func explain(ts *testscript.TestScript, neg bool, args []string) {
 	var parts []string
 	for _, arg := range args[2:] {
 		switch {
+		case arg == "--at=": // no time
+			verify = slices.DeleteFunc(verify, func(arg string) bool { return strings.HasPrefix(arg, "--at=") })
 		case option.MatchString(arg):
 			verify = append(verify, arg)
 		case assignment.MatchString(arg):

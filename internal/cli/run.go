@@ -93,6 +93,8 @@ a running bridge's embedded nats-server, at EMBEDDED_NATS_ADDR.`,
 		RunE:          serve.RunE,
 		SilenceErrors: true,
 		SilenceUsage:  true,
+
+		PersistentPreRunE: refuseEmptyFlags,
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
@@ -172,6 +174,17 @@ func finish(c *cobra.Command) {
 			return misuse(c, "%s takes a command: %s", c.CommandPath(), inWords(names, "or"))
 		}
 	}
+}
+
+// refuseEmptyFlags returns an error if a flag has an empty value, as in a script whose variable isn't set.
+// The command would do what it does without the flag.
+func refuseEmptyFlags(c *cobra.Command, _ []string) (err error) {
+	c.Flags().Visit(func(f *pflag.Flag) {
+		if f.Value.Type() == "string" && f.Value.String() == "" {
+			err = misuse(c, "--%s is empty", f.Name)
+		}
+	})
+	return err
 }
 
 // takes returns a check that there are from least to most arguments, and none is empty.
