@@ -57,7 +57,7 @@ func TestReconcilesExistingStream(t *testing.T) {
 	f.says(sayConnected, sayForgot, sayChanged, sayDiffers, sayReady)
 	wantChanges := []any{"STREAM_MAX_BYTES from 1048576 bytes to 2097152 bytes", "discard policy from DiscardOld to DiscardNew", "STREAM_DUPLICATES from 1m0s to 30m0s"}
 	expect.Equal[any](t, wantChanges, f.first(sayChanged)["changes"], "changes")
-	wantDifferences := []any{"STREAM_MAX_AGE is 1h0m0s, not 168h0m0s", "subject list is webhooks.> theirs, not webhooks.>", "max_msg_size is 1000 bytes, not no limit"}
+	wantDifferences := []any{"STREAM_MAX_AGE is 1h, not 168h", "subject list is webhooks.> theirs, not webhooks.>", "max_msg_size is 1000 bytes, not no limit"}
 	expect.Equal[any](t, wantDifferences, f.first(sayDiffers)["differences"], "differences")
 }
 

@@ -182,11 +182,11 @@ func (s Stream) reconcile(have *jetstream.StreamConfig) (changes, differences []
 	set := s.Explicit // a limit that isn't explicit, or would become smaller, isn't changed
 	compare("STREAM_REPLICAS", have.Replicas, want.Replicas, set.Replicas && want.Replicas > have.Replicas,
 		func() { have.Replicas = want.Replicas })
-	compare("STREAM_MAX_AGE", have.MaxAge, want.MaxAge, set.MaxAge && grows(have.MaxAge, want.MaxAge),
+	compare("STREAM_MAX_AGE", age(have.MaxAge), age(want.MaxAge), set.MaxAge && grows(have.MaxAge, want.MaxAge),
 		func() { have.MaxAge = want.MaxAge })
 	compare(maxBytes, limit(have.MaxBytes, " bytes"), limit(want.MaxBytes, " bytes"), set.MaxBytes && grows(have.MaxBytes, want.MaxBytes),
 		func() { have.MaxBytes = want.MaxBytes })
-	compare("STREAM_DUPLICATES", have.Duplicates, want.Duplicates, set.Duplicates && want.Duplicates > have.Duplicates,
+	compare("STREAM_DUPLICATES", age(have.Duplicates), age(want.Duplicates), set.Duplicates && want.Duplicates > have.Duplicates,
 		func() { have.Duplicates = want.Duplicates })
 	differ("subject list", strings.Join(have.Subjects, " "), want.Subjects[0])
 	differ("max_msg_size", limit(int64(have.MaxMsgSize), " bytes"), limit(0, ""))
@@ -212,6 +212,14 @@ func limit(n int64, unit string) string {
 		return "no limit"
 	}
 	return fmt.Sprint(n, unit)
+}
+
+// age returns a limit of time in words, as variables take it: 25h, not 25h0m0s.
+func age(d time.Duration) string {
+	if d <= 0 {
+		return "no limit"
+	}
+	return strings.Replace(d.String(), "h0m0s", "h", 1)
 }
 
 // usable returns an error if the stream would not take or keep our messages, or would acknowledge them

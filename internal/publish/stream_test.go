@@ -34,30 +34,30 @@ func TestReconcile(t *testing.T) {
 	}{
 		{"equal", none, none, "rabd", none, nil},
 		{"defaults change nothing", limits{3, day, 1000, hour}, none, "", limits{3, day, 1000, hour}, []string{
-			"STREAM_REPLICAS is 3, not 1", "STREAM_MAX_AGE is 24h0m0s, not 168h0m0s", "STREAM_MAX_BYTES is 1000 bytes, not no limit", "STREAM_DUPLICATES is 1h0m0s, not 25h0m0s",
+			"STREAM_REPLICAS is 3, not 1", "STREAM_MAX_AGE is 24h, not 168h", "STREAM_MAX_BYTES is 1000 bytes, not no limit", "STREAM_DUPLICATES is 1h, not 25h",
 		}},
 		{"all grow", limits{1, day, 1000, hour}, limits{3, 2 * day, 2000, 2 * hour}, "rabd", limits{3, 2 * day, 2000, 2 * hour}, nil},
 		{"none shrinks", limits{3, 2 * day, 2000, 2 * hour}, limits{1, day, 1000, hour}, "rabd", limits{3, 2 * day, 2000, 2 * hour}, []string{
-			"STREAM_REPLICAS is 3, not 1", "STREAM_MAX_AGE is 48h0m0s, not 24h0m0s", "STREAM_MAX_BYTES is 2000 bytes, not 1000 bytes", "STREAM_DUPLICATES is 2h0m0s, not 1h0m0s",
+			"STREAM_REPLICAS is 3, not 1", "STREAM_MAX_AGE is 48h, not 24h", "STREAM_MAX_BYTES is 2000 bytes, not 1000 bytes", "STREAM_DUPLICATES is 2h, not 1h",
 		}},
 		{"no limit is more than any", limits{1, day, 1000, hour}, limits{1, 0, 0, hour}, "ab", limits{1, 0, 0, hour}, nil},
 		{"any limit is less than none", limits{1, 0, 0, hour}, limits{1, day, 1000, hour}, "ab", limits{1, 0, 0, hour}, []string{
-			"STREAM_MAX_AGE is 0s, not 24h0m0s", "STREAM_MAX_BYTES is no limit, not 1000 bytes",
+			"STREAM_MAX_AGE is no limit, not 24h", "STREAM_MAX_BYTES is no limit, not 1000 bytes",
 		}},
 		{"only replicas", limits{1, day, 1000, hour}, limits{3, 2 * day, 2000, 2 * hour}, "r", limits{3, day, 1000, hour}, []string{
-			"STREAM_MAX_AGE is 24h0m0s, not 48h0m0s", "STREAM_MAX_BYTES is 1000 bytes, not 2000 bytes", "STREAM_DUPLICATES is 1h0m0s, not 2h0m0s",
+			"STREAM_MAX_AGE is 24h, not 48h", "STREAM_MAX_BYTES is 1000 bytes, not 2000 bytes", "STREAM_DUPLICATES is 1h, not 2h",
 		}},
 		{"only age", limits{1, day, 1000, hour}, limits{3, 2 * day, 2000, 2 * hour}, "a", limits{1, 2 * day, 1000, hour}, []string{
-			"STREAM_REPLICAS is 1, not 3", "STREAM_MAX_BYTES is 1000 bytes, not 2000 bytes", "STREAM_DUPLICATES is 1h0m0s, not 2h0m0s",
+			"STREAM_REPLICAS is 1, not 3", "STREAM_MAX_BYTES is 1000 bytes, not 2000 bytes", "STREAM_DUPLICATES is 1h, not 2h",
 		}},
 		{"only bytes", limits{1, day, 1000, hour}, limits{3, 2 * day, 2000, 2 * hour}, "b", limits{1, day, 2000, hour}, []string{
-			"STREAM_REPLICAS is 1, not 3", "STREAM_MAX_AGE is 24h0m0s, not 48h0m0s", "STREAM_DUPLICATES is 1h0m0s, not 2h0m0s",
+			"STREAM_REPLICAS is 1, not 3", "STREAM_MAX_AGE is 24h, not 48h", "STREAM_DUPLICATES is 1h, not 2h",
 		}},
 		{"only duplicates", limits{1, day, 1000, hour}, limits{3, 2 * day, 2000, 2 * hour}, "d", limits{1, day, 1000, 2 * hour}, []string{
-			"STREAM_REPLICAS is 1, not 3", "STREAM_MAX_AGE is 24h0m0s, not 48h0m0s", "STREAM_MAX_BYTES is 1000 bytes, not 2000 bytes",
+			"STREAM_REPLICAS is 1, not 3", "STREAM_MAX_AGE is 24h, not 48h", "STREAM_MAX_BYTES is 1000 bytes, not 2000 bytes",
 		}},
 		{"a window longer than what is needed", limits{1, 7 * day, 0, 50 * hour}, none, "", limits{1, 7 * day, 0, 50 * hour}, nil},
-		{"a window longer than what is set", limits{1, 7 * day, 0, 50 * hour}, none, "d", limits{1, 7 * day, 0, 50 * hour}, []string{"STREAM_DUPLICATES is 50h0m0s, not 25h0m0s"}},
+		{"a window longer than what is set", limits{1, 7 * day, 0, 50 * hour}, none, "d", limits{1, 7 * day, 0, 50 * hour}, []string{"STREAM_DUPLICATES is 50h, not 25h"}},
 	} {
 		for _, manage := range []bool{true, false} {
 			s := Stream{Name: "S", Prefix: "p", Manage: manage, Replicas: test.wants.replicas, MaxAge: test.wants.age, MaxBytes: test.wants.bytes, Duplicates: test.wants.duplicates}
@@ -204,6 +204,6 @@ func TestWindowOfQuarantineDiffers(t *testing.T) {
 		t.Fatalf("logged %v", logged)
 	}
 	got := logged[0].ContextMap()
-	want := map[string]any{"stream": "KEPT", "differences": []any{"STREAM_DUPLICATES is 1h0m0s, not 25h0m0s"}}
+	want := map[string]any{"stream": "KEPT", "differences": []any{"STREAM_DUPLICATES is 1h, not 25h"}}
 	expect.Equal(t, want, got, "logged")
 }
