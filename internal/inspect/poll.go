@@ -130,8 +130,8 @@ type deadLetters struct {
 	Messages uint64    `json:"messages"`
 	Sequence uint64    `json:"sequence"` // of the last one
 	Time     time.Time `json:"time"`
-	Subject  string    `json:"subject"` // on which the consumer had it
-	Reason   string    `json:"reason"`  // "" if the last one can't be read
+	Subject  string    `json:"subject"` // on which the consumer had it, else its own; "" if it can't be read
+	Reason   string    `json:"reason"`  // "" if it has none
 }
 
 // deadLetters returns the dead letters; nil if there are none, or the account has no right to them.
@@ -146,7 +146,7 @@ func (s *Server) deadLetters(ctx context.Context) *deadLetters {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	if m, err := stream.GetMsg(ctx, d.Sequence); err == nil {
-		d.Subject, d.Reason = m.Header.Get("Dead-Subject"), m.Header.Get("Dead-Reason")
+		d.Subject, d.Reason = cmp.Or(m.Header.Get("Dead-Subject"), m.Subject), m.Header.Get("Dead-Reason")
 	}
 	return &d
 }

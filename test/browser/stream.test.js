@@ -94,6 +94,8 @@ test('consumers that fall behind, and dead letters', async (t) => {
   await page.getByText(/^1 in WEBHOOKS_DEAD, put aside by consumers\. The last one: .* ago, webhooks\.flock\.invitee\.accepted: no such account$/).waitFor()
   await page.getByRole('button', { name: 'Copy command: nats stream get WEBHOOKS_DEAD 1' }).click()
   await until('it is copied', async () => await clipboard(page) === 'nats stream get WEBHOOKS_DEAD 1')
+  await js.publish('webhooks-dead.billing', '{}') // headers that make it too large are left out
+  await page.getByText(/^2 in WEBHOOKS_DEAD, .* ago, webhooks-dead\.billing: no reason is given$/).waitFor()
   await page.locator('tr').filter({ hasText: 'idle' }).filter({ hasText: 'keeps up' }).waitFor()
   let n = 0
   await until('the consumer falls behind', async () => {
@@ -196,6 +198,9 @@ test('it says what is amiss, and recovers by itself', async (t) => {
   const page = await open(t, url, { mayComplain: true })
   await trouble(page, 'NATS is away')
   await page.locator('#empty').getByText('Waiting for NATS.').waitFor()
+  await page.setViewportSize({ width: 390, height: 844 })
+  const [search, select] = await page.locator('#search, #event').evaluateAll((fields) => fields.map((field) => field.getBoundingClientRect().right))
+  assert.equal(select, search) // a telephone's second line is as long as the first
   const serve = () => started(t, ['serve'], { HTTP_ADDR: '127.0.0.1:0', ADMIN_ADDR: '127.0.0.1:0', EMBEDDED_NATS_ADDR: nats, FLOCK_SECRETS: 'hush' })
   let bridge = serve()
   await trouble(page, 'Stream OTHER does not exist.')

@@ -95,7 +95,7 @@ function deadLetters({ stream, messages, sequence, time, subject, reason }) {
   return [
     el('h2', {}, 'Dead letters'),
     hint(`${count(messages)} in ${stream}, put aside by consumers. The last one: `, ago(time),
-      reason ? `, ${subject}: ${reason}` : '; its reason can’t be read.'),
+      subject ? `, ${subject}: ${reason || 'no reason is given'}` : '; it can’t be read.'),
     commandLine(`nats stream get ${stream} ${sequence}`, 'Prints the last dead letter.'),
   ]
 }
