@@ -137,15 +137,14 @@ func (c *conn) Close() error {
 	return err
 }
 
-// begin notes that the handler has a request; the handler must release held in the end. length is that
-// of the body, negative for chunks. If a proxy in front may take another length, the answer closes the
-// connection: else what the sender has hidden from the proxy could be answered in place of the proxy's
-// next request.
-func (c *conn) begin(w http.ResponseWriter, length int64) {
+// begin notes that the handler has a request; the handler must release held in the end. If a proxy in front
+// may see another end of the request, or a tunnel behind it, the answer closes the connection: else what
+// the sender has hidden there could be answered in place of the proxy's next request.
+func (c *conn) begin(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.handling, c.declined = true, false
-	if !c.framing.begin(length) {
+	if !c.framing.begin(r.ContentLength) || r.Method == http.MethodConnect {
 		w.Header().Set("Connection", "close")
 	}
 }

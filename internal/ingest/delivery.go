@@ -45,7 +45,7 @@ func (h *Handler) newDelivery(w http.ResponseWriter, r *http.Request) *delivery 
 	d.Remote = r.RemoteAddr
 	d.began = time.Now()
 	d.bodyDeadline = d.began.Add(bodyTimeout)
-	d.conn.begin(w, r.ContentLength)
+	d.conn.begin(w, r)
 	// Every request needs the deadline: before net/http sends an answer it reads the rest of the body,
 	// for as long as that takes. An error means that the connection is closed, and reading fails, too.
 	_ = d.conn.SetReadDeadline(d.bodyDeadline)

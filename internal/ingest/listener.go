@@ -66,7 +66,7 @@ func (l *ConnLimiter) Handler(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := connOf(r)
 		defer c.held.release()
-		c.begin(w, r.ContentLength)
+		c.begin(w, r)
 		h.ServeHTTP(w, r)
 	})
 }

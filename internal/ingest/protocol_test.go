@@ -66,7 +66,7 @@ func TestProtocol(t *testing.T) {
 		{"absolute target", "POST http://elsewhere/webhooks/flock HTTP/1.1\r\nHost: bridge\r\n" + signature + "\r\n" + length + "\r\n" + body, "200", false},
 		{"absolute target of another scheme", "POST ftp://user@elsewhere/webhooks/flock HTTP/1.1\r\nHost: bridge\r\n" + signature + "\r\n" + length + "\r\n" + body, "200", false},
 		{"absolute target without a path", "POST http://elsewhere HTTP/1.1\r\nHost: bridge\r\nContent-Length: 0\r\n\r\n", "404 not_found", false},
-		{"authority as target", "CONNECT bridge:443 HTTP/1.1\r\nHost: bridge\r\n\r\n", "404 not_found", false},
+		{"authority as target", "CONNECT bridge:443 HTTP/1.1\r\nHost: bridge\r\n\r\n", "404 not_found", true}, // net/http closes it since Go 1.26.9
 		{"target that isn't one", "POST webhooks/flock HTTP/1.1\r\nHost: bridge\r\n\r\n", "400 plain", true},
 		{"query", "POST /webhooks/flock?x=%zz HTTP/1.1\r\nHost: bridge\r\n" + signature + "\r\n" + length + "\r\n" + body, "200", false},
 		{"target of 64 KB", "POST /" + strings.Repeat("x", 64<<10) + " HTTP/1.1\r\nHost: bridge\r\n\r\n", "431 plain", true},
