@@ -383,10 +383,15 @@ func TestCount(t *testing.T) {
 	}
 }
 
-// A variable with a mistake isn't also called unknown.
+// A variable with a mistake isn't also called unknown, and an endpoint without a name isn't warned of.
 func TestProblemWithoutWarning(t *testing.T) {
-	_, warnings, err := Load([]string{"FLOCK_SECRETS=0123456789abcdef", "FLOCK_FRESHNESS=time"})
-	if err == nil || len(warnings) > 0 {
-		t.Errorf("Load: error %v and warnings %q, want an error and no warning", err, warnings)
+	for _, set := range []string{
+		"FLOCK_SECRETS=0123456789abcdef FLOCK_FRESHNESS=time",
+		"ENDPOINTS_0_NAME=Code ENDPOINTS_0_PROVIDER=github ENDPOINTS_0_SECRETS=0123456789abcdef",
+	} {
+		_, warnings, err := Load(strings.Fields(set))
+		if err == nil || len(warnings) > 0 {
+			t.Errorf("%s: error %v and warnings %q, want an error and no warning", set, err, warnings)
+		}
 	}
 }
