@@ -34,8 +34,9 @@ func (s *sender) setEndpoint(endpoint config.Endpoint) {
 	s.endpoint = endpoint
 	s.event = cmp.Or(s.event, endpoint.Vendor.Events[0])
 	s.scheme = cmp.Or(s.scheme, endpoint.Signature)
-	to, _ := url.Parse(s.url)                                                                             // no error: it was checked
-	if path := "/webhooks/" + endpoint.Name; !strings.HasSuffix(strings.TrimSuffix(to.Path, "/"), path) { // else the URL is the vendor's
+	// The URL has been checked. It may be the vendor's, with the path.
+	to, _ := url.Parse(s.url)
+	if path := "/webhooks/" + endpoint.Name; !strings.HasSuffix(strings.TrimSuffix(to.Path, "/"), path) {
 		s.url = to.JoinPath(path).String()
 	}
 }
