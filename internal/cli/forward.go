@@ -99,7 +99,7 @@ func (p *poster) check() error {
 	case err != nil || to.Scheme != "http" && to.Scheme != "https" || to.Hostname() == "":
 		return usagef("--to: not an http or https URL; takes one such as http://localhost:3000/hook")
 	case to.User != nil:
-		return usagef("--to: leave out the user and password, which others could see in the list of processes")
+		return usagef("--to: %s", withoutUser)
 	case p.concurrency < 1:
 		return usagef("--concurrency: got %d; takes more than 0", p.concurrency)
 	case p.durable != "" && !p.chosen.until.IsZero():

@@ -17,6 +17,9 @@ import (
 // maxAnswer is how many bytes of an answer are read.
 const maxAnswer = 64 << 10
 
+// withoutUser is what a flag for a URL takes.
+const withoutUser = "leave out the user and password, which others could see in the list of processes"
+
 type answer struct {
 	code   int
 	status string // the code and its name

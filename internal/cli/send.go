@@ -105,8 +105,11 @@ func (s *sender) prepare(prog program, name string, concurrency int) error {
 			"such as https://hooks.example.com")
 	}
 	s.url = cmp.Or(s.url, "http://"+local(cfg.HTTPAddr))
-	if u, err := url.Parse(s.url); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+	switch to, err := url.Parse(s.url); {
+	case err != nil || to.Host == "" || to.Scheme != "http" && to.Scheme != "https":
 		return usagef("--url: got %q; takes the bridge's address, such as https://hooks.example.com", s.url)
+	case to.User != nil:
+		return usagef("--url: %s", withoutUser)
 	}
 	if allowed := endpoint.Vendor.SchemeNames(); s.scheme != "" && !slices.Contains(allowed, s.scheme) {
 		return usagef("--scheme: got %q; takes one of %s", s.scheme, strings.Join(allowed, ", "))
