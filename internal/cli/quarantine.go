@@ -67,7 +67,7 @@ func showCommand(prog program) *cobra.Command {
 		Short: "Print the body of one delivery as it was received",
 		Long: `Print a delivery's body on standard output, as it was received, and its details on standard error.
 The signature is not kept; in a body that held it, asterisks replace it. ID may be the beginning of
-an id.`,
+an id. If several deliveries have it, the newest unreadable one is printed, else the newest.`,
 		Example: "  bridge quarantine show 5e0c\n  bridge quarantine show 5e0c > body.json",
 		Args:    takes(1, 1, "one id or its beginning, as `bridge quarantine list` prints it"),
 		RunE: prog.withQuarantine(streamVariables, func(ctx context.Context, q *quarantineSession, args []string) error {
@@ -217,13 +217,19 @@ func resolveID[T any](known map[string]T, beginning string) (string, error) {
 		beginning, printable(ids[0]), printable(ids[1]))
 }
 
-// show prints an event's last delivery: its details on standard error, its body on standard output.
+// show prints an event's last delivery that was answered 200, or else its last one: its details on standard
+// error, its body on standard output. Anybody who has a delivery can add changed copies, answered 401.
 func (q *quarantineSession) show(ctx context.Context, id string) error {
 	chosen, err := q.chosen(ctx, quarantineSelection{ids: []string{id}})
 	if err != nil {
 		return err
 	}
 	k := chosen[len(chosen)-1]
+	for _, other := range chosen {
+		if other.Reason == quarantine.Unreadable {
+			k = other
+		}
+	}
 	d, err := q.store.Get(ctx, k)
 	if err != nil {
 		return err

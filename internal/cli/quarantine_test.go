@@ -71,6 +71,18 @@ func TestQuarantineRights(t *testing.T) {
 	}
 }
 
+// A delivery that was answered 200 isn't hidden by a changed copy, which has the same id.
+func TestShowBesideCopy(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	o := operate(t, mayPublish, mayList, mayShow)
+	id := o.keep("unreadable", now, now)
+	o.keep("contradiction", now, now.Add(time.Minute))
+	if _, details := o.run("", exitOK, "quarantine", "show", id); !strings.Contains(details, "reason     unreadable\n") {
+		t.Errorf("shown:\n%s", details)
+	}
+}
+
 // Without the right to look up, release publishes as possible duplicates only events that the
 // stream may have forgotten.
 func TestReleaseWithoutLookingUp(t *testing.T) {
