@@ -146,5 +146,5 @@ func (d *delivery) write(status int, contentType []string, body []byte) {
 	d.w.Header()["Content-Type"] = contentType
 	d.w.WriteHeader(status)
 	_, _ = d.w.Write(body) // the event is durable even if nobody reads the answer
-	d.span.Answered(status, d.Outcome)
+	d.span.Answered(status, d.Outcome, d.Event.ID, d.Event.Type)
 }

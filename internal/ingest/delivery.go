@@ -169,7 +169,6 @@ func (d *delivery) wrap() (publish.Message, error) {
 	e := &d.Event
 	*e = d.at.Event(d.ID, d.Claims, d.Received)
 	e.TraceParent, e.TraceState = d.span.Context()
-	d.span.Verified(e.ID, e.Type)
 	m := publish.NewMessage(d.SubjectPrefix, d.at.Name, e)
 	held := len(m.Data)
 	if d.Claims.AsSent {

@@ -113,17 +113,14 @@ func (s Span) ID() string {
 	return s.span.SpanContext().TraceID().String()
 }
 
-// Verified records the event of a verified delivery.
-func (s Span) Verified(id, eventType string) {
-	if s.span != nil {
-		s.span.SetAttributes(attribute.String("cloudevents.event_id", id), attribute.String("cloudevents.event_type", eventType))
+// Answered ends the span of a delivery, with the id and the type of its event; "" if there is none.
+func (s Span) Answered(status int, outcome, id, eventType string) {
+	if s.span == nil {
+		return
 	}
-}
-
-// Answered ends the span of a delivery.
-func (s Span) Answered(status int, outcome string) {
-	if s.span != nil {
-		s.span.SetAttributes(semconv.HTTPResponseStatusCode(status))
+	s.span.SetAttributes(semconv.HTTPResponseStatusCode(status))
+	if id != "" {
+		s.span.SetAttributes(attribute.String("cloudevents.event_id", id), attribute.String("cloudevents.event_type", eventType))
 	}
 	// A sender's mistake doesn't fail the server's span (OpenTelemetry's conventions for HTTP).
 	s.End(outcome, status >= http.StatusInternalServerError)
