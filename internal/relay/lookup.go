@@ -69,13 +69,12 @@ func (l *lookup) ask(ctx context.Context, records []spool.Record) (answer, error
 			return answer{}, &publish.Error{Cause: publish.LookupFailed, Err: err}
 		}
 	}
-	a := answer{stored: make(map[string]bool), unsure: make(map[string]bool)}
-	for _, r := range records {
-		a.stored[r.ID] = l.found.IDs[r.ID] // of all: a scan may take minutes, in which the stream forgets more
-		a.unsure[r.ID] = l.unreadable && mayBeForgotten(r)
-	}
 	if l.unreadable {
-		return a, nil
+		unsure := make(map[string]bool)
+		for _, r := range records {
+			unsure[r.ID] = mayBeForgotten(r)
+		}
+		return answer{unsure: unsure}, nil
 	}
 	info, err := l.Publisher.Info(ctx, l.kind)
 	if err == nil && !l.found.IsOf(info) { // the result is about the stream that was read
@@ -85,7 +84,7 @@ func (l *lookup) ask(ctx context.Context, records []spool.Record) (answer, error
 		l.scanned = time.Time{}
 		return answer{}, &publish.Error{Cause: publish.LookupFailed, Err: err}
 	}
-	return a, nil
+	return answer{stored: l.found.IDs}, nil // of all records: during a scan of minutes the stream forgets more
 }
 
 var errOtherStream = errors.New("the stream was deleted and created again, or restored, since the look-up")
