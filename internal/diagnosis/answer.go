@@ -21,7 +21,6 @@ import (
 // request returns the captured request, and adds what it lacks to be one.
 func (d *diagnoser) request() Delivery {
 	r := d.Delivery
-	isHTTP1 := strings.HasPrefix(r.Version, "1.")
 	switch path := d.address(); {
 	case r.Method == "":
 		r.Method, r.Target = http.MethodPost, path
@@ -29,7 +28,7 @@ func (d *diagnoser) request() Delivery {
 		d.step("note", "the request is for %s; as asked, it is judged as one for %s", d.path(), path)
 		r.Target = path
 	}
-	if !isHTTP1 && len(r.Values("Host")) == 0 { // HTTP/2 and 3 have no Host header
+	if !strings.HasPrefix(r.Version, "1.") && len(r.Values("Host")) == 0 { // HTTP/2 and 3 have no Host header
 		r.Header = append(slices.Clip(r.Header), Field{"Host", "bridge"})
 	}
 	return r

@@ -27,14 +27,7 @@ type Delivery struct {
 type Field struct{ Name, Value string }
 
 // Values returns the values of the headers of that name, whatever its case.
-func (d *Delivery) Values(name string) (values []string) {
-	for _, f := range d.Header {
-		if http.CanonicalHeaderKey(f.Name) == http.CanonicalHeaderKey(name) {
-			values = append(values, f.Value)
-		}
-	}
-	return values
-}
+func (d *Delivery) Values(name string) []string { return d.header().Values(name) }
 
 // header returns the headers as net/http does.
 func (d *Delivery) header() http.Header {
