@@ -103,9 +103,8 @@ type Setting struct{ Variable, Value string }
 
 // List lists the settings in the order in which people fill them in.
 func (s Settings) List() (list []Setting) {
-	v := reflect.ValueOf(s)
-	for i, field := range reflect.VisibleFields(v.Type()) {
-		list = append(list, Setting{field.Tag.Get("env"), v.Field(i).String()})
+	for field, value := range reflect.ValueOf(s).Fields() {
+		list = append(list, Setting{field.Tag.Get("env"), value.String()})
 	}
 	return list
 }

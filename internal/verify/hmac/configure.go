@@ -38,10 +38,10 @@ var samples embed.FS // a body for each preset
 
 // override returns base with the settings that are set.
 func override(base, set verify.Settings) verify.Settings {
-	to, from := reflect.ValueOf(&base).Elem(), reflect.ValueOf(set)
-	for i := range to.NumField() {
-		if text := from.Field(i).String(); text != "" {
-			to.Field(i).SetString(text)
+	to := reflect.ValueOf(&base).Elem()
+	for field, value := range reflect.ValueOf(set).Fields() {
+		if !value.IsZero() {
+			to.FieldByIndex(field.Index).Set(value)
 		}
 	}
 	return base
