@@ -29,6 +29,7 @@ type conn struct {
 	mu       sync.Mutex
 	prelude  prelude
 	framing  framing
+	headBy   time.Time    // when the head that has begun must be whole
 	kept     bytes.Buffer // has arrived and belongs to the next part or request
 	more     bool         // the last read filled its buffer
 	handling bool         // the handler has a request, or its answer is being sent
@@ -70,7 +71,7 @@ func (c *conn) receive(p []byte) (n int, wasKept bool, err error) {
 	isBroken := c.framing.part == partBroken
 	c.declined = c.declined || isAhead
 	n = copy(p, c.kept.Bytes())
-	isNext := c.framing.inHead() && c.framing.bytes < min(4, c.prelude.len) // a later head has begun
+	inHead, headBy := c.framing.inHead(), c.headBy
 	c.mu.Unlock()
 	switch {
 	case isAhead:
@@ -79,8 +80,8 @@ func (c *conn) receive(p []byte) (n int, wasKept bool, err error) {
 		return 0, false, io.EOF
 	case n > 0:
 		return n, true, nil
-	case isNext: // until four bytes have come, net/http waits as long as on an idle connection
-		_ = c.raw.SetReadDeadline(time.Now().Add(headTimeout))
+	case inHead: // net/http counts from the fourth byte, and waits for that as long as on an idle connection
+		c.raw.readBy(headBy)
 	}
 	n, err = c.Conn.Read(p)
 	return n, false, err
@@ -108,6 +109,9 @@ func (c *conn) take(p []byte, received int, wasKept bool) (n int, refusal ConnRe
 	isComing := c.framing.inHead()
 	if !c.held.take(n, !isComing) {
 		refusal = HeadBusy
+	}
+	if isComing && c.framing.bytes == n {
+		c.headBy = time.Now().Add(headTimeout)
 	}
 	if isComing {
 		c.held.receiving()

@@ -39,6 +39,15 @@ func (d *deadlines) SetReadDeadline(t time.Time) error {
 	return nil
 }
 
+// readBy sets the read deadline, unless there is an earlier one.
+func (d *deadlines) readBy(t time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.read.IsZero() || t.Before(d.read) {
+		d.read = t
+	}
+}
+
 // passRead passes on the read deadline, unless Conn has an earlier one. d.mu must be held.
 func (d *deadlines) passRead() error {
 	if d.read.IsZero() || !d.innerRead.IsZero() && !d.read.Before(d.innerRead) {

@@ -171,6 +171,26 @@ func TestNextHeadThatStops(t *testing.T) {
 	}
 }
 
+// The time for the next head counts from its first byte, however the others come.
+func TestNextHeadThatTrickles(t *testing.T) {
+	inNoTime(t, func(t *testing.T, _ *public, dial func() *client) {
+		c := dial()
+		c.write(deliveryOf("a", "")).read()
+		time.Sleep(time.Minute)
+		var sending sync.WaitGroup
+		sending.Go(func() {
+			for _, b := range "POST / HTTP/1.1\r\n" {
+				if _, err := io.WriteString(c, string(b)); err != nil {
+					return
+				}
+				time.Sleep(1900 * time.Millisecond)
+			}
+		})
+		defer sending.Wait()
+		expect.Equal(t, 5*time.Second, c.end(), "it was closed after")
+	})
+}
+
 // A refused sender is disconnected, even if it goes on sending.
 func TestRefusedEnds(t *testing.T) {
 	inNoTime(t, func(t *testing.T, _ *public, dial func() *client) {
