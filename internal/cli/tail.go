@@ -27,8 +27,8 @@ match one value of each flag that is given. --since begins with the events store
 --follow=false and --until begin with the first event of the stream.
 
 A line has the time of receipt, the endpoint and event, the person and the thing that the event is
-about, and the first digits of its id, which "bridge show" takes. On a terminal, lines are cut to
-its width, and coloured unless NO_COLOR is set.`,
+about, and the first digits of its id, which "bridge show" takes. On a terminal, the person and the
+thing are cut so that the line fits, and lines are coloured unless NO_COLOR is set.`,
 		Example: `  bridge tail
   bridge tail 'webhooks.ENDPOINT.>' --since 1h
   bridge tail --event 'invitee.*' --user customer_67890
