@@ -6,15 +6,14 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 )
 
 // retrySetAside retries the records that were set aside, every r.RetrySetAside, until the context ends.
 func (r *Relay) retrySetAside(ctx context.Context) {
-	lookups := make(map[publish.Kind]*lookup) // apart from the forwarders', which run meanwhile
+	var lookups []*lookup // apart from the forwarders', which run meanwhile
 	for _, kind := range r.Kinds {
-		lookups[kind] = &lookup{Relay: r, kind: kind}
+		lookups = append(lookups, &lookup{Relay: r, kind: kind})
 	}
 	for logged := int64(0); ctx.Err() == nil; {
 		pause(ctx, r.RetrySetAside)
@@ -33,7 +32,7 @@ func (r *Relay) retrySetAside(ctx context.Context) {
 }
 
 // trySetAside tries to deliver all of them, and returns how many it delivered.
-func (r *Relay) trySetAside(ctx context.Context, lookups map[publish.Kind]*lookup) (n int) {
+func (r *Relay) trySetAside(ctx context.Context, lookups []*lookup) (n int) {
 	for after := uint64(0); ctx.Err() == nil; {
 		records, err := r.Spool.SetAside(after, firstBatch)
 		if err != nil || len(records) == 0 {
@@ -41,9 +40,9 @@ func (r *Relay) trySetAside(ctx context.Context, lookups map[publish.Kind]*looku
 		}
 		after = records[len(records)-1].Seq
 		var delivered []uint64
-		for kind, l := range lookups {
-			some := slices.DeleteFunc(slices.Clone(records), func(record spool.Record) bool { return record.Kind != kind })
-			if len(some) == 0 || r.Publisher.Ready(kind) != nil {
+		for _, l := range lookups {
+			some := slices.DeleteFunc(slices.Clone(records), func(record spool.Record) bool { return record.Kind != l.kind })
+			if len(some) == 0 || r.Publisher.Ready(l.kind) != nil {
 				continue
 			}
 			for i, result := range r.deliver(ctx, l, some) {
