@@ -81,36 +81,31 @@ func NewMetrics(version string) *Metrics {
 // Ours returns the bridge's own metrics, in the order of the documentation.
 func (m *Metrics) Ours() []prometheus.Collector { return m.ours }
 
-func (m *Metrics) add(ours prometheus.Collector) {
+func add[C prometheus.Collector](m *Metrics, ours C) C {
 	m.Registry.MustRegister(ours)
 	m.ours = append(m.ours, ours)
+	return ours
 }
 
 // GaugeFunc adds a gauge that calls value at each scrape, which must not block. Gauges may share a
 // name if the values of their labels differ.
 func (m *Metrics) GaugeFunc(name, help string, labels prometheus.Labels, value func() float64) {
-	m.add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + name, Help: help, ConstLabels: labels}, value))
+	add(m, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + name, Help: help, ConstLabels: labels}, value))
 }
 
 // CounterFunc adds a counter that calls value at each scrape, which must not block.
 func (m *Metrics) CounterFunc(name, help string, value func() float64) {
-	m.add(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: prefix + name, Help: help}, value))
+	add(m, prometheus.NewCounterFunc(prometheus.CounterOpts{Name: prefix + name, Help: help}, value))
 }
 
 func (m *Metrics) counter(name, help string, labels ...string) *prometheus.CounterVec {
-	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + name, Help: help}, labels)
-	m.add(c)
-	return c
+	return add(m, prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + name, Help: help}, labels))
 }
 
 func (m *Metrics) gauge(name, help string, labels ...string) *prometheus.GaugeVec {
-	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: prefix + name, Help: help}, labels)
-	m.add(g)
-	return g
+	return add(m, prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: prefix + name, Help: help}, labels))
 }
 
 func (m *Metrics) histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
-	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: prefix + name, Help: help, Buckets: buckets}, labels)
-	m.add(h)
-	return h
+	return add(m, prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: prefix + name, Help: help, Buckets: buckets}, labels))
 }
