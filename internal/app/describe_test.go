@@ -22,7 +22,7 @@ type description struct {
 // order in which they were added.
 func describe(m *telemetry.Metrics) []description {
 	var all []description
-	for _, c := range m.Ours() {
+	for _, c := range m.Ours {
 		descs := make(chan *prometheus.Desc, 2) // no collector of ours has more
 		c.Describe(descs)
 		close(descs)

@@ -10,7 +10,7 @@ import (
 // Metrics holds the metrics that the bridge sets itself, and the registry of all.
 type Metrics struct {
 	Registry *prometheus.Registry
-	ours     []prometheus.Collector // in the order of the documentation
+	Ours     []prometheus.Collector // the bridge's own, in the order of the documentation
 
 	Deliveries *prometheus.CounterVec   // by endpoint and outcome
 	Duration   *prometheus.HistogramVec // by endpoint
@@ -78,12 +78,9 @@ func NewMetrics(version string) *Metrics {
 	return m
 }
 
-// Ours returns the bridge's own metrics, in the order of the documentation.
-func (m *Metrics) Ours() []prometheus.Collector { return m.ours }
-
 func add[C prometheus.Collector](m *Metrics, ours C) C {
 	m.Registry.MustRegister(ours)
-	m.ours = append(m.ours, ours)
+	m.Ours = append(m.Ours, ours)
 	return ours
 }
 
