@@ -35,8 +35,9 @@ const (
 type forwarder struct {
 	*Relay
 	kind     publish.Kind
-	batch    int // records in a batch
-	failures int // in a row
+	batch    int    // records in a batch
+	failures int    // in a row
+	looked   uint64 // up to this record setAsideIfAtFault has looked since the last success
 	lookup   *lookup
 	backlog  backlog
 	refusals refusals
@@ -74,7 +75,7 @@ func (f *forwarder) run(ctx context.Context) {
 				pause(ctx, readyCheck)
 				continue
 			}
-			f.round(ctx, records, false)
+			f.round(ctx, records)
 		}
 	}
 }
@@ -88,10 +89,13 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 // round publishes a batch, and removes from the spool the records before the first one that failed. Those
-// that NATS refuses while it may take others are set aside; if it takes others, so are all that it refuses.
-func (f *forwarder) round(ctx context.Context, records []spool.Record, takesOthers bool) {
+// that NATS refuses while it may take others are set aside. A witness is a later record that NATS has just
+// taken. It is sent again behind the batch: if NATS takes it again, all that it refuses are set aside.
+func (f *forwarder) round(ctx context.Context, records []spool.Record, witnesses ...spool.Record) {
 	began := time.Now()
-	results := f.deliver(ctx, f.lookup, records)
+	results := f.deliver(ctx, f.lookup, append(records, witnesses...))
+	takesOthers := slices.ContainsFunc(results[len(records):], isTaken)
+	f.keepAcked(witnesses, results[len(records):])
 	settled := 0
 	var failure error
 	for failure == nil && settled < len(records) {
@@ -125,7 +129,7 @@ func (f *forwarder) round(ctx context.Context, records []spool.Record, takesOthe
 	if f.Spool.Len(f.kind) <= int64(f.batch) && f.breakers[f.kind].isClosed() { // the next round takes all
 		f.gates[f.kind].close()
 	}
-	f.failures = 0
+	f.failures, f.looked = 0, 0
 	if f.batch < firstBatch || time.Since(began) < longRound {
 		f.batch = min(max(firstBatch, 4*f.batch), maxBatch)
 	}
@@ -185,25 +189,35 @@ func mayBeFaultOfMessage(err error) bool {
 	return false
 }
 
-// setAsideIfAtFault sets the record aside if it is at fault and not NATS, and reports whether it was tried
-// again. A record is at fault if NATS takes a later one and then refuses this one again, and so are the
-// others that NATS refuses then. Later ones that are known to be stored aren't sent and prove nothing.
-// Each attempt looks further ahead: many such records may follow each other.
-func (f *forwarder) setAsideIfAtFault(ctx context.Context, r spool.Record) bool {
+// setAsideIfAtFault sets the first record aside if it is at fault and not NATS, and reports whether it was
+// tried again. It is at fault if NATS takes a later one and refuses it again, and so are those behind it that
+// NATS refuses then. Later ones that are known to be stored aren't sent and prove nothing. Each attempt looks
+// further: many such records may follow each other.
+func (f *forwarder) setAsideIfAtFault(ctx context.Context, first spool.Record) bool {
 	limit := min(firstBatch<<min(2*f.failures/suspectEvery, 6), maxBatch)
-	others, err := f.Spool.Next(f.kind, r.Seq, limit, maxBytes/2)
-	if err != nil {
+	others, err := f.Spool.Next(f.kind, max(first.Seq, f.looked), limit, maxBytes/2)
+	if err != nil || len(others) == 0 {
+		f.looked = 0
 		return false
 	}
+	f.looked = others[len(others)-1].Seq
 	results := f.deliver(ctx, f.lookup, others)
-	f.keepAcked(others, results)
-	isTaken := func(result publish.Result) bool { return result.Status != "" }
-	if !slices.ContainsFunc(results, isTaken) {
+	taken := slices.IndexFunc(results, isTaken)
+	if taken < 0 {
 		return false
 	}
-	f.round(ctx, append([]spool.Record{r}, others...), true)
+	results[taken] = publish.Result{} // not noted as acknowledged, so that it is sent again
+	f.keepAcked(others, results)
+	records, err := f.Spool.Next(f.kind, 0, limit, maxBytes/2)
+	if err != nil || len(records) == 0 {
+		return false
+	}
+	f.round(ctx, records, others[taken])
 	return true
 }
+
+// isTaken reports whether NATS has acknowledged a message. A record that is known to be stored isn't sent.
+func isTaken(r publish.Result) bool { return r.Status != "" }
 
 // alarm logs why nothing is delivered, with the remedy if there is one. It logs a cause again only
 // after another one.
