@@ -199,6 +199,7 @@ func (s *Spool) try(j *journal, batch []*waiting) (err error) {
 		s.buf = nil
 	}
 	err = in.append(b)
+	s.unused = s.unused || err != nil
 	if err == nil && len(batch) > 0 {
 		in.last = batch[len(batch)-1].seq
 	}
@@ -218,6 +219,12 @@ func (s *Spool) try(j *journal, batch []*waiting) (err error) {
 // newSegment creates a segment. It doesn't preallocate the file: that would make a single sync a third
 // faster, but hide where the records end.
 func (s *Spool) newSegment(journal string) (*segment, error) {
+	if s.unused { // else a recovery would miss them
+		for _, j := range s.journals { // all numbers in a segment are of one run
+			j.active = nil
+		}
+		s.next = nextRun(s.next)
+	}
 	var salt [4]byte
 	_, _ = rand.Read(salt[:]) // never fails
 	in := &segment{disk: s.disk, number: s.next, salt: binary.BigEndian.Uint32(salt[:])}
@@ -225,6 +232,7 @@ func (s *Spool) newSegment(journal string) (*segment, error) {
 	in.path = s.path(nameOf(journal, in.number, in.salt))
 	var err error
 	in.file, err = s.disk.open(in.path, os.O_CREATE|os.O_EXCL|os.O_RDWR)
+	s.unused = err != nil
 	return in, err
 }
 

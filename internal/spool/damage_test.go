@@ -170,8 +170,10 @@ func TestDamageIsFoundTwice(t *testing.T) {
 	m.slow.Store(nil)
 	close(slow)
 	read.Wait()
+	losses := func() int { return f.logs.FilterLevelExact(zapcore.ErrorLevel).Len() }
+	poll.Until(t, "it is logged", func() bool { return losses() > 0 })
 	f.rests()
-	expect.Equal(t, 1, f.logs.FilterLevelExact(zapcore.ErrorLevel).Len(), "losses logged")
+	expect.Equal(t, 1, losses(), "losses logged")
 }
 
 // TestDamagedFileAtEnd: an unreadable file behind the last record is renamed too.
@@ -278,6 +280,43 @@ func TestRemovedWhileOpen(t *testing.T) {
 	f = open(t, dir)
 	f.holds("b", "c", "d", "e", "f", "g")
 	expect.Equal(t, 1, f.Stats().SetAside, "records set aside")
+}
+
+// TestMissingFiles: if files were removed while no bridge ran, the log says which records they had.
+func TestMissingFiles(t *testing.T) {
+	from := func(first, last int) string {
+		return fmt.Sprintf("from %016x to %016x", 1<<runBits+first, 1<<runBits+last)
+	}
+	for name, want := range map[string][]any{ // each file has a number, and its record the next
+		"none": nil, "0": {from(0, 1)}, "1": {from(2, 3)}, "1 2": {from(2, 5)}, "0 2": {from(0, 1), from(4, 5)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "spool")
+			small := func(c *Config) { c.segmentSize = 1 }
+			f := open(t, dir, small)
+			f.keeps("0")
+			f.settle(f.all(), nil)
+			f.close()
+			f = open(t, dir, small)
+			for i := range 4 {
+				f.keeps(fmt.Sprint(i))
+			}
+			f.close()
+			files, err := filepath.Glob(filepath.Join(dir, "*."+format))
+			expect.NoError(t, err)
+			for i, file := range files {
+				if strings.Contains(name, fmt.Sprint(i)) {
+					expect.NoError(t, os.Remove(file))
+				}
+			}
+			f = open(t, dir)
+			var got []any
+			for _, line := range f.logs.FilterLevelExact(zapcore.WarnLevel).All() {
+				got = append(got, line.ContextMap()["missing"].([]any)...)
+			}
+			expect.Equal(t, want, got, "missing numbers")
+		})
+	}
 }
 
 // TestOtherVersions: files of another version are left as they are.

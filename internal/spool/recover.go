@@ -30,7 +30,8 @@ type recovery struct {
 	queued     [journals]int64
 	bytes      [publish.Kinds]int64
 	damage     []error
-	lastWrites []error // unreadable ends of segments: a crash may have cut the last write short
+	lastWrites []error  // unreadable ends of segments: a crash may have cut the last write short
+	missing    []string // numbers that aren't in any segment
 }
 
 // openJournals opens the files of the directory.
@@ -105,7 +106,7 @@ func (s *Spool) load() (err error) {
 	s.mu.Unlock()
 	// Old segments are never continued, so all numbers in a segment are of one run.
 	if highest > 0 {
-		s.next = (highest>>runBits + 1) << runBits
+		s.next = nextRun(highest)
 	}
 	s.last.Store(s.next - 1)
 	s.recover()
@@ -113,8 +114,12 @@ func (s *Spool) load() (err error) {
 }
 
 // runBits is the number of low bits that count the records of one run of the bridge; the bits above
-// count the runs. So no number is used twice, even before the last run's records have been read.
+// count the runs. So no number is used twice, even before the last run's records have been read. A failed
+// write begins a run, too.
 const runBits = 40
+
+// nextRun returns the first number of the run after that of a number.
+func nextRun(number uint64) uint64 { return (number>>runBits + 1) << runBits }
 
 // recover begins to read all segments in the background. Meanwhile new records go into new segments
 // and nothing is delivered. Of two records with one id, the one that is found later is dropped if the
@@ -195,7 +200,23 @@ func (f *recovery) scan(segments [journals][]*segment, delivered [journals]uint6
 			}
 		}
 	}
+	f.missing = missing(segments, delivered)
 	return nil
+}
+
+// missing returns the numbers that should be in a segment, and aren't in any. After a crash the mark may be
+// older than the removal of a segment.
+func missing(segments [journals][]*segment, delivered [journals]uint64) (gaps []string) {
+	all := slices.Concat(segments[:]...)
+	slices.SortFunc(all, func(a, b *segment) int { return cmp.Compare(a.number, b.number) })
+	reached := slices.Max(delivered[:])
+	for _, in := range all {
+		if first := max(reached+1, in.number>>runBits<<runBits); first < in.number {
+			gaps = append(gaps, fmt.Sprintf("from %016x to %016x", first, in.number-1))
+		}
+		reached = max(reached, in.number, in.last)
+	}
+	return gaps
 }
 
 // scanSegment is scan for a segment of journal i.
@@ -287,6 +308,11 @@ func (s *Spool) adopt(f *recovery) {
 		s.config.Log.Warn("the ends of some files of the spool can't be read: "+
 			"after a crash they are writes that were never acknowledged, else records are lost",
 			zap.Int("places", n), first20(f.lastWrites))
+	}
+	if n := len(f.missing); n > 0 {
+		s.config.Log.Warn("some numbers are in no file of the spool: "+
+			"after a crash they may have been delivered, else files were removed and their records are lost",
+			zap.Int("places", n), zap.Strings("missing", f.missing[:min(n, 20)]))
 	}
 }
 

@@ -75,6 +75,7 @@ type Spool struct {
 
 	// Used by the committer alone.
 	next      uint64 // the next sequence number; none is used twice
+	unused    bool   // a failure has left numbers of this run unused
 	recovery  sync.WaitGroup
 	recovered chan *recovery
 	loaded    bool             // the journals are open
