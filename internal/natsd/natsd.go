@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -149,15 +150,24 @@ func (l *logger) Warnf(format string, v ...any) { l.log.Warnf(format, v...) }
 
 const remedy = "free disk space or replace the disk, then restart the bridge: until then events wait in the spool"
 
+// ofClient matches an error of a client, such as a wrong password. Whoever can connect can cause any number
+// of these, with 4 KB of own text in each.
+var ofClient = regexp.MustCompile(`^\S+ - cid:\d+ - `)
+
 // Errorf adds to an error that does not pass by itself what to do. After a failed write, the server
-// stores nothing more in the stream, even if the disk has room again (stream.go, setWriteErr).
+// stores nothing more in the stream, even if the disk has room again (stream.go, setWriteErr). Errors of
+// clients are logged as debug.
 func (l *logger) Errorf(format string, v ...any) {
 	text := fmt.Sprintf(format, v...)
-	if lower := strings.ToLower(text); strings.Contains(lower, "critical write error") || strings.Contains(lower, "failed to store a msg") {
+	lower := strings.ToLower(text)
+	switch {
+	case ofClient.MatchString(text):
+		l.log.Debug(text)
+	case strings.Contains(lower, "critical write error"), strings.Contains(lower, "failed to store a msg"):
 		l.log.Errorw(text, "remedy", remedy)
-		return
+	default:
+		l.log.Error(text)
 	}
-	l.log.Error(text)
 }
 
 func (l *logger) Debugf(format string, v ...any) { l.log.Debugf(format, v...) }
