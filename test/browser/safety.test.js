@@ -102,6 +102,11 @@ test('everybody can read it, in both themes, and it fits a telephone', async (t)
       }
       await rows(page).first().waitFor()
       await check('the list')
+      const caption = await page.locator('figcaption').evaluate((caption) => {
+        caption.children[1].textContent = '100,000 events, at most 10,000 in a second'
+        return caption.clientHeight
+      })
+      assert.equal(caption, 16, `the chart's caption is one line at ${viewport.width} px`)
       await rows(page).nth(1).click()
       await page.locator('.facts').first().waitFor()
       await check('an event')
