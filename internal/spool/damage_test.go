@@ -282,43 +282,6 @@ func TestRemovedWhileOpen(t *testing.T) {
 	expect.Equal(t, 1, f.Stats().SetAside, "records set aside")
 }
 
-// TestMissingFiles: if files were removed while no bridge ran, the log says which records they had.
-func TestMissingFiles(t *testing.T) {
-	from := func(first, last int) string {
-		return fmt.Sprintf("from %016x to %016x", 1<<runBits+first, 1<<runBits+last)
-	}
-	for name, want := range map[string][]any{ // each file has a number, and its record the next
-		"none": nil, "0": {from(0, 1)}, "1": {from(2, 3)}, "1 2": {from(2, 5)}, "0 2": {from(0, 1), from(4, 5)},
-	} {
-		t.Run(name, func(t *testing.T) {
-			dir := filepath.Join(t.TempDir(), "spool")
-			small := func(c *Config) { c.segmentSize = 1 }
-			f := open(t, dir, small)
-			f.keeps("0")
-			f.settle(f.all(), nil)
-			f.close()
-			f = open(t, dir, small)
-			for i := range 4 {
-				f.keeps(fmt.Sprint(i))
-			}
-			f.close()
-			files, err := filepath.Glob(filepath.Join(dir, "*."+format))
-			expect.NoError(t, err)
-			for i, file := range files {
-				if strings.Contains(name, fmt.Sprint(i)) {
-					expect.NoError(t, os.Remove(file))
-				}
-			}
-			f = open(t, dir)
-			var got []any
-			for _, line := range f.logs.FilterLevelExact(zapcore.WarnLevel).All() {
-				got = append(got, line.ContextMap()["missing"].([]any)...)
-			}
-			expect.Equal(t, want, got, "missing numbers")
-		})
-	}
-}
-
 // TestOtherVersions: files of another version are left as they are.
 func TestOtherVersions(t *testing.T) {
 	for name, file := range map[string]string{

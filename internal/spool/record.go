@@ -36,6 +36,7 @@ var (
 
 	// errDamaged means that the file doesn't have the bytes that were written.
 	errDamaged = errors.New("damaged")
+	errHeader  = fmt.Errorf("%w: the checksum of a record's header doesn't match", errDamaged)
 )
 
 // appendHeader appends the header of a payload, in the form of a segment with that salt
@@ -60,7 +61,7 @@ func (r *Record) parseHeader(b []byte, salt uint32) (sum uint32, err error) {
 	}
 	n := binary.BigEndian.Uint32(b[8:])
 	if binary.BigEndian.Uint32(b[24:]) != crc32.Update(salt, castagnoli, b[:24]) {
-		return 0, fmt.Errorf("%w: the checksum of a record's header doesn't match", errDamaged)
+		return 0, errHeader
 	}
 	if r.Kind = publish.Kind(b[4]); r.Kind >= publish.Kinds {
 		return 0, fmt.Errorf("%w: a record is of the unknown kind %d", errDamaged, r.Kind)

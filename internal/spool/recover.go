@@ -225,10 +225,14 @@ func (f *recovery) scanSegment(c *cursor, in *segment, i int, visit func(r *Reco
 		offset int64
 		err    error
 	}
+	// A file's first header is in one sector, so no crash cuts it short.
+	isFirstHeader := func(p place) bool { return p.offset == 0 && errors.Is(p.err, errHeader) }
 	var unreadable []place
 	c.damage = func(from, to int64, err error) {
-		unreadable = append(unreadable, place{from, fmt.Errorf("%s, from byte %d on: %w", in.path, from, err)})
-		if to >= in.end.Load() && in.readErr.Load() == nil { // what the disk can't read may be whole: the file is kept
+		p := place{from, fmt.Errorf("%s, from byte %d on: %w", in.path, from, err)}
+		unreadable = append(unreadable, p)
+		// What the disk can't read may be whole, and what is in a file of another's name is: they are kept.
+		if to >= in.end.Load() && in.readErr.Load() == nil && !isFirstHeader(p) {
 			in.end.Store(from)
 			return
 		}
@@ -264,7 +268,7 @@ func (f *recovery) scanSegment(c *cursor, in *segment, i int, visit func(r *Reco
 		switch failure := in.readErr.Load(); {
 		case failure != nil:
 			f.damage = append(f.damage, fmt.Errorf("%w: %w", p.err, *failure))
-		case p.offset < c.durable:
+		case p.offset < c.durable, isFirstHeader(p):
 			f.damage = append(f.damage, p.err)
 		default:
 			f.lastWrites = append(f.lastWrites, p.err)
