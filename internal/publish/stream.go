@@ -219,7 +219,7 @@ func age(d time.Duration) string {
 	if d <= 0 {
 		return "no limit"
 	}
-	return strings.Replace(d.String(), "h0m0s", "h", 1)
+	return strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace(d.String())
 }
 
 // usable returns an error if the stream would not take or keep our messages, or would acknowledge them
