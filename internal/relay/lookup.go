@@ -51,7 +51,7 @@ type answer struct {
 func (l *lookup) ask(ctx context.Context, records []spool.Record) (answer, error) {
 	now, window := l.Now(), l.Publisher.Window(l.kind)
 	mayBeForgotten := func(r spool.Record) bool { // while an earlier process ran, the window may have been shorter
-		return r.Seq <= l.earlier || !isRemembered(r.Arrived, now, l.Reach, window)
+		return r.Seq <= l.Spool.Earlier() || !isRemembered(r.Arrived, now, l.Reach, window)
 	}
 	if !slices.ContainsFunc(records, mayBeForgotten) {
 		return answer{}, nil

@@ -68,7 +68,6 @@ type Relay struct {
 	breakers   [publish.Kinds]breaker
 	gates      [publish.Kinds]drainGate
 	acked      acked
-	earlier    uint64                    // the highest record number of earlier processes
 	forwarders [publish.Kinds]*forwarder // by kind; nil: it isn't delivered
 	ctx        context.Context           // ends with Close
 	cancel     context.CancelFunc
@@ -85,7 +84,7 @@ const (
 
 // Start returns a relay, which begins to deliver the spool.
 func Start(c Config) *Relay {
-	r := &Relay{Config: c, earlier: c.Spool.Last()}
+	r := &Relay{Config: c}
 	c.Publisher.OnLate(func(a publish.LateAck) {
 		r.acked.add(delivery{a.Kind, a.ID, a.Arrived.UnixNano()}, a.StreamCreated)
 		r.Observer.Published(a.Kind, FromSpool, Found)

@@ -109,6 +109,7 @@ func (s *Spool) load() (err error) {
 		s.next = nextRun(highest)
 	}
 	s.last.Store(s.next - 1)
+	s.earlier.Store(s.next - 1)
 	s.recover()
 	return nil
 }

@@ -91,6 +91,7 @@ type Spool struct {
 	bytes                  [publish.Kinds]atomic.Int64
 	free                   atomic.Int64  // bytes free on the disk
 	last                   atomic.Uint64 // the highest sequence number on disk
+	earlier                atomic.Uint64 // the same when the files were opened
 }
 
 // The reasons to refuse a record.
@@ -274,6 +275,9 @@ func (s *Spool) Len(kind publish.Kind) int64 { return s.journals[kind].queued.Lo
 
 // Last returns the highest number of any record that is or was on disk.
 func (s *Spool) Last() uint64 { return s.last.Load() }
+
+// Earlier returns the highest number of a record of earlier processes; 0 until the files were opened.
+func (s *Spool) Earlier() uint64 { return s.earlier.Load() }
 
 // Changes returns a channel that gets a value after records of the kind were appended, or the last one
 // was settled.
