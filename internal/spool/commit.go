@@ -221,9 +221,9 @@ func (s *Spool) try(j *journal, batch []*waiting) (err error) {
 func (s *Spool) newSegment(journal string) (*segment, error) {
 	if s.unused { // else a recovery would miss them
 		for _, j := range s.journals { // all numbers in a segment are of one run
-			j.active = nil
+			j.seal()
 		}
-		s.next = nextRun(s.next)
+		s.next = skip(s.next, failureBits)
 	}
 	var salt [4]byte
 	_, _ = rand.Read(salt[:]) // never fails

@@ -99,6 +99,41 @@ func TestShorterFile(t *testing.T) {
 	f.close()
 }
 
+// However often a new file can't be written, the numbers don't run out.
+func TestNumbersLast(t *testing.T) {
+	m := newMemory()
+	f := open(t, "spool", on(m))
+	fails := failWhile(m, "creat")
+	for range 10 {
+		expect.ErrorIs(t, syscall.EIO, f.Append(t.Context(), message("a"), attempted), "without a file")
+	}
+	fails.Store(false)
+	f.keeps("a")
+	if seq := f.all()[0].Seq; seq>>runBits > 0 {
+		t.Errorf("the record has the number %x", seq)
+	}
+	f.close()
+}
+
+// A failed write of one queue doesn't make damage in another one look like its last write.
+func TestOthersAreSealed(t *testing.T) {
+	m := newMemory()
+	f := open(t, "spool", on(m))
+	f.keeps("a")
+	q := message("q")
+	q.Kind = publish.Quarantined
+	expect.NoError(t, f.Append(t.Context(), q, attempted))
+	other := f.journals[publish.Quarantined].all()[0].path
+	failOnce(m)
+	f.keeps("b")
+	f.close()
+	m.fails = nil
+	m.live[other].live[recordHeader]++
+	f = open(t, "spool", on(m))
+	expect.Equal(t, 1, f.logs.FilterLevelExact(zapcore.ErrorLevel).Len(), "losses logged")
+	f.close()
+}
+
 // A process may end before the name of its new file is durable. The next process makes it so before it
 // answers a message that is in it.
 func TestNameThatIsNotDurable(t *testing.T) {

@@ -106,7 +106,7 @@ func (s *Spool) load() (err error) {
 	s.mu.Unlock()
 	// Old segments are never continued, so all numbers in a segment are of one run.
 	if highest > 0 {
-		s.next = nextRun(highest)
+		s.next = skip(highest, runBits)
 	}
 	s.last.Store(s.next - 1)
 	s.earlier.Store(s.next - 1)
@@ -115,12 +115,14 @@ func (s *Spool) load() (err error) {
 }
 
 // runBits is the number of low bits that count the records of one run of the bridge; the bits above
-// count the runs. So no number is used twice, even before the last run's records have been read. A failed
-// write begins a run, too.
+// count the runs. So no number is used twice, even before the last run's records have been read.
 const runBits = 40
 
-// nextRun returns the first number of the run after that of a number.
-func nextRun(number uint64) uint64 { return (number>>runBits + 1) << runBits }
+// failureBits is the number of low bits that a failed write skips, because it may leave numbers unused.
+const failureBits = 24
+
+// skip returns the first number after another one with so many low bits 0.
+func skip(number uint64, bits int) uint64 { return (number>>bits + 1) << bits }
 
 // recover begins to read all segments in the background. Meanwhile new records go into new segments
 // and nothing is delivered. Of two records with one id, the one that is found later is dropped if the
@@ -212,7 +214,7 @@ func missing(segments [journals][]*segment, delivered [journals]uint64) (gaps []
 	slices.SortFunc(all, func(a, b *segment) int { return cmp.Compare(a.number, b.number) })
 	reached := slices.Max(delivered[:])
 	for _, in := range all {
-		if first := max(reached+1, in.number>>runBits<<runBits); first < in.number {
+		if first := max(reached+1, in.number>>failureBits<<failureBits); first < in.number {
 			gaps = append(gaps, fmt.Sprintf("from %016x to %016x", first, in.number-1))
 		}
 		reached = max(reached, in.number, in.last)

@@ -140,7 +140,7 @@ func TestSomeAreAsideWhenDiskFails(t *testing.T) {
 	var writes atomic.Int64
 	m.mu.Lock()
 	m.fails = func(c call) error { // one write sets maxRecords aside, and the next one fails twice
-		if c.name == "pwrite" && len(c.data) != markBytes && writes.Add(1) > 1 && writes.Load() <= 3 {
+		if c.name == "pwrite" && len(c.data) > recordHeader && len(c.data) != markBytes && writes.Add(1) > 1 && writes.Load() <= 3 {
 			return errIO
 		}
 		return nil
