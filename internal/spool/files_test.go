@@ -123,6 +123,7 @@ func TestFilesThatCannotBeOpened(t *testing.T) {
 			t.Errorf("the last record of earlier processes: got %d, want %d", f.Earlier(), last)
 		}
 		f.keeps("c")
+		f.rests()
 		f.holds("a", "b", "c")
 		f.close()
 		expect.Equal(t, 0, m.opened.Load(), "open files")
