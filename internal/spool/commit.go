@@ -272,7 +272,7 @@ func (s *Spool) report() {
 // hasFree returns nil if left bytes stay free on the disk after n more are written.
 func (s *Spool) hasFree(n, left int64) error {
 	if free := s.free.Load(); n > free-left {
-		return fmt.Errorf("%w: %d bytes are free, and the last %d must stay free", ErrNoDisk, free, left)
+		return fmt.Errorf("%w: %d bytes are free, at least %d are needed", ErrNoDisk, free, n+left)
 	}
 	return nil
 }
