@@ -12,9 +12,16 @@ import (
 )
 
 // The budget counts the bytes that were received, not those announced. Past it the answer is 503.
-// In the end all bytes are given back.
+// In the end all bytes are given back. No record has the body.
 func TestInFlightBytes(t *testing.T) {
-	p := newPublic(t, func(c *Config) { c.MaxInFlightBytes, c.MaxBodyBytes = 64<<10, 32<<10 }).listen()
+	p := newPublic(t, func(c *Config) {
+		c.MaxInFlightBytes, c.MaxBodyBytes = 64<<10, 32<<10
+		c.Observe = func(r *Record) {
+			if r.Event.Data != nil {
+				t.Errorf("%s: the record has the body", r.Outcome)
+			}
+		}
+	}).listen()
 	head := int64(len(halfHead(32000)))
 	holding := []*client{p.half(32000, 0), p.half(32000, 0), p.half(32000, 0)}
 	expect.Equal(t, "200", p.dial().write(deliveryOf("announced", "")).read().String(), "with much announced and nothing sent")

@@ -170,6 +170,7 @@ func (d *delivery) wrap() (publish.Message, error) {
 	*e = d.at.Event(d.ID, d.Claims, d.Received)
 	e.TraceParent, e.TraceState = d.span.Context()
 	m := publish.NewMessage(d.SubjectPrefix, d.at.Name, e)
+	e.Data = nil // the message has it
 	held := len(m.Data)
 	if d.Claims.AsSent {
 		held += len(d.Claims.Body) // besides the canonical form
@@ -177,7 +178,6 @@ func (d *delivery) wrap() (publish.Message, error) {
 	if !d.conn.held.take(held, false) {
 		return publish.Message{}, errBusy
 	}
-	e.Data = nil
 	return m, nil
 }
 
