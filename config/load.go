@@ -211,7 +211,11 @@ func (l *loader) vendor(e *Endpoint) *verify.Provider {
 	}
 	e.SecretEncoding = cmp.Or(e.SecretEncoding, preset.Settings.SecretEncoding) // even if others are wrong
 	if configured != nil {
+		given := e.TypePrefix
 		e.Settings = configured.Settings
+		if e.Name == "" {
+			e.TypePrefix = given
+		}
 	}
 	return configured
 }

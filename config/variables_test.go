@@ -45,3 +45,17 @@ func TestVariables(t *testing.T) {
 		}
 	}
 }
+
+// Without a valid name, no TYPE_PREFIX is shown that isn't set.
+func TestVariablesWithoutName(t *testing.T) {
+	c, _, err := Load(strings.Fields("ENDPOINTS_0_NAME=Eu ENDPOINTS_0_PROVIDER=hmac ENDPOINTS_0_SECRETS=0123456789abcdef ENDPOINTS_0_EVENT=body:type " +
+		"ENDPOINTS_0_SIGNATURE_HEADER=X-S ENDPOINTS_0_SIGNED={body} ENDPOINTS_0_SIGNATURE_FORMAT={hex}"))
+	if err == nil {
+		t.Error("no error")
+	}
+	for _, v := range c.Variables() {
+		if v.Name == "ENDPOINTS_0_TYPE_PREFIX" && v.Value != "" {
+			t.Errorf("%s shows %q", v.Name, v.Value)
+		}
+	}
+}
