@@ -37,7 +37,7 @@ func healthCommand(prog program) *cobra.Command {
 			case got.code == http.StatusOK:
 				_, _ = fmt.Fprintln(prog.out, got.body)
 				return nil
-			case got.code != http.StatusServiceUnavailable:
+			case got.code != http.StatusServiceUnavailable && got.code != http.StatusForbidden: // it refuses a name as its address
 				remedy = "; that is not the admin listener: set ADMIN_ADDR to where the bridge has it"
 			}
 			return fmt.Errorf("%s answers %s: %s%s", url, got.status, got.body, remedy)

@@ -77,3 +77,17 @@ func TestAnswersOfOthers(t *testing.T) {
 		}
 	}
 }
+
+// That the admin listener refuses a name doesn't mean that something else is there.
+func TestHealthOfName(t *testing.T) {
+	t.Parallel()
+	admin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "on loopback, the Host must be an address", http.StatusForbidden)
+	}))
+	defer admin.Close()
+	var words strings.Builder
+	status := run(t.Context(), []string{"health"}, program{environ: []string{"ADMIN_ADDR=" + admin.Listener.Addr().String()}, out: io.Discard, err: &words})
+	if status != exitFailure || !strings.HasSuffix(words.String(), "/readyz answers 403 Forbidden: on loopback, the Host must be an address\n") {
+		t.Errorf("exit status %d, %s", status, words.String())
+	}
+}
