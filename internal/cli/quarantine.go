@@ -171,7 +171,7 @@ func (q *quarantineSession) chosen(ctx context.Context, c quarantineSelection) (
 		return nil, fmt.Errorf("reading stream %s: %w; the account needs the rights of `bridge tail` for this stream", name, err)
 	}
 	if foreign > 0 {
-		q.prog.say("skipping %s in stream %s that no bridge has written", config.Count(foreign, "message"), name)
+		q.prog.say("skipping %s that no bridge has written, in stream %s", config.Count(foreign, "message"), name)
 	}
 	known, wanted := make(map[string]bool), make(map[string]bool)
 	for _, k := range all {

@@ -197,7 +197,7 @@ func TestBeginnings(t *testing.T) {
 	}
 	all := o.count("WEBHOOKS_QUARANTINE")
 	_, words := o.run("", exitFailure, "quarantine", "drop", first, "x")
-	if !strings.Contains(words, `nothing in quarantine has an id that begins with "x"`) || !strings.Contains(words, "skipping 1 message in stream WEBHOOKS_QUARANTINE that no bridge has written") {
+	if !strings.Contains(words, `nothing in quarantine has an id that begins with "x"`) || !strings.Contains(words, "skipping 1 message that no bridge has written, in stream WEBHOOKS_QUARANTINE") {
 		t.Errorf("an unknown id: got %s, want that nothing begins so, and that one message isn't a bridge's", words)
 	}
 	expect.Equal(t, all, o.count("WEBHOOKS_QUARANTINE"), "deliveries left in quarantine")

@@ -177,11 +177,11 @@ func finish(c *cobra.Command) {
 }
 
 // refuseEmptyFlags returns an error if a flag has an empty value, as in a script whose variable isn't set.
-// The command would do what it does without the flag.
+// The command would do what it does without the flag. If a flag has a default, the command itself refuses "".
 func refuseEmptyFlags(c *cobra.Command, _ []string) (err error) {
 	c.Flags().Visit(func(f *pflag.Flag) {
-		if f.Value.Type() == "string" && f.Value.String() == "" {
-			err = misuse(c, "--%s is empty", f.Name)
+		if f.Value.Type() == "string" && f.Value.String() == "" && f.DefValue == "" {
+			err = misuse(c, "--%s is empty: give it a value, or leave it out", f.Name)
 		}
 	})
 	return err

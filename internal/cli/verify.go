@@ -36,7 +36,7 @@ func verifyCommand(prog program) *cobra.Command {
 		Long: `Print how the bridge answers a captured delivery, and why: the scheme and the secret that verify it;
 or, step by step, why none does, and what to do about it. Nothing is sent or stored.
 
-FILE, or standard input, has the request: as it is on the wire, as "tcpdump -A" or "curl -v" shows
+FILE, or standard input, has the request: as it is on the wire, as "curl -v" or "tcpdump -A" shows
 it, or with a prefix on each line. The body follows the headers and an empty line; "curl -v" shows
 no body: append it to the output. FILE may also be a JSON body alone; then -H or --headers gives the
 headers. The secrets and settings are taken from the environment, as for "bridge serve". ENDPOINT is
