@@ -141,7 +141,8 @@ func (f *framing) headLine(b []byte) (n int, ended bool) {
 
 // lineIs reports whether the line is that header of the head.
 func (f *framing) lineIs(header string) bool {
-	return f.part == partHead && f.line >= len(header) && strings.EqualFold(string(f.start[:len(header)]), header)
+	end := len(header) - 1
+	return f.part == partHead && f.line > end && f.start[end] == ':' && strings.EqualFold(string(f.start[:end]), header[:end])
 }
 
 // chunkLine takes the next byte of a chunk's length, its extensions and their line break.
