@@ -25,8 +25,6 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/tlstest"
 )
 
-// The commands that know the bridge.
-
 // bridgeUp starts `bridge serve` in the background on free ports, with those variables besides the
 // script's, and waits until it listens. A script that has set no secrets has two from then on.
 func bridgeUp(ts *testscript.TestScript, neg bool, args []string) {

@@ -150,8 +150,8 @@ func (l *logger) Warnf(format string, v ...any) { l.log.Warnf(format, v...) }
 
 const remedy = "free disk space or replace the disk, then restart the bridge: until then events wait in the spool"
 
-// ofClient matches an error of a client, such as a wrong password. Whoever can connect can cause any number
-// of these, with 4 KB of own text in each.
+// ofClient matches an error of a client, such as a wrong password. Any sender can cause as many as it likes
+// of these, each with 4 KB of its own text.
 var ofClient = regexp.MustCompile(`^\S+ - cid:\d+ - `)
 
 // Errorf adds to an error that does not pass by itself what to do. After a failed write, the server

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -145,98 +144,6 @@ func TestRefusedWhileDiskFails(t *testing.T) {
 	}
 	if n, again := f.seen.of("spool stored"), f.seen.of("spool duplicate"); n != 4 || again != 0 {
 		t.Errorf("%d were stored, %d sent again", n, again)
-	}
-}
-
-// Records that are always refused must not block others for ever, even where the refusal doesn't say
-// that the record is at fault, and however they are mixed with others.
-func TestRefusedWhileOthersAreTaken(t *testing.T) {
-	t.Parallel()
-	// The stream takes the subject, but the server maps it to another one, of another stream.
-	s := natsdtest.Start(t, `mappings = { "webhooks.other.a": "other" }`)
-	js := natsdtest.Connect(t, s.URL())
-	makeStream(t, js, nil)
-	natsdtest.CreateStream(t, js, jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"other"}})
-	f := start(t, s.URL(), unmanaged).ready()
-	for i := range 2 * firstBatch {
-		f.takes(publish.Spooled, on("webhooks.other.a", fmt.Sprint("other ", i)))
-	}
-	f.publishes(publish.Spooled, "0")
-	f.takes(publish.Spooled, on("webhooks.other.a", "last"))
-	f.publishes(publish.Spooled, "1")
-	f.delivered()
-	expect.Equal(t, 2*firstBatch+1, f.Spool.Stats().SetAside, "records set aside")
-	stored(t, js, "0", "1")
-}
-
-// suspects returns a forwarder that doesn't run, with records in the spool that the server maps to another
-// stream's subject, and one behind them, "good", that the stream takes.
-func suspects(t *testing.T, bad, size int, changes ...func(*settings)) (*forwarder, jetstream.JetStream) {
-	t.Helper()
-	s := natsdtest.Start(t, `mappings = { "webhooks.other.a": "other" }`)
-	js := natsdtest.Connect(t, s.URL())
-	makeStream(t, js, nil)
-	natsdtest.CreateStream(t, js, jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"other"}})
-	f := start(t, s.URL(), append(changes, unmanaged, func(c *settings) { c.relay.Kinds = nil })...).ready()
-	for i := range bad {
-		m := sized(fmt.Sprint("other ", i), size)
-		m.Subject = "webhooks.other.a"
-		expect.NoError(t, f.Spool.Append(t.Context(), arrived(m, 0), time.Time{}))
-	}
-	expect.NoError(t, f.Spool.Append(t.Context(), arrived(message("good"), 0), time.Time{}))
-	return newForwarder(f.Relay, publish.Event), js
-}
-
-// look looks for the fault as after so many failures.
-func (f *forwarder) look(t *testing.T, failures int) {
-	t.Helper()
-	first, err := f.Spool.Next(f.kind, 0, 1, maxBytes)
-	if err != nil || len(first) != 1 {
-		t.Fatalf("the spool has %d, %v", len(first), err)
-	}
-	f.failures = failures
-	f.setAsideIfAtFault(t.Context(), first[0])
-}
-
-// The record that NATS takes is found behind any number of others.
-func TestTakenFarBehind(t *testing.T) {
-	t.Parallel()
-	f, js := suspects(t, 20, 512<<10)
-	for i := range 4 {
-		f.look(t, (i+1)*suspectEvery)
-		if len(natsdtest.IDs(t, js)) > 0 {
-			break
-		}
-	}
-	stored(t, js, "good")
-	if n := f.Spool.Stats().SetAside; n < 7 {
-		t.Errorf("%d are set aside", n)
-	}
-}
-
-// losing deletes the stream once a record from the spool is stored.
-type losing struct {
-	*counts
-	js atomic.Pointer[jetstream.JetStream]
-}
-
-func (l *losing) Published(kind publish.Kind, way, outcome string) {
-	l.counts.Published(kind, way, outcome)
-	if outcome == string(publish.Stored) {
-		_ = (*l.js.Load()).DeleteStream(context.Background(), "WEBHOOKS")
-	}
-}
-
-// If NATS takes a later record and then nothing more, nothing is set aside.
-func TestNothingIsTakenAnyMore(t *testing.T) {
-	t.Parallel()
-	l := &losing{counts: &counts{n: make(map[string]int)}}
-	f, js := suspects(t, 3, 10, func(c *settings) { c.relay.Observer = l })
-	l.js.Store(&js)
-	f.look(t, suspectEvery)
-	expect.Equal(t, 1, l.of("spool stored"), "taken")
-	if n, left := f.Spool.Stats().SetAside, f.Spool.Len(publish.Event); n != 0 || left != 4 {
-		t.Errorf("%d are set aside, %d wait", n, left)
 	}
 }
 

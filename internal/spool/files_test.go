@@ -219,9 +219,7 @@ func TestDamagedFileIsDurable(t *testing.T) {
 func TestReadFails(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, nameOf("event", 1, 2))
-	if err := os.Symlink(name, name); err != nil { // it leads to itself
-		t.Skip(err)
-	}
+	expect.NoError(t, os.Symlink(name, name)) // it leads to itself
 	damage, err := Read(dir, func(*Record) error { return nil })
 	if err == nil || damage != nil {
 		t.Errorf("got %v, %v", damage, err)
