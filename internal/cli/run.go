@@ -130,7 +130,7 @@ func flagError(c *cobra.Command, err error) error {
 	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 		flag, takes := invalid.GetFlag(), invalid.Unwrap().Error()
 		switch {
-		case strings.HasPrefix(takes, "takes "): // the flag's own error; others are the standard library's
+		case strings.HasPrefix(takes, "takes "): // the flag's own error; others are pflag's
 		case flag.Value.Type() == "bool":
 			takes = "takes true or false"
 		case strings.HasPrefix(flag.Value.Type(), "uint"):
