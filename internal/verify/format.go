@@ -63,16 +63,13 @@ type Format struct {
 	TimePrefix     string     // before the time; "": the header has none
 }
 
-// MaxSignatures bounds the signatures in one header. A vendor that rotates its secrets sends two.
-const MaxSignatures = 8
-
-// Read appends the signatures of a header to macs. If the format has a time, a header without one or
+// Read appends the signatures of a header to macs. Their number is bounded by the header's length. If the format has a time, a header without one or
 // with two counts as a missing signature.
 func (f *Format) Read(macs []MAC, value string) ([]MAC, error) {
 	if strings.Trim(value, " \t") == "" {
 		return nil, NoSignature
 	}
-	times, signatures := 0, 0
+	times := 0
 	for more := true; more; {
 		item := value
 		if more = f.Separator != ""; more {
@@ -88,15 +85,14 @@ func (f *Format) Read(macs []MAC, value string) ([]MAC, error) {
 		if !hasPrefix || !hasSuffix || text == "" {
 			continue
 		}
-		signatures++
-		if mac, ok := Decode(text, f.Encodings); ok && signatures <= MaxSignatures {
+		if mac, ok := Decode(text, f.Encodings); ok {
 			macs = append(macs, mac)
 		}
 	}
 	switch {
 	case f.TimePrefix != "" && times != 1:
 		return nil, NoSignature
-	case len(macs) == 0, signatures > MaxSignatures:
+	case len(macs) == 0:
 		return nil, MalformedSignature
 	}
 	return macs, nil

@@ -99,7 +99,7 @@ func FuzzSignatureHeader(f *testing.F) {
 			}
 			return
 		}
-		if len(macs) == 0 || len(macs) > verify.MaxSignatures || (stamp != "") && format.TimePrefix == "" || !strings.Contains(value, stamp) {
+		if len(macs) == 0 || (stamp != "") && format.TimePrefix == "" || !strings.Contains(value, stamp) {
 			t.Fatalf("%q is read to %x, %q", value, macs, stamp)
 		}
 		for _, m := range macs {

@@ -31,7 +31,7 @@ add('two times', B, { change: header((s) => `t=${unix + 1},${s}`), error: missin
 add('no time', B, { change: header((s) => s.replace(/t=\d+,/, '')), error: missing })
 add('an empty time', B, { change: header((s) => s.replace(/t=\d+,/, 't=,')), error: missing })
 add('v0 alone', B, { change: header((s) => s.replace(/v1=[0-9a-f]+,/, '')), error: malformed })
-add('nine signatures', B, { change: header((s) => s + ',v1=00'.repeat(8)), error: malformed })
+add('twenty signatures, the last one right', B, { change: header((s) => s.replace('v1=', `v1=${'00'.repeat(32)},`.repeat(19) + 'v1=')) })
 add('another time', B, { change: header((s) => s.replace(`t=${unix}`, `t=${unix + 1}`)), error: wrong })
 add('a time with a fraction, so with the text behind it', B, { set: { time: `${unix}.5` } })
 add('too old', B, { set: { time: unix - 301 }, error: stale })
