@@ -23,9 +23,9 @@
   "SPOOL_DRAIN_TIMEOUT" "shutdown.drain" -}}
 {{- $endpoint := not (empty .Values.vendors) -}}
 {{- range $name, $_ := .Values.settings -}}
-  {{- if eq $name "NATS_TOKEN" -}}
-    {{- $wrong = append $wrong
-      "settings.NATS_TOKEN: the chart takes no token; use nats.user, or NATS_CREDS or NATS_NKEY in nats.files" -}}
+  {{- if has $name (list "NATS_TOKEN" "OTEL_EXPORTER_OTLP_HEADERS" "OTEL_EXPORTER_OTLP_TRACES_HEADERS") -}}
+    {{- $wrong = append $wrong (printf
+      "settings.%s: a token doesn't belong in values; put it into the Secret settingsSecretName, under this name" $name) -}}
   {{- else if hasKey $values $name -}}
     {{- $wrong = append $wrong (printf
       "settings.%s: the chart sets this variable; use %s" $name (get $values $name)) -}}

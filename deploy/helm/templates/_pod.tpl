@@ -50,6 +50,11 @@ containers:
       - name: admin
         containerPort: 9090
     envFrom:
+      {{- with .Values.settingsSecretName }}
+      # First, as the last one wins: it can't change what the chart sets.
+      - secretRef:
+          name: {{ . }}
+      {{- end }}
       - configMapRef:
           name: {{ .Release.Name }}
     {{- if .Values.nats.user }}
