@@ -110,9 +110,12 @@ func TestMetricsInUse(t *testing.T) {
 var (
 	alertName = regexp.MustCompile(`(?m)^ +- alert: (\w+)$`)
 	anchor    = regexp.MustCompile(`(?m)^ +runbook_url: \S+docs/runbook\.md#(\w+)$`)
+	described = regexp.MustCompile(`(?m)^ +description: "(.*)"$`)
+	ignored   = regexp.MustCompile(`(?m)^\*\*(If ignored:)\*\*((?:.+\n)+)`)
+	mdLink    = regexp.MustCompile(`\[([^]]+)\]\([^)]+\)`)
 )
 
-// The runbook has an entry for every alert, and no other.
+// The runbook has an entry for every alert, and no other. Its last sentence is the alert's description.
 func TestRunbook(t *testing.T) {
 	rules, err := os.ReadFile(observability + "alerts.yaml")
 	if err != nil {
@@ -141,6 +144,16 @@ func TestRunbook(t *testing.T) {
 		if i >= len(links) || links[i] != strings.ToLower(alerts[i]) {
 			t.Errorf("%s: its runbook_url doesn't lead to it", alerts[i])
 		}
+	}
+	var descriptions, sentences []string
+	for _, m := range described.FindAllStringSubmatch(string(rules), -1) {
+		descriptions = append(descriptions, m[1])
+	}
+	for _, m := range ignored.FindAllStringSubmatch(mdLink.ReplaceAllString(string(runbook), "$1"), -1) {
+		sentences = append(sentences, strings.Join(strings.Fields(m[1]+m[2]), " "))
+	}
+	if diff := cmp.Diff(sentences, descriptions); diff != "" || len(sentences) != len(alerts) {
+		t.Errorf("(-runbook +descriptions of the %d alerts)\n%s", len(alerts), diff)
 	}
 }
 
