@@ -60,7 +60,7 @@ func NewMetrics(version string) *Metrics {
 	m.Quarantined = m.counter("quarantined_total", "Correctly signed deliveries kept in quarantine.", "endpoint", "reason")
 	m.Drift = m.counter("payload_drift_total", "Published deliveries in which a documented member is missing or of another kind.", "endpoint")
 	m.Signatures = m.counter("signatures_verified_total",
-		"Correct signatures by scheme and position of the secret; 0 is the current one. Another secret there starts the count anew.",
+		"Correct signatures by scheme and position of the secret; 0 is the current one. When another secret takes a position, its count begins again.",
 		"endpoint", "scheme", "secret")
 	m.LastVerified = m.gauge("secret_last_verified_timestamp_seconds",
 		"When the secret last verified a signature; 0 if not since the start.", "endpoint", "secret")
