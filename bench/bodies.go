@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/hex"
 	"fmt"
 	"time"
 
@@ -63,4 +62,4 @@ func spaced(canonical []byte) []byte {
 	return bytes.ReplaceAll(b, []byte("12.5"), []byte("12.50"))
 }
 
-func sign(body []byte) string { return hex.EncodeToString(verify.Sum(key, body)) }
+func sign(body []byte) string { return verify.Hex.Encode(key.MAC(body)) }

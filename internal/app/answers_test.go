@@ -2,7 +2,6 @@ package app
 
 import (
 	"encoding/base64"
-	"encoding/hex"
 	"fmt"
 	"net/http"
 	"strings"
@@ -35,7 +34,7 @@ func sign(t *testing.T, header, key, text string) string {
 	if err != nil {
 		canonical = []byte(text) // what can't be parsed is signed as it stands
 	}
-	return header + ": " + hex.EncodeToString(verify.Sum(secret.New(key), canonical))
+	return header + ": " + verify.Hex.Encode(secret.New(key).MAC(canonical))
 }
 
 func flockHeader(t *testing.T, body string) string {
@@ -220,8 +219,8 @@ func TestDuplicate(t *testing.T) {
 	renewed := strings.Replace(body, `Z","data"`, `1Z", "data"`, 1)
 	canonical, err := stringify.Parse([]byte(body))
 	expect.NoError(t, err)
-	mac := verify.Sum(secret.New(frigadeSecret), canonical.Member("data"))
-	second := b.post("frigade", renewed, "X-Webhook-Signature: "+base64.RawURLEncoding.EncodeToString(mac))
+	mac := secret.New(frigadeSecret).MAC(canonical.Member("data"))
+	second := b.post("frigade", renewed, "X-Webhook-Signature: "+base64.RawURLEncoding.EncodeToString(mac[:]))
 	if first.result != "stored" || second.result != "duplicate" || first.id != second.id {
 		t.Errorf("first %s, second %s", first.body, second.body)
 	}

@@ -231,10 +231,10 @@ func (h *hunt) deliver(want, endpoint, body string, headers ...string) {
 
 // sign signs with a secret, and adds the signature to the texts that must not be seen.
 func (h *hunt) sign(header, key, text string) string {
-	mac := verify.Sum(secret.New(key), []byte(text))
-	h.hidden = append(h.hidden, hex.EncodeToString(mac), strings.ToUpper(hex.EncodeToString(mac)),
-		base64.RawStdEncoding.EncodeToString(mac), base64.RawURLEncoding.EncodeToString(mac), strings.Trim(fmt.Sprint(mac), "[]"))
-	return header + ": " + hex.EncodeToString(mac)
+	mac := secret.New(key).MAC([]byte(text))
+	h.hidden = append(h.hidden, verify.Hex.Encode(mac), strings.ToUpper(verify.Hex.Encode(mac)),
+		base64.RawStdEncoding.EncodeToString(mac[:]), base64.RawURLEncoding.EncodeToString(mac[:]), strings.Trim(fmt.Sprint(mac), "[]"))
+	return header + ": " + verify.Hex.Encode(mac)
 }
 
 func (h *hunt) flock(body string) string { return h.sign("X-Flock-Signature", markedSecret+"-1", body) }

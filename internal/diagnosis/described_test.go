@@ -32,7 +32,7 @@ func TestSettings(t *testing.T) {
 	now := time.Unix(1767323045, 0)
 	stamp, key := "1767323045", secret.New(hidden)
 	mac := func(k secret.Secret, e verify.Encoding, parts ...string) string {
-		return e.Encode(verify.Sum(k, []byte(strings.Join(parts, ""))))
+		return e.Encode(k.MAC([]byte(strings.Join(parts, ""))))
 	}
 	decoded := secret.New("decoded key")
 	settings := verify.Settings{
@@ -135,7 +135,7 @@ func TestOtherNames(t *testing.T) {
 		t.Fatal(problems)
 	}
 	key := secret.New("key")
-	signature := "v1," + verify.Base64.Encode(verify.Sum(key, []byte(`1767323045.{"type":"a.b"}`)))
+	signature := "v1," + verify.Base64.Encode(key.MAC([]byte(`1767323045.{"type":"a.b"}`)))
 	report, err := Diagnose(Case{
 		Delivery: Delivery{
 			Header: []Field{{"Svix-Id", "id-1"}, {"Svix-Timestamp", "1767323045"}, {"Svix-Signature", signature}}, Body: []byte(`{"type":"a.b"}`),

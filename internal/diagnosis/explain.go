@@ -118,7 +118,7 @@ func (d *diagnoser) search() (found, bool) {
 					d.step("note", "the body is large, or there are many secrets: not everything was tried")
 					return found{}, false
 				}
-				mac := verify.MAC(verify.Sum(f.key.Secret, f.text.parts...))
+				var mac verify.MAC = f.key.MAC(f.text.parts...)
 				if i := slices.IndexFunc(d.signatures, func(s signature) bool { return s.mac == mac }); i >= 0 {
 					if f.key.endpoint.Name == d.endpoint.Name { // else the other endpoint looks in its own places
 						f.causes = slices.Concat(d.signatures[i].causes, f.causes)
@@ -152,7 +152,7 @@ func (d *diagnoser) nextCause(f found) {
 	e.Scheme, e.Secrets = f.text.scheme, func() []secret.Secret { return []secret.Secret{f.key.Secret} }
 	next := d.Case
 	next.Endpoints, next.EndpointName = []Endpoint{e}, e.Name
-	signature := e.Provider.Signature.Format.Write(verify.Sum(f.key.Secret, f.text.parts...), "")
+	signature := e.Provider.Signature.Format.Write(f.key.MAC(f.text.parts...), "")
 	next.Delivery = Delivery{Header: []Field{{e.Provider.Signature.Header, signature}}, Body: f.body.raw}
 	report, err := Diagnose(next)
 	if err != nil || report.Accepted || len(report.Causes) == 0 {

@@ -28,9 +28,9 @@ func asked(t *testing.T, endpoint, body, key, signed string, secrets ...string) 
 			all[i].Secrets = func() []secret.Secret { return list }
 		}
 	}
-	mac := verify.Sum(secret.New(key), []byte(signed))
+	mac := secret.New(key).MAC([]byte(signed))
 	report, err := Diagnose(Case{
-		Delivery:  Delivery{Body: []byte(body), Header: []Field{{p.Signature.Header, hex.EncodeToString(mac)}}},
+		Delivery:  Delivery{Body: []byte(body), Header: []Field{{p.Signature.Header, verify.Hex.Encode(mac)}}},
 		Endpoints: all, EndpointName: endpoint, Now: time.Unix(1767323045, 0), MaxBodyBytes: 1 << 20, Quarantine: true,
 	})
 	expect.NoError(t, err)
@@ -134,10 +134,10 @@ func TestStaleAndMore(t *testing.T) {
 		{`{"data":{"a":1},"timestamp":17}`, "stale", [2]string{"its time is off", "not readable"}},
 		{`{"name":"a.b","entity":"c","data":{"a":1},"timestamp":17}`, "contradiction", [2]string{"contradicts", "its time is off"}},
 	} {
-		mac := verify.Sum(keys[0], []byte(`17{"a":1}`))
+		mac := keys[0].MAC([]byte(`17{"a":1}`))
 		now := time.Unix(1767323045, 0)
 		r, err := Diagnose(Case{
-			Delivery:  Delivery{Body: []byte(test.body), Header: []Field{{"X-Flock-Signature", hex.EncodeToString(mac)}}},
+			Delivery:  Delivery{Body: []byte(test.body), Header: []Field{{"X-Flock-Signature", verify.Hex.Encode(mac)}}},
 			Endpoints: endpoints(), EndpointName: "flock", Received: now, Now: now, MaxBodyBytes: 1 << 20, Quarantine: true,
 		})
 		expect.NoError(t, err)
@@ -168,7 +168,7 @@ func TestTimeCauses(t *testing.T) {
 		r, err := Diagnose(Case{
 			Delivery: Delivery{
 				Body:   []byte(`{"type":"a.b","time":"` + test.time + `","data":` + data + `}`),
-				Header: []Field{{"X-Webhook-Signature", hex.EncodeToString(verify.Sum(keys[0], []byte(data)))}},
+				Header: []Field{{"X-Webhook-Signature", verify.Hex.Encode(keys[0].MAC([]byte(data)))}},
 			},
 			Endpoints: endpoints(), EndpointName: "frigade", Received: received, Now: received, MaxBodyBytes: 1 << 20, Quarantine: true,
 		})

@@ -1,7 +1,6 @@
 package diagnosis
 
 import (
-	"encoding/hex"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -48,7 +47,7 @@ func FuzzDiagnose(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, method, path, signature string, sent []byte, sign bool, received int64) {
 		if sign {
-			signature = hex.EncodeToString(verify.Sum(keys[1], sent))
+			signature = verify.Hex.Encode(keys[1].MAC(sent))
 		}
 		d := Delivery{Method: method, Target: path, Body: sent, Header: []Field{{Name: "X-Flock-Signature", Value: signature}, {Name: "X-Webhook-Signature", Value: signature}, {Name: "Stripe-Signature", Value: "t=1767323045,v1=" + signature}}}
 		c := Case{Delivery: d, Endpoints: endpoints(), Now: time.Unix(1767323045, 0), MaxBodyBytes: 1 << 20, Quarantine: true}
@@ -65,7 +64,7 @@ func FuzzDiagnose(f *testing.F) {
 			t.Fatalf("a secret is in %s", text)
 		}
 		for _, k := range keys {
-			if mac := hex.EncodeToString(verify.Sum(k, sent)); strings.Contains(string(text), mac) {
+			if mac := verify.Hex.Encode(k.MAC(sent)); strings.Contains(string(text), mac) {
 				t.Fatalf("a MAC is in %s", text)
 			}
 		}

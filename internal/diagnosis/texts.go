@@ -44,7 +44,7 @@ func (d *diagnoser) examineTexts() {
 			name += ", as it was sent"
 		}
 		for i, s := range d.endpoint.Secrets() {
-			shown += fmt.Sprintf("; secret %d makes %x…", i, verify.Sum(s, whole)[:4])
+			shown += fmt.Sprintf("; secret %d makes %.4x…", i, s.MAC(whole))
 		}
 		d.step("signed", "%s: %s, %s", name, config.Count(len(whole), "byte"), shown)
 	}

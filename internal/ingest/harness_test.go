@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -176,7 +175,7 @@ func signedBody(id, note string) (body, header string) { return signedBodyAt(beg
 
 func signedBodyAt(at time.Time, id, note string) (body, header string) {
 	body = fmt.Sprintf(`{"name":"invitee.accepted","entity":"invitee","entityId":%q,"note":%q,"timestamp":%d}`, id, note, at.Unix())
-	return body, "X-Flock-Signature: " + hex.EncodeToString(verify.Sum(secret.New(testKey), []byte(body)))
+	return body, "X-Flock-Signature: " + verify.Hex.Encode(secret.New(testKey).MAC([]byte(body)))
 }
 
 // deliveryOf returns a whole request.

@@ -2,7 +2,6 @@ package ingest_test
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -50,7 +49,7 @@ func TestPanic(t *testing.T) {
 	body := fmt.Sprintf(`{"name":"marked.body","timestamp":%d}`, time.Now().Unix())
 	request, err := http.NewRequest(http.MethodPost, server.URL+"/webhooks/flock", strings.NewReader(body))
 	expect.NoError(t, err)
-	request.Header.Set("X-Flock-Signature", hex.EncodeToString(verify.Sum(key, []byte(body))))
+	request.Header.Set("X-Flock-Signature", verify.Hex.Encode(key.MAC([]byte(body))))
 	response, err := server.Client().Do(request)
 	expect.NoError(t, err)
 	defer response.Body.Close()

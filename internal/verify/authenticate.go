@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 )
 
@@ -141,10 +140,4 @@ func (r *Request) match(c *Claims, macs []MAC, scheme string, parts [][]byte) er
 		}
 	}
 	return WrongSignature
-}
-
-// Sum returns the HMAC-SHA256 of the concatenated parts under the secret.
-func Sum(key secret.Secret, parts ...[]byte) []byte {
-	sum := key.MAC(parts...)
-	return sum[:]
 }

@@ -53,7 +53,7 @@ func (e *Endpoint) Seal(c Claims, key secret.Secret, body []byte) string {
 	if s := e.Provider.Scheme(c.Scheme); len(s.Members) > 0 {
 		blank(body, e.Provider.Signature.Member)
 	}
-	return Hex.Encode(Sum(key, e.sealedText(c.Scheme, body, c.SignedText)...))
+	return Hex.Encode(key.MAC(e.sealedText(c.Scheme, body, c.SignedText)...))
 }
 
 func (e *Endpoint) sealedText(scheme string, body []byte, signed [][]byte) [][]byte {
@@ -71,7 +71,7 @@ func (e *Endpoint) Sealed(seal string, kept http.Header, body []byte, text strin
 	if !ok {
 		mac = MAC{} // no text has it
 	}
-	r := e.Request(e.Provider.withMAC(kept, mac[:]), body, text, received)
+	r := e.Request(e.Provider.withMAC(kept, mac), body, text, received)
 	r.Sealed = func(scheme string, signed [][]byte) [][]byte { return e.sealedText(scheme, body, signed) }
 	return r
 }
@@ -89,16 +89,16 @@ func (p *Provider) Keep(h http.Header) http.Header {
 			kept[name] = values
 		}
 	}
-	return p.withMAC(kept, make([]byte, sha256.Size))
+	return p.withMAC(kept, MAC{})
 }
 
 // SignHeaders returns kept headers with the signature of the signed text.
 func (p *Provider) SignHeaders(kept http.Header, key secret.Secret, signed [][]byte) http.Header {
-	return p.withMAC(kept, Sum(key, signed...))
+	return p.withMAC(kept, key.MAC(signed...))
 }
 
 // withMAC returns headers with the MAC as their signature.
-func (p *Provider) withMAC(h http.Header, mac []byte) http.Header {
+func (p *Provider) withMAC(h http.Header, mac MAC) http.Header {
 	at := &p.Signature
 	changed := http.Header{}
 	maps.Copy(changed, h)

@@ -21,11 +21,11 @@ const (
 )
 
 // Encode returns the text of a MAC. Base64 uses the standard alphabet with padding.
-func (e Encoding) Encode(mac []byte) string {
+func (e Encoding) Encode(mac MAC) string {
 	if e == Base64 {
-		return base64.StdEncoding.EncodeToString(mac)
+		return base64.StdEncoding.EncodeToString(mac[:])
 	}
-	return hex.EncodeToString(mac)
+	return hex.EncodeToString(mac[:])
 }
 
 // Alphabet returns the base64 alphabet of a text without padding.
@@ -111,7 +111,7 @@ func (f *Format) Time(value string) string {
 }
 
 // Write writes a header with one signature.
-func (f *Format) Write(mac []byte, time string) string {
+func (f *Format) Write(mac MAC, time string) string {
 	signature := f.Prefix + f.Encodings[0].Encode(mac) + f.Suffix
 	if f.TimePrefix == "" {
 		return signature

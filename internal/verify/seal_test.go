@@ -92,7 +92,7 @@ func seal(t *testing.T, p *verify.Provider, scheme string) {
 		}
 	}
 	mac, _ := verify.Decode(sealed, []verify.Encoding{verify.Hex})
-	request.Header = http.Header{p.Signature.Header: {p.Signature.Format.Write(mac[:], "")}}
+	request.Header = http.Header{p.Signature.Header: {p.Signature.Format.Write(mac, "")}}
 	expect.ErrorIs(t, verify.WrongSignature, expect.Err(p.Verify(request)), "as a signature")
 }
 

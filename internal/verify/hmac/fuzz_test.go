@@ -108,7 +108,7 @@ func FuzzSignatureHeader(f *testing.F) {
 				t.Fatalf("%q is read to %x", value, m)
 			}
 		}
-		written := format.Write(macs[0][:], stamp)
+		written := format.Write(macs[0], stamp)
 		again, err := format.Read(nil, written)
 		if err != nil || again[0] != macs[0] || format.Time(written) != stamp {
 			t.Fatalf("%q is written as %q, and read to %v, %q, %v", value, written, again, format.Time(written), err)

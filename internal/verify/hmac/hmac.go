@@ -142,6 +142,6 @@ func (v *vendor) unsigned(d verify.Signing) http.Header {
 	if v.when.kind == header {
 		h.Set(v.when.text, stamp)
 	}
-	h.Set(v.Signature.Header, v.Signature.Format.Write(make([]byte, len(verify.MAC{})), stamp))
+	h.Set(v.Signature.Header, v.Signature.Format.Write(verify.MAC{}, stamp))
 	return h
 }

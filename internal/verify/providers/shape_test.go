@@ -31,7 +31,7 @@ func TestShape(t *testing.T) {
 			expect.NoErrorf(t, err, "%s", body)
 			key := secret.New("secret")
 			claims, _ := p.Verify(verify.Request{
-				Header: http.Header{p.Signature.Header: {verify.Hex.Encode(verify.Sum(key, text))}},
+				Header: http.Header{p.Signature.Header: {verify.Hex.Encode(key.MAC(text))}},
 				Raw:    text, Body: text, Scheme: verify.Payload, Secrets: []secret.Secret{key}, Now: time.Now(), Untimed: true,
 			})
 			got := ""

@@ -121,7 +121,7 @@ func TestOtherMember(t *testing.T) {
 	expect.NoError(t, err)
 	tampered, err := p.Tamper([]byte(body), "record")
 	expect.NoError(t, err)
-	signature := verify.Hex.Encode(verify.Sum(key, []byte(`{"id":1}`)))
+	signature := verify.Hex.Encode(key.MAC([]byte(`{"id":1}`)))
 	for _, test := range []struct {
 		header http.Header
 		body   string
