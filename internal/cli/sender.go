@@ -57,7 +57,7 @@ func (s *sender) delivery() (body []byte, header http.Header, err error) {
 		Scheme: s.scheme, Key: s.endpoint.Secrets[0], Event: s.event, ID: id, Body: body, Time: at,
 	})
 	if err == nil && s.tamper {
-		body, err = vendor.Tamper(body, s.scheme)
+		body = vendor.Tamper(body, s.scheme)
 	}
 	return body, header, err
 }

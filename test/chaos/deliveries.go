@@ -107,7 +107,7 @@ func (p *post) forge(rng *rand.Rand, scheme string, body []byte) (_ []byte, err 
 	case 3: // which of them counts would be a guess
 		p.signatures = []string{right, "0" + right}
 	case 4:
-		body, err = p.provider.Tamper(body, scheme)
+		body = p.provider.Tamper(body, scheme)
 	case 5:
 		var signed http.Header
 		signed, err = p.provider.Sign(verify.Signing{Scheme: scheme, Key: secret.New("somebody else's"), Body: body})

@@ -97,8 +97,7 @@ func TestSignedIsVerified(t *testing.T) {
 				if c, err := p.Verify(r); err != nil || c.Scheme != s {
 					t.Errorf("%s by %s: %v: %s", p.Name, s, err, body)
 				}
-				tampered, err := p.Tamper(body, s)
-				expect.NoError(t, err)
+				tampered := p.Tamper(body, s)
 				r.Raw, r.Body = tampered, parse(t, string(tampered))
 				expect.ErrorIs(t, verify.WrongSignature, expect.Err(p.Verify(r)), "%s by %s, tampered with", p.Name, s)
 			}
@@ -119,8 +118,7 @@ func TestOtherMember(t *testing.T) {
 	const body = `{"record":{"id":1}}`
 	header, err := p.Sign(verify.Signing{Key: key, Body: []byte(body)})
 	expect.NoError(t, err)
-	tampered, err := p.Tamper([]byte(body), "record")
-	expect.NoError(t, err)
+	tampered := p.Tamper([]byte(body), "record")
 	signature := verify.Hex.Encode(key.MAC([]byte(`{"id":1}`)))
 	for _, test := range []struct {
 		header http.Header
