@@ -35,7 +35,7 @@ func (l *loader) check(c *Config) {
 
 const maxBody = 64 << 20
 
-// checkRules checks bounds, and rules about several variables.
+// checkRules checks the bounds of variables, and rules about several of them.
 func (l *loader) checkRules(c *Config) {
 	window, tolerance := c.minDuplicates()
 	atLeast := fmt.Sprintf("takes at least %s, an hour more than the time in which %s accepts a delivery: ", FormatDuration(window), tolerance)
@@ -50,7 +50,7 @@ func (l *loader) checkRules(c *Config) {
 	for _, rule := range []struct {
 		variable string
 		holds    bool
-		message  string // as for wrong
+		message  string // "": what the variable takes
 	}{
 		{"HTTP_ADDR and ADMIN_ADDR", !collide(c.HTTPAddr, c.AdminAddr), samePort},
 		{"HTTP_ADDR and EMBEDDED_NATS_ADDR", !embedded || !collide(c.HTTPAddr, c.EmbeddedNATSAddr), samePort},
@@ -106,7 +106,7 @@ func (l *loader) checkRules(c *Config) {
 	}
 }
 
-// MaxTLSFile is the largest certificate or key file, in bytes.
+// MaxTLSFile is the largest size of a certificate or key file, in bytes.
 const MaxTLSFile = 1 << 20
 
 // loadPair returns the certificate of the files in two variables; nil if they aren't set or can't be used.
@@ -208,7 +208,7 @@ type Shared struct{ A, B *Endpoint }
 // Otherwise a delivery that was signed for one could be sent to the other and mean something else
 // there.
 func (s Shared) IsAllowed() bool {
-	// Header names have no case. If the text between them differs in case, a delivery fits only one of the two.
+	// EqualFold: header names have no case. If other text differs in case, no delivery fits both endpoints.
 	return s.A.Provider == s.B.Provider && s.A.Signature == s.B.Signature && strings.EqualFold(s.A.Signed, s.B.Signed)
 }
 
@@ -229,7 +229,7 @@ func FindShared(endpoints []Endpoint) (all []Shared) {
 	return all
 }
 
-// checkShared refuses a secret shared by different providers or schemes, and warns of others.
+// checkShared refuses a secret that two providers or two schemes share, and warns of other shared ones.
 func (l *loader) checkShared(c *Config) {
 	for _, s := range FindShared(c.Endpoints) {
 		switch {

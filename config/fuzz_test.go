@@ -13,11 +13,10 @@ func FuzzLoad(f *testing.F) {
 	for _, v := range new(Config).Variables() {
 		defaults += v.Default + "\n"
 	}
-	for i, name := range names {
+	for i := range names {
 		for _, value := range []string{"", "1", "true", "5m", "512KiB", ":8080", "127.0.0.1:0", "nats://u:p@h:1", "a,b", "json", "9999999999999999999TiB", "-1", "\x00", "é"} {
 			f.Add(i, value)
 		}
-		_ = name
 	}
 	f.Fuzz(func(t *testing.T, i int, value string) {
 		name := strings.Replace(names[uint(i)%uint(len(names))], "<i>", "0", 1)

@@ -89,16 +89,16 @@ func checkAddress(text string) error {
 	return nil
 }
 
-// collide reports whether nobody can listen at both addresses: they have the same port, and the host
-// of one includes that of the other.
+// collide reports whether listening at one address prevents listening at the other: they have the same
+// port, and the host of one includes that of the other.
 func collide(a, b string) bool {
 	hostA, portA := listened(a)
 	hostB, portB := listened(b)
 	return portA == portB && portA != 0 && (hostA == hostB || hostA == "" || hostB == "")
 }
 
-// listened returns the host and port on which Go listens at an address. The host is "" for all: at
-// 0.0.0.0, too, Go listens on IPv6. At localhost it listens on IPv4 alone.
+// listened returns the host and port on which Go listens for an address. The host "" means all, also for
+// 0.0.0.0, for which Go listens on IPv6, too. For localhost it listens on IPv4 alone.
 func listened(address string) (host string, port int) {
 	host, number, _ := net.SplitHostPort(address)
 	port, _ = strconv.Atoi(number)
@@ -144,7 +144,7 @@ func checkDirectory(path string) error {
 
 func hasCertificate(content []byte) bool { return x509.NewCertPool().AppendCertsFromPEM(content) }
 
-// holds returns a check of whether a file holds something.
+// holds returns a check that a file holds something.
 func holds(what string, isHeld func(content []byte) bool) func(path string) error {
 	return func(path string) error {
 		if err := checkFile(path); err != nil {
@@ -221,8 +221,8 @@ func checkServers(text string) error {
 	return nil
 }
 
-// credentials matches a URL up to its last @. Without one, it matches a URL whose port is not a
-// number, because that may be a password. The scheme, which is kept, may be missing.
+// credentials matches a URL up to its last @ or, without one, a whole URL whose port is not a number,
+// because that may be a password. Its first group is the scheme, if there is one.
 var credentials = regexp.MustCompile(`(?s)^(\s*(?:[A-Za-z]+://)?)(?:.*(@)|[^/\[]*:[^/:;\s]*[^0-9/:;\s].*)`)
 
 func hideCredentials(url string) string {

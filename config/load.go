@@ -31,7 +31,7 @@ func Load(environ []string) (c *Config, warnings []string, err error) {
 	}
 	l.parse(c, "")
 	for _, p := range providers.All {
-		// The prefix gives the default endpoint's name and provider: these two variables have no effect.
+		// The prefix gives the default endpoint's name and provider: the two variables have no effect.
 		delete(l.vars, p.Variable("NAME"))
 		delete(l.vars, p.Variable("PROVIDER"))
 		if e, isConfigured := l.endpoint(p.Variable(""), p.Name); isConfigured {
@@ -77,12 +77,12 @@ func (p Problems) Error() string {
 // loader is one reading of the environment.
 type loader struct {
 	vars     map[string]string
-	fields   map[string]reflect.StructField // that the variables set
+	fields   map[string]reflect.StructField // by variable: the field that it sets
 	problems Problems
 	warnings []string
 }
 
-// wrong adds a problem, unless the variable has one. If message is "", it is what the field takes.
+// wrong adds a problem, unless the variable has one. The message "" stands for what the variable takes.
 func (l *loader) wrong(variable, message string) {
 	if message == "" {
 		message = "takes " + takes(l.fields[variable])
@@ -186,7 +186,8 @@ func (l *loader) endpoint(prefix, provider string) (e Endpoint, isConfigured boo
 	return e, isConfigured
 }
 
-// vendor returns the provider with the endpoint's settings; nil if it is unknown or they are invalid.
+// vendor returns the provider with the endpoint's settings; nil if the provider is unknown or a setting
+// is invalid.
 func (l *loader) vendor(e *Endpoint) *verify.Provider {
 	if p := providers.ByName(e.Provider); p != nil {
 		for _, s := range (verify.Settings{}).List() {
@@ -202,14 +203,14 @@ func (l *loader) vendor(e *Endpoint) *verify.Provider {
 		l.wrong(e.prefix+"PROVIDER", "")
 		return nil
 	}
-	// Without a name the default TYPE_PREFIX would be wrong, too.
+	// The name is part of the default TYPE_PREFIX: a missing one must not make that invalid, too.
 	configured, problems := preset.Configure(cmp.Or(e.Name, "x"), e.Settings)
 	for field := range fields(e) {
 		if err := problems[field.Tag.Get("env")]; err != nil {
 			l.wrong(e.prefix+field.Tag.Get("env"), fmt.Sprintf("takes %s (%v)", takes(field), err))
 		}
 	}
-	e.SecretEncoding = cmp.Or(e.SecretEncoding, preset.Settings.SecretEncoding) // even if others are wrong
+	e.SecretEncoding = cmp.Or(e.SecretEncoding, preset.Settings.SecretEncoding) // even if another setting is invalid
 	if configured != nil {
 		given := e.TypePrefix
 		e.Settings = configured.Settings
@@ -222,8 +223,8 @@ func (l *loader) vendor(e *Endpoint) *verify.Provider {
 
 const maxTolerance = 3650 * 24 * time.Hour // so that sums of durations don't overflow
 
-// complete checks an endpoint, and sets what it lacks to the provider's defaults. If the provider is
-// unknown or its settings are wrong, the other variables are checked all the same.
+// complete checks an endpoint, and sets what it lacks to the provider's defaults. It checks what it can
+// if the provider is unknown or its settings are invalid.
 func (l *loader) complete(e *Endpoint) {
 	tolerance := e.Variable("TOLERANCE")
 	if l.vars[tolerance] != "" && (e.Tolerance <= 0 || e.Tolerance > maxTolerance) {
@@ -248,7 +249,7 @@ func (l *loader) complete(e *Endpoint) {
 	e.Secrets = keys
 }
 
-// choose checks that a value is one of the words; the first is the default.
+// choose checks that a value is one of the words, and sets a missing one to the first.
 func (l *loader) choose(value *string, words []string, variable string) {
 	switch {
 	case *value == "", slices.Contains(words, *value):
@@ -262,7 +263,7 @@ func (l *loader) choose(value *string, words []string, variable string) {
 	}
 }
 
-// secrets reads an endpoint's secrets, and reports whether one of their two variables is there.
+// secrets reads an endpoint's secrets, and reports whether one of their two variables exists.
 func (l *loader) secrets(e *Endpoint) bool {
 	list, file := e.Variable("SECRETS"), e.Variable("SECRETS_FILE")
 	text, hasList := l.vars[list]

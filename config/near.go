@@ -36,13 +36,13 @@ func looksLikeOurs(variable string, known []string) bool {
 	}
 	name := documentedName(variable)
 	return len(variable) >= 7 && (Similar(name, known) != "" || slices.ContainsFunc(known, func(ours string) bool {
-		// One may begin with the other, as with TLS_CERT and NATS_KEY_FILE. PPROF is too short to tell.
+		// One may begin with the other: TLS_CERT, NATS_KEY_FILE. PPROF is too short to tell.
 		return strings.EqualFold(ours, name) || strings.HasPrefix(ours, name) || len(ours) >= 7 && strings.HasPrefix(name, ours)
 	}))
 }
 
-// nearestVariable returns the known variable that is nearest: one that begins with the name, else one
-// that begins with its first word, else any.
+// nearestVariable returns the nearest of the known variables that begin with the name; if there are none,
+// of those that begin with its first word; else of all.
 func nearestVariable(name string, known []string) string {
 	word, _, _ := strings.Cut(name, "_")
 	for _, start := range []string{name, word + "_"} {
@@ -54,7 +54,8 @@ func nearestVariable(name string, known []string) string {
 	return nearest(name, known)
 }
 
-// nearest returns the known name that differs least; of several, the one that differs in an underscore.
+// nearest returns the known name that differs least; of several, the one that differs least without
+// underscores.
 func nearest(name string, known []string) string {
 	bare := strings.NewReplacer("_", "").Replace
 	return slices.MinFunc(known, func(a, b string) int {

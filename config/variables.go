@@ -59,7 +59,7 @@ func (c *Config) endpointVariables() (list []Variable) {
 }
 
 // variablesOf lists the variables that an endpoint's provider takes; all, if the provider is unknown.
-// A setting that its provider has filled in has that provider as its origin.
+// The origin of a setting is the provider, if that has filled it in.
 func (c *Config) variablesOf(e Endpoint) (list []Variable) {
 	for field, value := range fields(&e) {
 		v, isSetting := variable(field, value, e.prefix), len(field.Index) > 1

@@ -40,7 +40,7 @@ type Event struct {
 	EntityID     string `json:"entityid,omitempty"` // that thing's id at the vendor
 	UserID       string `json:"userid,omitempty"`   // the person it is about, by the customer's own id
 	ReceivedTime string `json:"receivedtime"`       // RFC 3339 in UTC, with milliseconds: when the bridge received it
-	Signed       string `json:"signed"`             // payload: all of Data is signed; body: the same, but no time; else: some members
+	Signed       string `json:"signed"`             // payload: all of Data is signed; body: all of Data, but no time; else: only some members
 
 	// Distributed tracing extension; "" unless tracing is on.
 	TraceParent string `json:"traceparent,omitempty"`
@@ -88,7 +88,7 @@ func New(e Event, endpoint, typePrefix string, received time.Time) Event {
 	e.SpecVersion, e.DataContentType = specVersion, dataContentType
 	e.Event = clean(e.Event)
 	e.Entity, e.EntityID, e.UserID = allowedOrNone(e.Entity), allowedOrNone(e.EntityID), allowedOrNone(e.UserID)
-	// The composed texts are parts of a single one, to save allocations.
+	// The composed texts are parts of one string, to save allocations.
 	const source = "/webhooks/"
 	var room [32]byte // AppendFormat needs nine digits for a moment
 	at := received.UTC().AppendFormat(room[:0], "2006-01-02T15:04:05.000Z")
@@ -130,9 +130,9 @@ func allowedOrNone(text string) string {
 	return text
 }
 
-// Parse reads the payload of a message that the bridge published: a CloudEvent with all attributes that
+// Parse reads the payload of a message that the bridge published: a CloudEvent with the attributes that
 // every event of the bridge has. Parse ignores unknown attributes, because later versions of the bridge
-// may add some. Names are case-sensitive; those of CloudEvents are in lower case.
+// may add some. The names of attributes are case-sensitive.
 func Parse(payload []byte) (Event, error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(payload, &members); err != nil {

@@ -13,7 +13,7 @@ type Flock struct {
 	Rest      Rest
 }
 
-// FlockData is the member data. A member that is missing or null is nil.
+// FlockData is the member data. A pointer is nil if its member is missing or null.
 type FlockData struct {
 	CampaignID                    Text
 	Referrer, Invitee             *FlockID
@@ -50,7 +50,7 @@ func (e *Event) Flock() (Flock, error) {
 
 func (o object) flockID(name string, required bool) *FlockID {
 	kinds := []string{missing, aNull}
-	if required { // the event is about it
+	if required { // the event is about this person
 		kinds = nil
 	}
 	inner := o.open(name, kinds...)

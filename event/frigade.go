@@ -11,7 +11,7 @@ type Frigade struct {
 	Type       string      // flowResponse.completedStep
 	Time       string      // RFC 3339; not signed where the event's Signed is "data"
 	Signature  string      // in the older form
-	Timeout    json.Number // milliseconds; in the newer form, as what follows
+	Timeout    json.Number // milliseconds; in the newer form, as are User and Flow
 	User, Flow Rest
 	Data       FrigadeData
 	Rest       Rest // with flattening also data__…, user__… and flow__…

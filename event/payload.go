@@ -13,8 +13,8 @@ type Text string
 // Rest holds the members of an object that aren't documented, by their names.
 type Rest map[string]json.RawMessage
 
-// object is a JSON object. Its documented members are taken out of Rest, by their exact names. drift is
-// the error for the first one that isn't of a documented kind.
+// object is a JSON object, whose documented members are taken out of Rest by their exact names. drift is
+// the error for the first member that isn't of a documented kind.
 type object struct {
 	Rest
 	path  string
@@ -46,12 +46,12 @@ func (o object) take(name string, kinds ...string) string {
 	case aNull:
 		return ""
 	case aString:
-		_ = json.Unmarshal(value, &text) // it is one
+		_ = json.Unmarshal(value, &text) // no error: it is a string
 	}
 	return text
 }
 
-// open takes a member that is an object out of the object. If there is none, the result's Rest is nil.
+// open takes a member that is an object out of the object. If there is none, the Rest of the result is nil.
 func (o object) open(name string, kinds ...string) object {
 	inner := object{path: o.path + name + ".", drift: o.drift}
 	_ = json.Unmarshal([]byte(o.take(name, append([]string{anObject}, kinds...)...)), &inner.Rest)

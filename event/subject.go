@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// The bounds of a subject's event part. The rest is dropped.
+// The bounds of the event's name in a subject. Subject drops the rest.
 const (
 	maxTokens     = 8
 	maxEventBytes = 200

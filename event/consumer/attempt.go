@@ -41,7 +41,7 @@ func Permanent(err error) error {
 
 func (p *permanent) Unwrap() error { return p.error }
 
-// errLate marks the error of a handler that ended when another worker could have its event.
+// errLate marks the error of a handler that ended after another worker could have got its event.
 var errLate = errors.New("the handler ended too late to count")
 
 // attempt handles one delivery of an event. It ends with an acknowledgement, a later attempt or a
@@ -67,7 +67,7 @@ func (w *worker) attempt(ctx context.Context, raw jetstream.Msg) {
 	}
 	if w.Observer != nil {
 		func() {
-			defer recovered(log, "the observer panicked", new(error)) // else its bug would repeat the event, for ever
+			defer recovered(log, "the observer panicked", new(error)) // otherwise its bug would repeat the event for ever
 			w.Observer(m, outcome, time.Since(began), err)
 		}()
 	}
@@ -76,7 +76,7 @@ func (w *worker) attempt(ctx context.Context, raw jetstream.Msg) {
 	}
 }
 
-// recovered, when deferred, makes a panic an error, and logs it with its stack.
+// recovered turns a panic into an error and logs it with its stack. Defer it.
 func recovered(log *slog.Logger, what string, err *error) {
 	if p := recover(); p != nil {
 		*err = fmt.Errorf("%s: %v", what, p)
@@ -91,7 +91,7 @@ func (w *worker) failed(ctx context.Context, log *slog.Logger, raw jetstream.Msg
 	answer := func() error { return raw.NakWithDelay(pause) }
 	var final *permanent
 	if errors.Is(err, errLate) {
-		answer = func() error { return nil } // a nak would give the event to a third worker
+		answer = func() error { return nil } // a nak would give the event to yet another worker
 	} else if errors.As(err, &final) || m.Attempt >= w.MaxAttempts {
 		unstored := w.bury(ctx, raw, m, err)
 		if unstored == nil {
@@ -104,7 +104,8 @@ func (w *worker) failed(ctx context.Context, log *slog.Logger, raw jetstream.Msg
 	return "retried", answer, err
 }
 
-// handle calls the handler, unless there were too many attempts: an event may kill each of its workers.
+// handle calls the handler, unless there were too many attempts: an event may kill every worker that
+// handles it.
 func (w *worker) handle(ctx context.Context, log *slog.Logger, raw jetstream.Msg, m *Message) (err error) {
 	if m.Attempt > w.MaxAttempts {
 		return Permanent(fmt.Errorf("delivered %d times, and never handled to the end", m.Attempt-1))
@@ -130,7 +131,7 @@ func (w *worker) handle(ctx context.Context, log *slog.Logger, raw jetstream.Msg
 func (w *worker) keep(ctx context.Context, log *slog.Logger, raw jetstream.Msg) time.Time {
 	last := time.Now()
 	for !within(w.AckWait/3, ctx.Done()) {
-		if w.js.Conn().IsConnected() && time.Since(last) < w.AckWait && raw.InProgress() == nil { // else another worker may have had it
+		if w.js.Conn().IsConnected() && time.Since(last) < w.AckWait && raw.InProgress() == nil { // later, another worker may have it
 			last = time.Now()
 		}
 	}
@@ -156,7 +157,7 @@ func (w *worker) bury(ctx context.Context, raw jetstream.Msg, m *Message, why er
 	} {
 		dead.Set(name, fmt.Sprint(value))
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second) // also when Run is to stop
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second) // also while Run is stopping
 	defer cancel()
 	store := func(headers nats.Header) error {
 		letter := &nats.Msg{Subject: prefix + strings.TrimPrefix(m.Subject, w.SubjectPrefix+"."), Header: headers, Data: raw.Data()}

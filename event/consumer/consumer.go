@@ -24,7 +24,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// A pull waits for an event for pullWait, so a stop may take as long.
+// A pull waits for an event for pullWait, so stopping may take as long.
 const pullWait, apiWait, maxBackoff = 2 * time.Second, 5 * time.Second, 5 * time.Minute
 
 // Handler handles one event. After an error the event comes again, unless the error is [Permanent].
@@ -53,7 +53,7 @@ func Run(ctx context.Context, js jetstream.JetStream, o Options, handler Handler
 		w.pause(ctx, "can't begin yet, trying again", err)
 		err = w.begin(ctx)
 	}
-	if err != nil && ctx.Err() == nil { // else it was stopped before it began: run ends at once
+	if err != nil && ctx.Err() == nil { // if ctx is done, run ends at once
 		return err
 	}
 	w.Logger.Info("consuming", "stream", o.Stream, "durable", o.Durable, "filters", o.Filters)
@@ -95,7 +95,7 @@ func (w *worker) run(ctx context.Context) error {
 func (w *worker) consume(pulling, handling context.Context) error {
 	for pulling.Err() == nil {
 		raw, err := w.pull()
-		if raw != nil { // even if Run is stopping: returned to the server, the event would have lost an attempt
+		if raw != nil { // even if Run is stopping: an event that went back would have lost an attempt
 			w.attempt(handling, raw)
 		} else if !errors.Is(err, nats.ErrTimeout) {
 			if err := w.gone(pulling); err != nil {

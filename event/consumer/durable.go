@@ -19,7 +19,7 @@ func (w *worker) begin(ctx context.Context) (err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, apiWait)
 	defer cancel()
-	if w.MakeDeadStream { // one that exists is left as it is
+	if w.MakeDeadStream { // an existing one stays as it is
 		_, err = w.js.CreateStream(ctx, jetstream.StreamConfig{Name: w.deadStream(), Subjects: []string{w.SubjectPrefix + "-dead.>"}})
 	}
 	if err == nil || errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
@@ -29,7 +29,7 @@ func (w *worker) begin(ctx context.Context) (err error) {
 	}
 	last := nc.LastError()
 	isDenied := errors.Is(last, nats.ErrPermissionViolation) && strings.Contains(last.Error(), ".API.") &&
-		errors.Is(err, context.DeadlineExceeded) // the server doesn't answer what it doesn't permit
+		errors.Is(err, context.DeadlineExceeded) // the server doesn't answer a request that it doesn't permit
 	if isDenied || last != nil && nc.IsClosed() {
 		return fmt.Errorf("finding or making consumer %s of stream %s: %w (see docs/consumers.md)", w.Durable, w.Stream, last)
 	}

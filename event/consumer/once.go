@@ -18,11 +18,11 @@ const insert = `INSERT INTO handled_events (consumer, id) VALUES ($1, $2) ON CON
 type Store struct {
 	DB       *sql.DB
 	Insert   string // unless set, for PostgreSQL and SQLite; MySQL: INSERT IGNORE INTO handled_events (consumer, id) VALUES (?, ?)
-	Consumer string // unless set, the message's durable; a replay sets the first durable's name, to do only what wasn't done
+	Consumer string // unless set, the message's durable; a replay by another durable sets the first one's name, to repeat nothing
 }
 
-// Once runs the effect, unless the event was handled before, and reports whether it did. The effect and
-// the event's id are stored in one transaction: both, or neither.
+// Once runs the effect, unless the event was handled before, and reports whether it ran. One transaction
+// stores the effect and the event's id: both, or neither.
 func (s Store) Once(ctx context.Context, m *Message, effect func(*sql.Tx) error) (first bool, err error) {
 	tx, err := s.DB.BeginTx(ctx, nil)
 	if err != nil {

@@ -22,7 +22,7 @@ type Options struct {
 	// 512 together. One worker with 1 keeps the stream's order, except for retries.
 	Concurrency     int
 	AckWait         time.Duration // 30s: how long after a worker's death another gets its event; handlers may take longer
-	Timeout         time.Duration // 5m: how long a handler may take; AckWait after that, another worker gets the event
+	Timeout         time.Duration // 5m: how long a handler may take; AckWait later, another worker gets the event
 	MaxAttempts     int           // 10: how often an event is tried before it is a dead letter
 	Backoff         time.Duration // 1s: the pause after the first attempt; it doubles with each, up to 5m
 	MakeDeadStream  bool          // make a missing stream of dead letters; without one an event that always fails is tried for ever
@@ -39,7 +39,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Durable == "" || strings.ContainsAny(o.Durable, " \t\r\n.*>/\\") { // nats-server refuses these too
 		return o, fmt.Errorf("consumer: Options.Durable is %q: give a name without space, dot, wildcard or slash", o.Durable)
 	}
-	for _, filter := range o.Filters { // for such a one nats-server doesn't answer, or gives everything
+	for _, filter := range o.Filters { // with an empty token, nats-server doesn't answer or delivers everything
 		if slices.Contains(strings.Split(filter, "."), "") {
 			return o, fmt.Errorf("consumer: the filter %q in Options.Filters is no subject: a token of it is empty", filter)
 		}

@@ -18,7 +18,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-// request returns the captured request, and adds what it lacks to be one.
+// request returns the captured request, completed with what the capture lacks.
 func (d *diagnoser) request() Delivery {
 	r := d.Delivery
 	switch path := d.address(); {
@@ -34,7 +34,7 @@ func (d *diagnoser) request() Delivery {
 	return r
 }
 
-// address returns the endpoint's path; those of all if it is unknown.
+// address returns the endpoint's path; the paths of all endpoints if it is unknown.
 func (d *diagnoser) address() string {
 	var all []string
 	for _, e := range d.Endpoints {
@@ -94,16 +94,16 @@ type answer struct {
 	status  int
 	code    string
 	outcome string
-	refused *ingest.RefusedConn // set if it was refused before the request was complete; then there is no code
+	refused *ingest.RefusedConn // nil unless it was refused before the request was complete; then code is ""
 }
 
-// ask sends a request, as if received at that time, to the bridge's own server in memory.
+// ask sends a request to the bridge's server in memory, which takes received for the present time.
 func (d *diagnoser) ask(request Delivery, received time.Time) answer {
 	first := make(chan answer, 1)
 	take := func(a answer) {
 		select {
 		case first <- a:
-		default: // the capture may hold a second request
+		default: // the answer to a second request in the capture
 		}
 	}
 	observe := func(r *ingest.Record) {

@@ -11,7 +11,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 )
 
-// body is the captured body, or one that may have been sent in its place.
+// body is the captured body, or one that may have been sent instead.
 type body struct {
 	raw    []byte
 	text   stringify.Text // canonical; nil: it isn't one JSON object
@@ -50,7 +50,7 @@ func difference(raw, text []byte) string {
 	return fmt.Sprintf("differs first at byte %d: %s… instead of %s…", i, excerpt(raw), excerpt(text))
 }
 
-// bodyReadings undo what a capture, or something on the way, may have done to a body.
+// bodyReadings undo changes that a capture or a proxy may have made to a body.
 var bodyReadings = []reading{
 	{
 		"without what is around its JSON",
@@ -84,7 +84,7 @@ func canonical(raw string) []string {
 	return []string{string(text)}
 }
 
-// bodies returns the body as captured, and then those that may have been sent in its place.
+// bodies returns the body as captured, and then those that may have been sent instead.
 func (d *diagnoser) bodies() []body {
 	all := []body{d.body}
 	for raw, c := range otherTexts(bodyReadings, string(d.body.raw)) {

@@ -11,16 +11,16 @@ import (
 	"strings"
 )
 
-// Delivery is a captured request: from the wire, the output of curl or tcpdump, a proxy's log, or a
-// JSON body alone. Reading one takes at most a few times the memory of the capture.
+// Delivery is a captured request. The capture may be from the wire, of curl or tcpdump, from a proxy's
+// log, or a JSON body alone. Reading it takes at most a few times its memory.
 type Delivery struct {
 	Method  string // "": the capture has no request line
 	Target  string // of the request line
 	Version string // of HTTP
-	Proxy   bool   // the PROXY protocol precedes it
+	Proxy   bool   // a line of the PROXY protocol precedes it
 	Header  []Field
 	Body    []byte
-	Notes   []string // on how it was read
+	Notes   []string // how it was read
 }
 
 // Field is one line of the headers, its name as it was written.
@@ -119,7 +119,7 @@ func (d *Delivery) readHeader(src []byte) (rest []byte) {
 	return rest
 }
 
-// blank is what may surround a header's value (RFC 9110, 5.5), and the line's end.
+// blank has the characters that may surround a header's value (RFC 9110, 5.5), and those of a line's end.
 const blank = " \t\r\n"
 
 // ParseHeader reads headers without a body, with or without a request line.
@@ -170,7 +170,8 @@ func (d *Delivery) readBody(src []byte) (rest []byte) {
 	return rest
 }
 
-// joinChunks joins a body's chunks (RFC 9112, 7.1), if they are whole: a tool may have joined them.
+// joinChunks joins a body's chunks (RFC 9112, 7.1). ok is false if they aren't whole, or no chunks: a
+// tool may have joined them.
 func joinChunks(src []byte) (body, rest []byte, ok bool) {
 	for {
 		line, rest, _ := bytes.Cut(src, []byte{'\n'})
@@ -204,7 +205,7 @@ func (d *Delivery) Append(to []byte) []byte {
 	for _, f := range d.Header {
 		_, err := strconv.ParseUint(f.Value, 10, 63) // as net/http: without a sign
 		if strings.EqualFold(f.Name, "Content-Length") && err == nil && len(lengths) == 1 {
-			continue // it is above, and true: a capture may be cut
+			continue // the true length is above; a capture may be cut
 		}
 		to = fmt.Appendf(to, "%s: %s\r\n", f.Name, f.Value)
 	}

@@ -18,13 +18,13 @@ func (d *diagnoser) toVerify() verify.Request {
 		now = d.Now
 	}
 	r := d.endpoint.Request(d.Delivery.header(), d.body.raw, d.body.text, now)
-	r.Header, _ = d.endpoint.Provider.Rename(r.Header) // if names contradict each other, the refusal says so
+	r.Header, _ = d.endpoint.Provider.Rename(r.Header) // Verify returns the error, too
 	r.Untimed = true
 	return r
 }
 
-// verify verifies the delivery. It also returns the time of receipt. If that is unknown and the delivery
-// is old, it is the last moment at which the delivery would have been accepted.
+// verify verifies the delivery. It also returns when the delivery was received. If that is unknown and
+// the delivery is old, received is the last moment at which it would have been accepted.
 func (d *diagnoser) verify() (c verify.Claims, received time.Time, refusal error) {
 	r := d.toVerify()
 	if d.body.text == nil {
@@ -73,7 +73,8 @@ func (d *diagnoser) examineClaims(c verify.Claims, received time.Time, refusal e
 	}
 }
 
-// examineTime compares the delivery's time with when it was received. refusal is its other fault.
+// examineTime compares the delivery's time with when it was received. refusal is another reason to
+// refuse it; nil if there is none.
 func (d *diagnoser) examineTime(c verify.Claims, received time.Time, refusal error) {
 	w, occurred := d.window(c), c.Occurred
 	if w.IsEmpty() {
@@ -107,7 +108,7 @@ func (d *diagnoser) createdCause(than string, by time.Duration) Cause {
 	)
 }
 
-// timeCause returns the cause of a time that is out of the window.
+// timeCause returns the cause if the delivery's time is outside the window.
 func (d *diagnoser) timeCause(received, occurred time.Time, refusal error) Cause {
 	set := "set " + d.endpoint.Prefix + "TIMESTAMP_UNIT="
 	switch isInMilliseconds := verify.IsMilliseconds(occurred); {

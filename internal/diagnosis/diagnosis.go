@@ -1,11 +1,11 @@
 // Package diagnosis explains, step by step, how the bridge answers a captured delivery. If the
-// signature is wrong, it searches for a change that makes it right: of the secret, of the signed
-// text, or of the body or the signature on the way.
+// signature is wrong, it searches for another secret, signed text, body or place of the signature
+// with which it would be right.
 //
 // The answer is the bridge's own: the delivery passes through the handler that serves the public
-// listener, with a publisher that publishes nothing. The report depends on the case alone. It holds
-// no secret and no whole MAC; of the body it shows only the beginning, the end and where it first
-// differs from the canonical form.
+// listener, with a publisher that publishes nothing. The report depends on the [Case] alone. It holds
+// no secret and no whole MAC. Of the body it shows only the beginning, the end and the first place
+// that differs from the canonical form.
 package diagnosis
 
 import (
@@ -56,7 +56,7 @@ type Report struct {
 	Causes   []Cause
 }
 
-// Step is one thing that the bridge looks at. Steps are in the bridge's order.
+// Step is one thing that the bridge looks at. A report has them in the bridge's order.
 type Step struct {
 	Name string
 	Text string
@@ -64,7 +64,7 @@ type Step struct {
 
 // Cause is a cause of the refusal.
 type Cause struct {
-	Proven  bool   // else it is only the usual cause
+	Proven  bool   // otherwise it is only likely
 	Problem string // what is wrong
 	Remedy  string // what to do about it
 }
@@ -80,7 +80,7 @@ type diagnoser struct {
 	endpoint   Endpoint
 	body       body
 	signatures []signature
-	hasHeader  bool // the one that should have the signature
+	hasHeader  bool // the delivery has the header for the signature
 	report     Report
 }
 
@@ -124,7 +124,7 @@ func Diagnose(c Case) (Report, error) {
 // ErrEndpoint means that the endpoint of a delivery is unknown.
 var ErrEndpoint = errors.New("the endpoint is unknown, because the capture has no path")
 
-// findEndpoint chooses the endpoint: the one that is asked for, else the one in the path, as the
+// findEndpoint chooses the endpoint: the one that is asked for, else the last one in the path, as the
 // bridge's warning of a wrong path does, else the only one.
 func (d *diagnoser) findEndpoint() bool {
 	names := []string{d.EndpointName}

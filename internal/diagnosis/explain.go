@@ -10,7 +10,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// explain adds the causes why a delivery isn't authentic.
+// explain adds the causes for which a delivery isn't authentic.
 func (d *diagnoser) explain(refusal error) {
 	if f, ok := d.search(); ok && len(f.causes) > 0 {
 		d.cause(f.causes...)
@@ -61,7 +61,7 @@ func (d *diagnoser) explain(refusal error) {
 	}
 }
 
-// wrongSignature adds the usual causes of a wrong signature that the search doesn't explain.
+// wrongSignature adds the likely causes of a wrong signature that the search doesn't explain.
 func (d *diagnoser) wrongSignature() {
 	for i, s := range d.endpoint.Secrets() {
 		if doubt := secret.New(d.asSet(string(s.Key()))[0]).Doubt(); doubt != "" {
@@ -87,7 +87,7 @@ type found struct {
 	key    key
 	body   body
 	text   signedText
-	causes []Cause // in which it differs from what the bridge expects
+	causes []Cause // the differences from what the bridge expects
 }
 
 const (
@@ -98,10 +98,10 @@ const (
 	workPerMAC = 256
 )
 
-// search finds the secret, body and text that make a signature right with the fewest causes.
+// search finds the secret, body and signed text with which a signature is right, with the fewest causes.
 func (d *diagnoser) search() (found, bool) {
 	keys, work := d.keys(), 0
-	var all []found // still without keys
+	var all []found // the keys follow
 	for _, body := range d.bodies() {
 		for _, text := range d.texts(body) {
 			all = append(all, found{body: body, text: text})
@@ -143,7 +143,7 @@ func (d *diagnoser) unexpected(t signedText, owner Endpoint) []Cause {
 	return []Cause{unknownScheme(t.scheme)}
 }
 
-// nextCause adds the cause that would remain without those of f.
+// nextCause adds the cause that remains after those of f are mended.
 func (d *diagnoser) nextCause(f found) {
 	e := d.endpoint
 	if f.key.endpoint.Name != e.Name || !e.knows(f.text.scheme) {

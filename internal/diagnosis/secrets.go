@@ -11,13 +11,13 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// reading is another way to read a text, which may have been changed after it was sent or set.
+// reading is another way to read a body or a secret, which may have been changed on its way.
 type reading struct {
 	problem, remedy string
-	read            func(text string) []string // "": none
+	read            func(text string) []string // "" counts as none
 }
 
-// otherTexts yields what a text can be read as, each with its cause.
+// otherTexts yields the other readings of a text, each with its cause.
 func otherTexts(readings []reading, text string) iter.Seq2[string, Cause] {
 	return func(yield func(string, Cause) bool) {
 		for _, r := range readings {
@@ -33,8 +33,8 @@ func otherTexts(readings []reading, text string) iter.Seq2[string, Cause] {
 // key is a secret as it is set, or as it may have been meant.
 type key struct {
 	secret.Secret
-	endpoint Endpoint // that has it
-	causes   []Cause  // of the difference from the endpoint's secrets
+	endpoint Endpoint // the owner
+	causes   []Cause  // the differences from the endpoint's secrets
 }
 
 // keys returns the endpoint's secrets, other readings of them, and the secrets of other endpoints.
@@ -100,7 +100,7 @@ func unwrapped(s string) (all []string) {
 	return all
 }
 
-// asSet returns the texts that may be set for a key.
+// asSet returns the values of the variable that give a key.
 func (d *diagnoser) asSet(key string) []string {
 	switch d.endpoint.Provider.Settings.SecretEncoding {
 	case "base64":
@@ -112,8 +112,8 @@ func (d *diagnoser) asSet(key string) []string {
 	return []string{key}
 }
 
-// decoded returns a function that decodes a key, and the texts that may be set for it. The line end that
-// echo adds before something encodes its output isn't a part of the secret.
+// decoded returns a function that decodes a key, and the values of the variable that give it. It also
+// drops a line end: `echo secret | base64` encodes one, too.
 func (d *diagnoser) decoded(encoding string) func(string) []string {
 	return func(key string) (all []string) {
 		for _, text := range append(d.asSet(key), key) {

@@ -9,10 +9,10 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// signature is a MAC that a header or the body's member has.
+// signature is a MAC in a header or in the body's member.
 type signature struct {
 	mac    verify.MAC
-	causes []Cause // if the endpoint doesn't look for it there, or not in this form
+	causes []Cause // one, if the endpoint doesn't look there or expects another form
 }
 
 const maxSignatures = 8

@@ -16,14 +16,14 @@ import (
 
 // signedText is a text that may have been signed, in parts.
 type signedText struct {
-	scheme string // that signs it; "": none, or settings describe it
+	scheme string // "": no scheme signs it, or settings describe it
 	asSent bool   // it isn't in canonical form
 	parts  [][]byte
-	causes []Cause // of the difference from all schemes, or from the settings
+	causes []Cause // the differences from all schemes, or from the settings
 }
 
-// examineTexts adds a step for each text that the endpoint's vendor may sign, and how the MACs of
-// the secrets begin. Where settings describe the text, only lengths and digests are shown.
+// examineTexts adds a step for each text that the endpoint's vendor may sign, with the beginning of each
+// secret's MAC. If settings describe the text, it shows only lengths and digests.
 func (d *diagnoser) examineTexts() {
 	if d.isDescribed() {
 		parts, _ := d.endpoint.Provider.Explain(d.toVerify())
@@ -102,7 +102,7 @@ func (b body) textsOf(s verify.Scheme) (all []signedText) {
 			"usually a dashboard's test is like that: cause a real event at the vendor and capture that",
 		)}})
 	}
-	if b.text == nil || bytes.Equal(bytes.TrimSpace(b.raw), b.text) { // a capture adds a line break
+	if b.text == nil || bytes.Equal(bytes.TrimSpace(b.raw), b.text) { // a capture may add a line break
 		return all
 	}
 	if sent := s.Signed(b.raw); sent != nil && !bytes.Equal(bytes.Join(sent, nil), bytes.Join(parts, nil)) {

@@ -12,6 +12,7 @@ import (
 // request (haproxy's proxy-protocol.txt, sections 2.1 and 2.2).
 var proxyLine = regexp.MustCompile(`PROXY (?:TCP4|TCP6|UNKNOWN)[^\n]*\n[^\n]*$|\nQUIT\n`)
 
+// unprefixed returns src without the prefix of each line.
 func unprefixed(src, prefix []byte) []byte {
 	plain := make([]byte, 0, len(src))
 	short := bytes.TrimRight(prefix, " ") // of an empty line
@@ -24,16 +25,17 @@ func unprefixed(src, prefix []byte) []byte {
 	return plain
 }
 
-// ofCurl matches a line in which curl -v reports on itself.
+// ofCurl matches a line that curl -v prints about its own work.
 var ofCurl = regexp.MustCompile(`^(?:\* |[{}] \[\d+ bytes data\]\r?(?:\n|$))`)
 
-// answered matches the bridge's answers, which have no line break: what is appended follows at once.
+// answered matches an answer of the bridge. It has no line break, so a body that is appended to curl's
+// output follows on the same line.
 var answered = regexp.MustCompile(`^\{(?:"id":"[^"]*","status":"[a-z]+"|"title":"[^"]*","status":\d+(?:,"code":"[^"]*")?)\}\r?\n?`)
 
-// cutAnswer drops from the output of curl -v the answer and what curl reports. The body may stand
-// below the answer: it is what begins with the last brace, because a proxy's answer may be JSON too.
+// cutAnswer drops the answer and curl's own lines from the output of curl -v. The body may stand below
+// the answer: from the last line on that begins with a brace, because a proxy's answer may be JSON, too.
 func cutAnswer(output []byte) (request []byte) {
-	inAnswer, above := false, -1 // the length of what stands above the answer
+	inAnswer, above := false, -1 // above is the length of what stands above the answer
 	for line := range bytes.Lines(output) {
 		line = line[len(answered.Find(line)):]
 		switch {
@@ -55,9 +57,9 @@ func cutAnswer(output []byte) (request []byte) {
 var packetLine = regexp.MustCompile(`(?m)^(?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d\.\d+ ` +
 	`(?:[^\n]*? )?IP6? (\S+ > \S+): [^\n]*\blength (\d+)(?:: HTTP[^\n]*)?\r?$`)
 
-// joinPackets returns the payload of the packets that tcpdump -A shows, from the request on and in
-// its direction. tcpdump prints one character a byte, the packet's headers first, so the payload is
-// at the end. Without packets it returns src.
+// joinPackets returns the payload of the packets that tcpdump -A shows: of those from the request's
+// sender, from the request on. tcpdump prints one character for each byte, first the packet's headers,
+// so the payload is at the end. If src has no packets, joinPackets returns src.
 func (d *Delivery) joinPackets(src []byte) []byte {
 	first, at := requestLine.FindIndex(src), packetLine.FindIndex(src)
 	if first == nil || at == nil || at[0] > first[0] {
@@ -84,7 +86,7 @@ func (d *Delivery) joinPackets(src []byte) []byte {
 			packets++
 		}
 	}
-	if joined == nil { // tcpdump ran without -A
+	if joined == nil { // the packets have no text: tcpdump ran without -A
 		return nil
 	}
 	d.note("read from %s of tcpdump -A, which prints a dot for each byte that isn't ASCII: "+

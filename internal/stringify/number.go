@@ -94,8 +94,8 @@ func double(literal []byte) float64 {
 	return sign * nearest(digits, size-len(digits))
 }
 
-// The middle of two doubles has at most 767 digits. Of later digits it only matters whether they
-// are all 0.
+// The middle of two doubles has at most 767 digits. Of the digits after those it only matters whether
+// all are 0.
 const maxDigits = 800
 
 // fives returns the powers of five that nearest needs.

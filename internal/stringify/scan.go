@@ -12,10 +12,10 @@ import (
 // one element from i on, and returns its end or the offset of the mistake.
 type scanner struct {
 	Checked
-	names    [][]byte // of the members of all open objects, in canonical spelling with quotes; the innermost's last
-	arranges bool     // the scanner also fills the next two
-	members  []member // of all open objects, parallel to names
-	objects  []object // whose members aren't in canonical order, by their ends
+	names    [][]byte // of all members of open objects, in canonical spelling with quotes; the innermost object's are last
+	arranges bool     // the scanner also fills members and objects
+	members  []member // of open objects, parallel to names
+	objects  []object // those whose members aren't in canonical order, sorted by their ends
 }
 
 // member is where a member is in the text.
@@ -66,7 +66,7 @@ func (s *scanner) container(i, depth int) (end int, err error) {
 	if depth > MaxDepth {
 		return i, ErrDepth
 	}
-	from, isObject, closing := i, s.src[i] == '{', s.src[i]+2 // in ASCII each bracket is two before its closing one
+	from, isObject, closing := i, s.src[i] == '{', s.src[i]+2 // in ASCII, '{'+2 is '}' and '['+2 is ']'
 	if i = s.space(i + 1); s.at(i) == closing {
 		return i + 1, nil
 	}
@@ -112,7 +112,8 @@ func (s *scanner) container(i, depth int) (end int, err error) {
 	return i, nil
 }
 
-// arrange notes the object in src[from:to] if its members, s.members[first:], aren't in canonical order.
+// arrange adds the object in src[from:to] to objects if its members, s.members[first:], aren't in
+// canonical order.
 func (s *scanner) arrange(first, from, to int) {
 	byPosition := func(a, b member) int { return cmp.Compare(a.position, b.position) }
 	if own := s.members[first:]; !slices.IsSortedFunc(own, byPosition) {

@@ -12,8 +12,8 @@ import (
 
 // skipPlain returns the end of the bytes at i that need no escape in a string. The text is valid UTF-8.
 func skipPlain(src []byte, i int) int {
-	// Eight bytes at a time. Subtracting sets the high bit of a byte that is too small. By
-	// borrowing it may also set that of later bytes, so only the first counts.
+	// Eight bytes at a time. The subtraction sets the high bit of each byte that is too small. A borrow
+	// may also set the high bits of the bytes after it, so only the first one counts.
 	const each = 0x0101010101010101
 	for ; i+8 <= len(src); i += 8 {
 		w := binary.LittleEndian.Uint64(src[i:])

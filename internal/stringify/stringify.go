@@ -1,14 +1,15 @@
 // Package stringify is ECMAScript's JSON.stringify(JSON.parse(x)), byte for byte: the text that
 // vendors sign if their code is written in JavaScript.
 //
-// The first pass validates the bytes and finds out whether they already have that form, as bodies from
-// JSON.stringify do; then they are used as they are. Otherwise a second pass writes the canonical form:
-// members whose names are array indices first, in ascending order (ECMA-262, OrdinaryOwnPropertyKeys),
-// numbers as in Number::toString, and strings as in QuoteJSONString. If members aren't in order, another
-// pass finds them before. Except for the sorting of members, all passes are linear in time and memory.
+// The first pass validates the text and finds out whether it already has that form, as bodies from
+// JSON.stringify do. Then it is used as it is. Otherwise another pass writes the canonical form: members
+// whose names are array indices come first, in ascending order (ECMA-262, OrdinaryOwnPropertyKeys);
+// numbers are as in Number::toString, and strings as in QuoteJSONString. If members have to be
+// reordered, a pass between the two finds them. Except for sorting, all passes are linear in time and
+// memory.
 //
-// It refuses more than JSON.parse does, because a signature must not cover a text that two readers
-// read differently: a member given twice, at any depth, and nesting deeper than [MaxDepth].
+// The package refuses more than JSON.parse does: a member given twice, at any depth, because two
+// readers could read it differently, and nesting deeper than [MaxDepth].
 package stringify
 
 import (
@@ -33,7 +34,7 @@ var (
 )
 
 // Parse returns the canonical form of the JSON value in src. If src is clearly canonical, the result
-// is src itself and no copy. The error wraps one of those above and has the offset; it never quotes src.
+// is src itself, not a copy. The error wraps one of those above and has the offset; it never quotes src.
 func Parse(src []byte) (Text, error) {
 	c, err := Check(src, false)
 	if err != nil {
@@ -76,7 +77,7 @@ func (s *scanner) reset() {
 type Checked struct {
 	src        []byte
 	asSent     bool
-	canonical  bool // while scanning: all strings and numbers so far are
+	canonical  bool // while scanning: all strings and numbers so far are canonical
 	spaced     bool // there is white space between tokens or around the value
 	misordered bool // an object's members aren't in canonical order
 	growth     int  // how much longer the canonical form may be; see scanner.number

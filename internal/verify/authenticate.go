@@ -38,8 +38,8 @@ func (p *Provider) authenticate(r *Request, c *Claims) error {
 	return err
 }
 
-// readMACs appends the MACs in the header and, if the endpoint's scheme allows it, in the body's
-// member; either may be the right one.
+// readMACs appends the MACs of the signature header and, if the endpoint's scheme allows it, the MAC in
+// the body's member. Any of them may match.
 func (p *Provider) readMACs(r *Request, macs []MAC) ([]MAC, error) {
 	at, inBody := &p.Signature, ""
 	if s := p.Scheme(r.Scheme); r.Scheme != Auto && len(s.Members) == 1 {
@@ -75,9 +75,9 @@ func (p *Provider) readMACs(r *Request, macs []MAC) ([]MAC, error) {
 	return macs, nil
 }
 
-// findScheme finds the scheme by which one of the MACs signs the body. A correct signature by a
-// scheme that the endpoint doesn't accept is refused too, but with its own error, because only the
-// setting is wrong.
+// findScheme finds the scheme whose signed text has one of the MACs. It also refuses a correct signature
+// by a scheme that the endpoint doesn't accept, but with another error, because only the setting is
+// wrong.
 func (p *Provider) findScheme(r *Request, c *Claims, macs []MAC, body stringify.Text) error {
 	for _, s := range p.Signature.Schemes {
 		parts := s.Signed(body)

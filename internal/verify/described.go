@@ -15,17 +15,17 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 )
 
-// Described is the part of a provider that package hmac makes of an endpoint's settings. The envelope
-// has the body as it came, without white space between tokens.
+// Described is the part of a provider that only package hmac fills in, from an endpoint's settings. The
+// envelope then has the body as it came, without white space between tokens.
 type Described struct {
 	Settings   Settings
-	Headers    []string    // all that it reads, by their names in Settings, the signature's first
-	OtherNames [][2]string // headers in Settings, the signature's first, with the vendor's other names
-	Ignored    []string    // headers in Settings that are ignored, because they aren't signed
+	Headers    []string    // the headers that Verify reads, by their names in Settings; the signature's is first
+	OtherNames [][2]string // a header's name in Settings, and its other name at the vendor; the signature's is first
+	Ignored    []string    // the headers in Settings.EventID that aren't signed, and so are ignored
 	Forms      bool        // the body may be a form whose member payload has the JSON
 	Parts      []string    // the names of the signed text's parts; "" for text between them
 
-	SignedText func(Request) [][]byte    // returns the signed text, in Parts; one that is missing or comes twice is empty
+	SignedText func(Request) [][]byte    // returns the signed text, in Parts; a part that is missing or comes twice is empty
 	Unsigned   func(Signing) http.Header // returns the headers of a delivery, with zeros for the signature
 }
 
@@ -45,9 +45,9 @@ func (d *Described) Explain(r Request) (parts, missing []string) {
 	return parts, missing
 }
 
-// Rename returns the headers by their names in Settings. If the signature comes by its other name alone,
-// all headers are taken by their other names. A header that comes by both names must have one value,
-// because nothing tells which one counts.
+// Rename returns the headers by their names in Settings. If the signature comes only by its other name,
+// Rename takes all headers by their other names. If a header comes by both names, its values must be
+// equal, because nothing tells which one counts.
 func (d *Described) Rename(h http.Header) (http.Header, error) {
 	for _, n := range d.OtherNames {
 		if values, others := h[n[0]], h[n[1]]; len(values) > 0 && len(others) > 0 && !slices.Equal(values, others) {
@@ -66,7 +66,7 @@ func (d *Described) Rename(h http.Header) (http.Header, error) {
 
 // JSON returns the JSON of a body: the body itself or, if it is a form, the form's member payload. The
 // Content-Type isn't signed, so it alone must not turn JSON into a form: a user could have written
-// &payload=… into the JSON. Every JSON object has bytes that a form escapes
+// &payload=… into the JSON. Every JSON object has bytes that no form has, because a form escapes them
 // (https://url.spec.whatwg.org/#application-x-www-form-urlencoded-percent-encode-set).
 func (d *Described) JSON(h http.Header, body []byte) ([]byte, error) {
 	if !d.Forms || bytes.ContainsAny(body, "{[\"<> \t\r\n") {

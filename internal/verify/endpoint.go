@@ -44,11 +44,11 @@ func (e *Endpoint) Event(id string, c Claims, received time.Time) event.Event {
 	}, e.Name, e.Provider.TypePrefix, received)
 }
 
-// Seal returns the proof that is kept of an authentic delivery instead of its signature: an HMAC
-// over the endpoint, the scheme, the body and the signed text, under the secret that verified it.
-// Only an owner of that secret can make or check it. The sealed text begins with a zero byte, as no
-// vendor's signed text does, so a seal is never a signature: readers of the quarantine can't send a
-// delivery again. Seal also overwrites a signature in the body.
+// Seal returns the proof that quarantine keeps of an authentic delivery instead of its signature: an
+// HMAC over the endpoint, the scheme, the body and the signed text, under the secret that verified
+// the delivery. Only an owner of that secret can make or check a seal. The sealed text begins with a
+// zero byte, and no vendor's signed text does. So a seal is never a signature, and readers of the
+// quarantine can't send a delivery again. Seal also overwrites a signature in the body.
 func (e *Endpoint) Seal(c Claims, key secret.Secret, body []byte) string {
 	if s := e.Provider.Scheme(c.Scheme); len(s.Members) > 0 {
 		blank(body, e.Provider.Signature.Member)
@@ -64,8 +64,8 @@ func (e *Endpoint) sealedText(scheme string, body []byte, signed [][]byte) [][]b
 	return [][]byte{[]byte("\x00webhook-bridge quarantine\x00" + e.Name + "\x00" + scheme + "\x00"), whole[:], part.Sum(nil)}
 }
 
-// Sealed returns the provider's request to verify a sealed delivery: the seal replaces the signature,
-// and now is when the delivery was received. kept are the headers from Keep.
+// Sealed returns the provider's request to verify a delivery from quarantine: the seal replaces the
+// signature, and Now is when the delivery was received. kept are the headers that Keep returned.
 func (e *Endpoint) Sealed(seal string, kept http.Header, body []byte, text stringify.Text, received time.Time) Request {
 	mac, ok := Decode(seal, []Encoding{Hex})
 	if !ok {
@@ -76,8 +76,8 @@ func (e *Endpoint) Sealed(seal string, kept http.Header, body []byte, text strin
 	return r
 }
 
-// Keep returns the headers to keep in quarantine, with zeros for the signature: those in a provider's
-// settings; nil for a provider without settings.
+// Keep returns the headers to keep in quarantine, with zeros for the signature: those that the
+// provider's settings name; nil for a provider without settings.
 func (p *Provider) Keep(h http.Header) http.Header {
 	if p.Headers == nil {
 		return nil
@@ -106,7 +106,7 @@ func (p *Provider) withMAC(h http.Header, mac MAC) http.Header {
 	return changed
 }
 
-// blank overwrites the text of a member of a JSON object.
+// blank overwrites the text of a member of a JSON object with asterisks.
 func blank(body []byte, member string) {
 	if member == "" {
 		return

@@ -68,8 +68,8 @@ func (p *Paths) Values(body stringify.Text) []stringify.Text {
 	return values
 }
 
-// Both returns the values in the canonical body of a delivery, to compare, and those in the body for the
-// envelope, to publish: the same, unless numbers came with more digits than a double has.
+// Both returns the values in the canonical body, to compare, and those in the envelope's body, to publish.
+// They differ only if the body was signed as it was sent.
 func (p *Paths) Both(r Request, c Claims) (canonical, sent []stringify.Text) {
 	canonical = p.Values(r.Body)
 	if !c.AsSent {

@@ -58,12 +58,12 @@ type Signing struct {
 	Time   time.Time
 }
 
-// Sign returns the vendor's headers for a delivery. The signature is in the encoding of the code on
-// the vendor's page.
+// Sign returns the headers with which the vendor would send a delivery. The signature has the encoding
+// of the code on the vendor's page.
 func (p *Provider) Sign(d Signing) (http.Header, error) {
 	if p.IsDescribed() {
 		h := p.Unsigned(d)
-		text, _ := p.Parse(h, d.Body) // nil: it isn't JSON
+		text, _ := p.Parse(h, d.Body) // nil if it isn't JSON
 		return p.SignHeaders(h, d.Key, p.SignedText(Request{Header: h, Raw: d.Body, Body: text})), nil
 	}
 	s := p.Scheme(d.Scheme)

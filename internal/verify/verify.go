@@ -41,7 +41,7 @@ type Provider struct {
 	Described // only package hmac sets it: zero for a vendor with a folder of its own
 }
 
-// Docs is what documents, in Markdown, and the live page tell of a vendor.
+// Docs is what the documents and the live page say about a vendor, in Markdown.
 type Docs struct {
 	Site     string    // its home page
 	About    string    // facts about it and their sources
@@ -108,8 +108,8 @@ type Claims struct {
 	Scheme string // the name of the scheme that verified it
 	Secret int    // the index of the secret that verified it
 
-	Body   stringify.Text // for the envelope: the canonical one; with AsSent the one that came, without white space between tokens
-	AsSent bool           // only the body as it came was signed
+	Body   stringify.Text // for the envelope: the canonical body or, if AsSent, the one that came, without white space between tokens
+	AsSent bool           // the signature covers the body as it came, not its canonical form
 
 	SignedText [][]byte // in parts to concatenate
 	IDText     [][]byte // the signed text for the event's id, in parts
@@ -120,7 +120,7 @@ type Claims struct {
 	EntityID string
 	UserID   string
 	Time     string    // RFC 3339
-	Occurred time.Time // Time; zero if it can't be read, or isn't checked
+	Occurred time.Time // the same as Time; zero if it can't be read, or isn't checked
 	Created  time.Time // the signed time that must be fresh too; zero if there is none
 	Drift    string    // the first member that isn't as the vendor documents it; "" for none
 }

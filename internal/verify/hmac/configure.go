@@ -50,7 +50,7 @@ func override(base, set verify.Settings) verify.Settings {
 // vendor is the provider of an endpoint, with its parsed settings.
 type vendor struct {
 	verify.Provider
-	when   part   // the place of the time; of kind mac: the signature's header; zero: none
+	when   part   // the place of the time; its kind is mac if that is the signature header; zero: no time
 	signed []part // the signed text
 	events []part // the places of the event's name
 	ids    []part // the places of the event's id; only signed ones
@@ -58,7 +58,7 @@ type vendor struct {
 	paths  verify.Paths
 }
 
-// Body is the envelope's "signed" for a signature that covers the body, and no time.
+// Body is the value of the envelope's "signed" if the signature covers the body, but no time.
 const Body = "body"
 
 var typePrefix = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9-]*\.)+$`)
@@ -133,8 +133,8 @@ func (v *vendor) parseTime(set verify.Settings) (err error) {
 	return err
 }
 
-// parseIDs parses the places of the event's id. It ignores unsigned ones, with which a captured delivery
-// could become any number of events.
+// parseIDs parses the places of the event's id. It ignores unsigned ones: by changing them, anybody could
+// make any number of events of one captured delivery.
 func (v *vendor) parseIDs(list string) error {
 	all, err := parsePlaces(list, &v.paths)
 	for _, id := range all {

@@ -61,8 +61,8 @@ func (v *vendor) value(d *delivery, p part) string {
 	return ""
 }
 
-// first returns the value at the first place that the delivery has; "" if that is a header which occurs
-// more than once.
+// first returns the value at the first of the places that has one; "" if a header occurs more than once
+// there.
 func (v *vendor) first(d *delivery, places []part) string {
 	for _, p := range places {
 		if text := v.value(d, p); text != "" || p.kind == header && len(d.Header[p.text]) > 1 {

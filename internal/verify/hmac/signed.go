@@ -61,9 +61,9 @@ func (v *vendor) parseSigned(set verify.Settings) ([]part, error) {
 // have text behind it.
 var takesForms = regexp.MustCompile(`^[^{}]*(\{[^{}]*\}[^{}]+)*\{body\}$`)
 
-// isAmbiguous reports whether a signed text could be split in another way. That is so if a value
-// contains the text behind it, or if an invalid time follows a header directly: only the form of a valid
-// one tells where the header ends.
+// isAmbiguous reports whether a signed text could be split in another way: if a value contains the text
+// behind it, or if an invalid time follows a header directly. Only a valid time tells by its form where
+// the header ends.
 func (v *vendor) isAmbiguous(text [][]byte) bool {
 	for i, value := range text[:len(text)-1] {
 		is, next := v.signed[i].kind, v.signed[i+1]

@@ -26,7 +26,7 @@ const (
 // part is one part of a template, or the place of a value: a header or a member.
 type part struct {
 	kind     kind
-	text     string // a literal, a header's name in canonical case, a member's path, hex or base64, else words
+	text     string // a literal, a header's name in canonical case, a member's path, hex or base64; else its name in messages
 	path     int    // number of a member's path
 	position int    // of its first character, from 1
 }
