@@ -349,8 +349,8 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// A provider's own endpoint keeps its name and provider: the warning about other variables of the
-// environment, that they have no effect, is true.
+// A provider's own endpoint keeps its name and provider: variables that look as if they changed them
+// have no effect, as the warnings say.
 func TestOwnEndpoint(t *testing.T) {
 	p, other := providers.All[0], providers.All[1]
 	c, warnings, err := Load([]string{p.Variable("SECRETS") + "=0123456789abcdef", p.Variable("NAME") + "=Other!", p.Variable("PROVIDER") + "=" + other.Name})

@@ -24,8 +24,7 @@ func fromBase64(text string) secret.Secret {
 	return secret.New(string(key))
 }
 
-// The one reason for a refusal is found, and no part of the body, of a secret or of a signature is
-// shown.
+// The report has the one reason for a refusal, and no part of the body, of a secret or of a signature.
 func TestSettings(t *testing.T) {
 	const text, hidden = `{"type":"a.b","id":"hidden-id"}`, "hidden-secret-0123456789"
 	const compared = "unless QUARANTINE=false, such a delivery is in quarantine. Compare X_SIGNED and X_TIMESTAMP_UNIT with the vendor's page; if they are right, somebody has changed a captured one"

@@ -13,9 +13,9 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
-// asked diagnoses a delivery to the endpoint of that name. Its signature is the MAC of the signed
-// text under the key; the endpoint has those secrets.
-func asked(t *testing.T, endpoint, body, key, signed string, secrets ...string) Report {
+// diagnoseSigned diagnoses a delivery to the endpoint of that name, which has those secrets. The
+// delivery's signature is the MAC of the signed text under the key.
+func diagnoseSigned(t *testing.T, endpoint, body, key, signed string, secrets ...string) Report {
 	t.Helper()
 	p := providers.ByName(endpoint)
 	all := endpoints()
@@ -74,16 +74,16 @@ func TestSignedTexts(t *testing.T) {
 		{"data null", body(number, "null"), number + "null", "can't be verified under scheme timestamp-data; usually a dashboard's test is like that: cause a real event"},
 		{"data an array", body(number, "[1]"), number + "[1]", "cause a real event"},
 	} {
-		check(t, test.name, asked(t, "flock", test.body, key, test.signed, key), test.problem)
+		check(t, test.name, diagnoseSigned(t, "flock", test.body, key, test.signed, key), test.problem)
 	}
-	check(t, "empty data", asked(t, "frigade", `{"type":"a.b","time":"2026-01-02T03:04:05Z","data":{}}`, "x", "x", key),
+	check(t, "empty data", diagnoseSigned(t, "frigade", `{"type":"a.b","time":"2026-01-02T03:04:05Z","data":{}}`, "x", "x", key),
 		"can't be verified under scheme data; cause a real event")
-	check(t, "empty data, the body signed", asked(t, "frigade", `{"type":"a.b","time":"2026-01-02T03:04:05Z","data":{}}`, key, `{"type":"a.b","time":"2026-01-02T03:04:05Z","data":{}}`, key),
+	check(t, "empty data, the body signed", diagnoseSigned(t, "frigade", `{"type":"a.b","time":"2026-01-02T03:04:05Z","data":{}}`, key, `{"type":"a.b","time":"2026-01-02T03:04:05Z","data":{}}`, key),
 		"set FRIGADE_SIGNATURE=payload")
 }
 
-// Texts that are commonly taken for the secret are recognised and named.
-func TestSecretsAsMeant(t *testing.T) {
+// Texts that are commonly set instead of the secret are recognised and named.
+func TestSetInsteadOfSecret(t *testing.T) {
 	const key, padded = marked, "c2VjcmV0LXdpdGgtcGFkZGluZw=="
 	const body = `{"name":"a.b","entity":"a","entityId":"1","data":{"a":{"id":"1"}},"timestamp":1767323045}`
 	for _, test := range []struct{ name, key, problem, secret string }{
@@ -101,7 +101,7 @@ func TestSecretsAsMeant(t *testing.T) {
 		{"base64 of a line", key, "decoded from base64", base64.StdEncoding.EncodeToString([]byte(key + "\n"))},
 		{"hex", key, "decoded from hex", hex.EncodeToString([]byte(key))},
 	} {
-		check(t, test.name, asked(t, "flock", body, test.key, body, "another-one-0123456789", test.secret), test.problem)
+		check(t, test.name, diagnoseSigned(t, "flock", body, test.key, body, "another-one-0123456789", test.secret), test.problem)
 	}
 }
 
@@ -110,14 +110,14 @@ func TestEscapedBody(t *testing.T) {
 	const body = `{"name":"a.b","entity":"a","entityId":"1","data":{"a":{"id":"😀"}},"timestamp":1767323045}`
 	shown := strings.ReplaceAll(strings.ReplaceAll(body, `"`, `\"`), "😀", `\ud83d\ude00`)
 	for _, shown := range []string{shown, `"` + shown + `"`} {
-		check(t, shown, asked(t, "flock", shown, marked, body, marked), "once its escapes are undone")
+		check(t, shown, diagnoseSigned(t, "flock", shown, marked, body, marked), "once its escapes are undone")
 	}
 }
 
-// If a second thing is wrong, it is named as well.
-func TestThen(t *testing.T) {
+// If a second thing is wrong, there is a second cause.
+func TestSecondCause(t *testing.T) {
 	const body = `{"name":"a.b","entity":"a","data":{"a":{"id":"1"}},"timestamp":1767323045000}`
-	r := asked(t, "flock", body, marked, body, `"`+marked+`"`)
+	r := diagnoseSigned(t, "flock", body, marked, body, `"`+marked+`"`)
 	check(t, "quoted", r, "quotation marks")
 	if len(r.Causes) != 2 || !strings.Contains(r.Causes[1].Problem, "it would still not be published, 401 future: its time is in milliseconds") {
 		t.Errorf("got the causes %+v, want the quotation marks, then the milliseconds", r.Causes)
@@ -153,7 +153,7 @@ func TestStaleAndMore(t *testing.T) {
 	}
 }
 
-// A delivery that is refused for its time is told which time, and how far that may be off.
+// If a delivery is refused for its time, the cause says for which time, and how far it may be off.
 func TestTimeCauses(t *testing.T) {
 	received := time.Unix(1767323045, 0).UTC()
 	at := func(hours time.Duration) string { return received.Add(hours * time.Hour).Format(time.RFC3339) }
@@ -179,7 +179,7 @@ func TestTimeCauses(t *testing.T) {
 	}
 }
 
-// Only what can be a MAC is taken for one: the names of spans aren't.
+// A header that can't be a MAC isn't taken for one: the ids of traces and spans aren't.
 func TestHeadersWithoutMACs(t *testing.T) {
 	var d Delivery
 	for _, value := range []string{

@@ -17,15 +17,15 @@ func allocated(work func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// Reading takes time in proportion to the capture, whatever it contains. Repeated copying would
-// show in the bytes allocated, even on a busy machine.
+// Reading takes time in proportion to the capture, whatever it contains. The test measures allocated
+// bytes, which would show repeated copying even on a busy machine.
 func TestLinear(t *testing.T) {
 	const head = "POST /webhooks/a HTTP/1.1\nHost: a\n"
 	for name, of := range map[string]func(repeat func(string) string) string{
-		"continuation lines":  func(repeat func(string) string) string { return head + repeat(" x\n") + "\n{}" },
-		"headers":             func(repeat func(string) string) string { return head + repeat("a: b\n") + "\n{}" },
-		"both":                func(repeat func(string) string) string { return head + repeat("a: b\n c\n") + "\n{}" },
-		"lines that are none": func(repeat func(string) string) string { return head + repeat("(\n") + "\n{}" },
+		"continuation lines":    func(repeat func(string) string) string { return head + repeat(" x\n") + "\n{}" },
+		"headers":               func(repeat func(string) string) string { return head + repeat("a: b\n") + "\n{}" },
+		"both":                  func(repeat func(string) string) string { return head + repeat("a: b\n c\n") + "\n{}" },
+		"lines without a colon": func(repeat func(string) string) string { return head + repeat("(\n") + "\n{}" },
 		"chunks": func(repeat func(string) string) string {
 			return head + "Transfer-Encoding: chunked\n\n" + repeat("1\na\n")
 		},
@@ -58,7 +58,7 @@ func TestLinear(t *testing.T) {
 	}
 }
 
-// However many headers of a capture may be signatures or times, a few of them are tried.
+// However many headers of a capture may be signatures or times, only a few of them are tried.
 func TestManyHeaders(t *testing.T) {
 	const body = `{"name":"a.b","entity":"a","entityId":"1","data":{"a":{"id":"1"}},"timestamp":1767323045}`
 	for _, path := range []string{"/webhooks/flock", "/webhooks/stripe"} {

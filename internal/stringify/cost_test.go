@@ -9,8 +9,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
-// A canonical body of any size costs one allocation, the scanner's, as long as at most 32 members
-// are open at once; with more, the memory is in proportion to them, not to the text.
+// A canonical body of any size costs one allocation, the scanner's, if the objects that are open at once
+// have at most 32 members. With more, the memory is in proportion to the members, not to the text.
 func TestCanonicalAllocations(t *testing.T) {
 	object := `{"a":1,"b":[true,null],"c":"d\n","e":{"f":-1.5e-7,"g":0.1},"h":0,"i":0,"j":0,"k":0,"l":0}`
 	large := readSample(t, "flock/samples/10-invitee.accepted-50k.json")
@@ -40,8 +40,8 @@ func TestCanonicalAllocations(t *testing.T) {
 	}
 }
 
-// No text takes more memory than a small multiple of its length. All allocations count, though most
-// are garbage before the end.
+// No text takes more memory than a small multiple of its length. All allocations count, although most
+// are garbage before Parse returns.
 func TestMemory(t *testing.T) {
 	const size, factor = 64 << 10, 32
 	for _, in := range worst(size) {
@@ -80,15 +80,15 @@ func TestSize(t *testing.T) {
 		size, text := c.Size(), c.Text()
 		if size == 0 {
 			if &text[0] != &in.text[0] {
-				t.Errorf("%s: nothing was announced, and it is a copy", in.name)
+				t.Errorf("%s: Size is 0, and the text is a copy", in.name)
 			}
 			continue
 		}
 		if cap(text) > size+size/8+16 { // the allocator rounds up
-			t.Errorf("%s: %d bytes allocated, %d announced", in.name, cap(text), size)
+			t.Errorf("%s: %d bytes allocated, and Size is %d", in.name, cap(text), size)
 		}
 		if len(text) > size || size > 7*len(in.text) {
-			t.Errorf("%s: %d bytes of %d announced, of a text of %d", in.name, len(text), size, len(in.text))
+			t.Errorf("%s: the canonical form has %d bytes, Size is %d, and the text has %d", in.name, len(text), size, len(in.text))
 		}
 	}
 }

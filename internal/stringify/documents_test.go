@@ -127,7 +127,7 @@ func (a *author) list(open, end byte, n int, element func()) {
 	a.out = append(a.out, end)
 }
 
-// object writes an object. In one of twenty a name may be there twice.
+// object writes an object. In one of twenty, a name may occur twice.
 func (a *author) object() {
 	n := a.IntN(6)
 	if a.IntN(8) == 0 {
@@ -193,7 +193,7 @@ func (a *author) units() []uint16 {
 
 // text writes a string, each character in one of its spellings.
 func (a *author) text(units []uint16) {
-	escaped := a.IntN(4) // how many in four are, although they needn't be
+	escaped := a.IntN(4) // of four characters, so many are escaped without need
 	a.write(`"`)
 	for i := 0; i < len(units); i++ {
 		u := units[i]

@@ -13,7 +13,7 @@ import (
 func zeros(n int) string { return strings.Repeat("0", n) }
 
 // numbers are literals and what Number::toString makes of them, by its steps (ECMA-262, section
-// 6.1.6.1.20): the digits are k, the point stands behind the first n. node_test.go asks Node as well.
+// 6.1.6.1.20): there are k digits, and the point is behind the first n. node_test.go asks Node, too.
 var numbers = []struct{ in, want string }{
 	// Zero, either one; and what rounds to it.
 	{"0", "0"},
@@ -27,7 +27,7 @@ var numbers = []struct{ in, want string }{
 	{"2.4703282292062327e-324", "0"}, // half of the least, and a little less
 	{"0." + zeros(2000) + "1", "0"},
 
-	// Past the doubles: JSON.parse has Infinity, JSON.stringify writes null.
+	// Beyond the doubles: JSON.parse returns Infinity, and JSON.stringify writes null.
 	{"1e400", "null"},
 	{"-1e400", "null"},
 	{"1e309", "null"},
@@ -111,7 +111,7 @@ var numbers = []struct{ in, want string }{
 	{"1.25e-100", "1.25e-100"},
 	{"123456789e-20", "1.23456789e-12"},
 
-	// The doubles' ends.
+	// The largest and the smallest doubles.
 	{"1.7976931348623157e308", "1.7976931348623157e+308"},
 	{"-1.7976931348623157e308", "-1.7976931348623157e+308"},
 	{"1.7976931348623158e308", "1.7976931348623157e+308"},
@@ -151,7 +151,7 @@ var numbers = []struct{ in, want string }{
 	{"9.999999999999999e22", "1e+23"},
 	{"99999999999999974834176", "9.999999999999997e+22"}, // the double before it
 
-	// The shortest digits, and of two as short the nearer.
+	// The shortest digits; of two that are equally short, the nearer.
 	{"5e-7", "5e-7"},
 	{"9.5367431640625e-7", "9.5367431640625e-7"}, // 2^-20
 	{"4.4501477170144023e-308", "4.4501477170144023e-308"},
@@ -248,8 +248,7 @@ func toString(f float64) string {
 	return digits[:1] + "." + digits[1:] + exponent
 }
 
-// Every number is read as the nearest double. That is checked with math/big, because strconv, which
-// printing relies on, shares no code with it.
+// Every number is read as the nearest double. The test asks math/big, which shares no code with strconv.
 func TestNearestDouble(t *testing.T) {
 	r := newRandom(t)
 	for range 20000 {

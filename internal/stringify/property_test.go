@@ -119,7 +119,7 @@ func checkCompact(t *testing.T, src []byte) {
 	expect.NoError(t, err)
 	size, got := c.Size(), c.Text()
 	if !bytes.Equal(got, want.Bytes()) || size == 0 && &got[0] != &src[0] || size > 0 && size < len(got) {
-		t.Fatalf("as sent %q is %q, want %q; %d bytes were announced", src, got, want.Bytes(), size)
+		t.Fatalf("as sent %q is %q, want %q; Size is %d", src, got, want.Bytes(), size)
 	}
 	var members map[string]json.RawMessage
 	areKnown := json.Unmarshal(got, &members) == nil && !bytes.Contains(got, []byte(`\u`))
@@ -143,7 +143,7 @@ func checkCompact(t *testing.T, src []byte) {
 		}
 	}
 	if Text(src).Member("no such member") != nil {
-		t.Errorf("%q has what it hasn't", src)
+		t.Errorf("%q has a member that it doesn't have", src)
 	}
 }
 
@@ -154,7 +154,7 @@ func checkCanonical(t *testing.T, src []byte, got Text) {
 		t.Errorf("Parse(%q) has %d bytes, more than %d", src, len(got), bound)
 	}
 	if c, err := Check(src, false); err != nil || c.Size() > 0 && c.Size() < len(got) {
-		t.Errorf("Parse(%q) has %d bytes, %d were announced, %v", src, len(got), c.Size(), err)
+		t.Errorf("Parse(%q) has %d bytes, Size is %d, %v", src, len(got), c.Size(), err)
 	}
 	again, err := Parse(got)
 	if err != nil || !bytes.Equal(again, got) {

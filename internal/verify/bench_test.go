@@ -17,7 +17,7 @@ import (
 // The cost of refusing a wrong signature, by provider.
 func BenchmarkRefusal(b *testing.B) {
 	for _, p := range providers.All {
-		e := at("here", p, p.Signatures()[0], "right")
+		e := newEndpoint("here", p, p.Signatures()[0], "right")
 		body, err := p.NewBody(p.Events[0], nil, "id")
 		expect.NoError(b, err)
 		header := http.Header{p.Signature.Header: {strings.Repeat("0", 64)}}
@@ -42,7 +42,7 @@ func BenchmarkDelivery(b *testing.B) {
 		}
 	}
 	for _, p := range all {
-		e := at("here", p, p.Signatures()[0], "right")
+		e := newEndpoint("here", p, p.Signatures()[0], "right")
 		body, err := p.NewBody(p.Events[0], nil, "id")
 		expect.NoError(b, err)
 		if body, err = p.Renew(body, now); err != nil {

@@ -17,7 +17,7 @@ import (
 
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-func at(name string, p *verify.Provider, scheme string, secrets ...string) *verify.Endpoint {
+func newEndpoint(name string, p *verify.Provider, scheme string, secrets ...string) *verify.Endpoint {
 	var keys []secret.Secret
 	for _, s := range secrets {
 		keys = append(keys, secret.New(s))
@@ -53,7 +53,7 @@ func seal(t *testing.T, p *verify.Provider, scheme string) {
 	}
 	header, err := p.Sign(verify.Signing{Scheme: scheme, Key: secret.New("right"), Body: body})
 	expect.NoError(t, err)
-	e := at("here", p, scheme, "other", "right")
+	e := newEndpoint("here", p, scheme, "other", "right")
 	request := e.Request(header, body, parse(t, body), now)
 	claims, err := p.Verify(request)
 	expect.NoError(t, err)
@@ -69,22 +69,22 @@ func seal(t *testing.T, p *verify.Provider, scheme string) {
 	if err := check(e, sealed, body); err != nil {
 		t.Errorf("sealed: %v", err)
 	}
-	if err := check(at("here", p, scheme, "right", "newer"), sealed, body); err != nil {
+	if err := check(newEndpoint("here", p, scheme, "right", "newer"), sealed, body); err != nil {
 		t.Errorf("with the secret elsewhere in the list: %v", err)
 	}
 	zero := strings.Repeat("0", 64)
 	signature := header.Get(p.Signature.Header)
 	changed := bytes.Replace(body, []byte("{"), []byte(`{"x":1,`), 1)
 	for name, err := range map[string]error{
-		"with other secrets":      check(at("here", p, scheme, "other", ""), sealed, body),
-		"with no secret":          check(at("here", p, scheme), sealed, body),
-		"at another endpoint":     check(at("there", p, scheme, "right"), sealed, body),
+		"with other secrets":      check(newEndpoint("here", p, scheme, "other", ""), sealed, body),
+		"with no secret":          check(newEndpoint("here", p, scheme), sealed, body),
+		"at another endpoint":     check(newEndpoint("there", p, scheme, "right"), sealed, body),
 		"with another seal":       check(e, zero, body),
 		"with no seal":            check(e, "", body),
 		"with the signature":      check(e, signature, body),
 		"with another body":       check(e, sealed, changed),
 		"with half a seal":        check(e, sealed[:32], body),
-		"with what is no hex":     check(e, sealed+"x", body),
+		"with more than hex":      check(e, sealed+"x", body),
 		"under a seal of nothing": check(e, e.Seal(verify.Claims{}, secret.New(""), body), body),
 	} {
 		if !errors.Is(err, verify.WrongSignature) {
@@ -96,7 +96,7 @@ func seal(t *testing.T, p *verify.Provider, scheme string) {
 	expect.ErrorIs(t, verify.WrongSignature, expect.Err(p.Verify(request)), "as a signature")
 }
 
-// For a provider by settings the headers are kept, too, without a signature.
+// If settings describe the provider, the headers are kept, too, without the signature.
 func TestSealOfDescribed(t *testing.T) {
 	for _, preset := range providers.Presets {
 		settings := preset.Settings
@@ -107,7 +107,7 @@ func TestSealOfDescribed(t *testing.T) {
 		if problems != nil {
 			t.Fatal(problems)
 		}
-		e := at("here", p, p.Signature.Schemes[0].Name, "other", "right")
+		e := newEndpoint("here", p, p.Signature.Schemes[0].Name, "other", "right")
 		body, err := p.NewBody("a.b", nil, "id")
 		expect.NoError(t, err)
 		if body, err = p.Renew(body, now); err != nil {
@@ -141,7 +141,7 @@ func TestSealOfOtherScheme(t *testing.T) {
 	p := providers.ByName("frigade")
 	body := []byte(`{"type":"a.b","time":"2026-01-02T03:04:05Z","data":{"a":1}}`)
 	text := parse(t, body)
-	e := at("here", p, "data", "right")
+	e := newEndpoint("here", p, "data", "right")
 	sealed := e.Seal(verify.Claims{Scheme: "data", SignedText: [][]byte{text.Member("data")}}, secret.New("right"), body)
 	e.Scheme = "payload"
 	expect.ErrorIs(t, verify.OtherScheme, expect.Err(p.Verify(e.Sealed(sealed, nil, body, text, now))), "the error")

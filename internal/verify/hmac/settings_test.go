@@ -101,8 +101,8 @@ func TestWrongSettings(t *testing.T) {
 	}
 }
 
-// Svix' name of the signature's header is no other header: what it holds is never published, signed
-// or kept.
+// The Svix name of the signature header names the same header: its value is never published, signed or
+// kept.
 func TestSignatureBySvixName(t *testing.T) {
 	for variable, set := range map[string]verify.Settings{
 		"EVENT":     {Event: "body:type,header:svix-signature"},
@@ -212,7 +212,7 @@ func TestForms(t *testing.T) {
 	if got, err := github.JSON(http.Header{}, []byte("payload={}")); string(got) != "payload={}" || err != nil {
 		t.Errorf("without a content type: %q, %v", got, err)
 	}
-	// Next to a value of the delivery, a form could begin elsewhere.
+	// Without text between it and another value, a form could begin elsewhere.
 	set := map[string]string{"SIGNATURE_HEADER": "X-Sig", "SIGNATURE_FORMAT": "{hex}", "EVENT": "body:type", "TIMESTAMP": "header:X-Time", "TIMESTAMP_UNIT": "rfc3339"}
 	for signed, takes := range map[string]bool{"{body}": true, "v0:{header:X-A}:{body}": true, "{header:X-A}{body}": false, "{body}.{header:X-A}": false, "{body}.": false, "{timestamp}.{body}": true, "{header:X-A}{timestamp}.{body}": false} {
 		set["SIGNED"] = signed
@@ -222,9 +222,9 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// A delivery that is made by any settings is verified by them. If its data is made up, it is an event
+// A delivery that is signed by any settings is verified by them. If its data is made up, it is an event
 // of its own.
-func TestMade(t *testing.T) {
+func TestSignedIsVerified(t *testing.T) {
 	when := time.Unix(1767323045, 0)
 	sets := []map[string]string{good}
 	for _, v := range read(t, custom) {
@@ -296,8 +296,8 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-// A header for the event's name that comes twice doesn't leave the choice to the next place.
-func TestTwoNames(t *testing.T) {
+// If the header with the event's name comes twice, there is no name: the next place isn't used.
+func TestEventHeaderTwice(t *testing.T) {
 	p := named(t, "github", verify.Settings{Event: "header:X-GitHub-Event,body:action"})
 	key, body := secret.New("right"), []byte(`{"action":"opened"}`)
 	h, err := p.Sign(verify.Signing{Key: key, Event: "issues", ID: "1", Body: body, Time: time.Now()})

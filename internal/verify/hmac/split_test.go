@@ -11,15 +11,15 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// By all settings that are accepted, a signed text can be split in one way only: with short values
-// of all that may be confused (JSON, a time, the text between the parts), no two deliveries have
-// the same signed text.
+// If settings are accepted, every signed text can be split in one way only. The test tries short values
+// of all that may be confused (JSON, a time, the text between the parts): no two deliveries have the
+// same signed text.
 func TestOneSplit(t *testing.T) {
 	oneSplit(t, "#", "")
 	oneSplit(t, ":", "{timestamp}:") // which a time contains
 }
 
-// oneSplit tries the templates that contain a part and have that text between two parts or none.
+// oneSplit tries the templates that have the part contained, and text or nothing between two parts.
 func oneSplit(t *testing.T, text, contained string) {
 	t.Helper()
 	const at = "2026-01-02T03:04:05Z"

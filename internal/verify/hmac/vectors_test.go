@@ -57,7 +57,7 @@ func named(t testing.TB, name string, s verify.Settings) *verify.Provider {
 	return p
 }
 
-// requestOf returns a vector as the provider's Verify takes it.
+// requestOf returns the request of a vector, for the provider's Verify.
 func requestOf(t testing.TB, v vectors.Vector, p *verify.Provider) verify.Request {
 	t.Helper()
 	r := v.Request()
@@ -123,7 +123,7 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// otherKeys: no other secret verifies.
+// otherKeys checks that no other secret verifies.
 func otherKeys(t *testing.T, p *verify.Provider, r verify.Request) {
 	t.Helper()
 	for _, secrets := range [][]secret.Secret{nil, {{}}, {secret.New("")}, {secret.New("Right")}, {secret.New("wrong"), secret.New("")}} {
@@ -134,8 +134,8 @@ func otherKeys(t *testing.T, p *verify.Provider, r verify.Request) {
 	}
 }
 
-// otherTimes: past the tolerance it is stale, long before its time it is from the future; without a
-// time it is neither.
+// otherTimes checks that the delivery is stale after the tolerance, and from the future long before its
+// time; without a time it is neither.
 func otherTimes(t *testing.T, p *verify.Provider, r verify.Request, c verify.Claims) {
 	t.Helper()
 	stale, future := error(verify.Stale), error(verify.Future)
@@ -156,7 +156,7 @@ func otherTimes(t *testing.T, p *verify.Provider, r verify.Request, c verify.Cla
 	}
 }
 
-// otherBodies: no other body is accepted.
+// otherBodies checks that no other body is accepted.
 func otherBodies(t *testing.T, p *verify.Provider, r verify.Request) {
 	t.Helper()
 	src := r.Raw
@@ -183,8 +183,8 @@ func otherBodies(t *testing.T, p *verify.Provider, r verify.Request) {
 	try(append(bytes.Clone(src), '\n'))
 }
 
-// otherHeaders: a change of the headers without the secret is refused, or changes no more than the
-// vector says, and never the id.
+// otherHeaders checks that a change of the headers without the secret is refused, or changes no more
+// than the vector says, and never the id.
 func otherHeaders(t *testing.T, p *verify.Provider, v vectors.Vector, r verify.Request, was vectors.Claims) {
 	t.Helper()
 	original := r.Header

@@ -34,7 +34,7 @@ func registering() string {
 	return out
 }
 
-// signs says what a scheme signs.
+// signs describes what a scheme signs.
 func signs(p *verify.Provider, s verify.Scheme) string {
 	switch {
 	case len(s.Members) > 0:

@@ -28,7 +28,7 @@ func read(t testing.TB, p *verify.Provider) []vectors.Vector {
 	return vectors.Read(t, p.Name, filepath.Join("..", p.Name, "testdata", "vectors.json"))
 }
 
-// requestOf returns a vector as the provider's Verify takes it.
+// requestOf returns the request of a vector, for the provider's Verify.
 func requestOf(t testing.TB, v vectors.Vector) verify.Request {
 	t.Helper()
 	text, err := stringify.Parse([]byte(v.Body))
@@ -97,8 +97,8 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// untimed: without the check of time, a delivery that is refused only for its time is accepted, and
-// no other.
+// untimed checks that without the check of time a delivery is accepted if it was refused only for its
+// time, and no other.
 func untimed(t *testing.T, p *verify.Provider, v vectors.Vector, r verify.Request, timed error) {
 	t.Helper()
 	r.Untimed = true
@@ -115,7 +115,7 @@ func untimed(t *testing.T, p *verify.Provider, v vectors.Vector, r verify.Reques
 	expect.Equal(t, fmt.Sprint(timed), fmt.Sprint(err), "the error where no time is checked")
 }
 
-// otherKeys: no other secret verifies, be it wrong, empty, missing or the other provider's.
+// otherKeys checks that no other secret verifies, be it wrong, empty, missing or the other provider's.
 func otherKeys(t *testing.T, p *verify.Provider, r verify.Request) {
 	t.Helper()
 	for _, secrets := range [][]secret.Secret{nil, {}, {{}}, {secret.New("")}, {secret.New("Right")}, {secret.New("right ")}, {secret.New("wrong"), secret.New("")}} {
@@ -126,7 +126,8 @@ func otherKeys(t *testing.T, p *verify.Provider, r verify.Request) {
 	}
 }
 
-// otherTimes: past the tolerance it is stale, much before its time it is from the future.
+// otherTimes checks that the delivery is stale after the tolerance, and from the future long before its
+// time.
 func otherTimes(t *testing.T, p *verify.Provider, r verify.Request) {
 	t.Helper()
 	c, err := p.Verify(r)
@@ -140,8 +141,8 @@ func otherTimes(t *testing.T, p *verify.Provider, r verify.Request) {
 	}
 }
 
-// otherSignatures: a second, different header is refused, and so is every other text in the header,
-// unless it is the same MAC written in another way or the body has a right one.
+// otherSignatures checks that a second, different header is refused, and so is every other text in the
+// header, unless it is the same MAC in another spelling or the body has a right one.
 func otherSignatures(t *testing.T, p *verify.Provider, r verify.Request) {
 	t.Helper()
 	right := r.Header.Get(p.Signature.Header)
@@ -180,8 +181,8 @@ func otherSignatures(t *testing.T, p *verify.Provider, r verify.Request) {
 	}
 }
 
-// otherBodies: a change of the body without the secret is refused, or changes only what the vector
-// lists as unsigned, with no other effect than it says.
+// otherBodies checks that a change of the body without the secret is refused, or changes only what the
+// vector lists as unsigned, with no other effect than it says.
 func otherBodies(t *testing.T, p *verify.Provider, v vectors.Vector, r verify.Request) {
 	t.Helper()
 	original := r.Body

@@ -138,7 +138,7 @@ func TestOtherMember(t *testing.T) {
 	}
 }
 
-// A time in milliseconds is named as such.
+// The error says if a time is in milliseconds.
 func TestMilliseconds(t *testing.T) {
 	p := providers.All[0]
 	body := []byte(`{"name":"a.b","entity":"a","timestamp":1767323045000}`)
@@ -179,7 +179,7 @@ func TestOldAndNameless(t *testing.T) {
 	}
 }
 
-// What is refused for its signed time alone says so: the setting that ignores that would help.
+// If only the signed time is too old, the error says so: the setting that ignores it would help.
 func TestStaleBySignedTime(t *testing.T) {
 	p := providers.ByName("frigade")
 	for hours, want := range map[time.Duration]string{1: "too old: data.createdAt", 25: "too old"} {
