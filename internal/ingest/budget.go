@@ -32,12 +32,9 @@ type hold struct {
 	lost      bool          // the request had to make room
 }
 
-// take charges n bytes, and reports whether they fit and the request hasn't had to make room. After the
-// last bytes of a head or a body the request is no longer arriving.
-func (h *hold) take(n int, isLast bool) bool {
-	if n == 0 && !isLast {
-		return true
-	}
+// take charges n bytes, and reports whether they fit and the request hasn't had to make room. Only a
+// request that is still arriving may have to make room.
+func (h *hold) take(n int, isArriving bool) bool {
 	b := h.budget
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -49,8 +46,11 @@ func (h *hold) take(n int, isLast bool) bool {
 		h.bytes += int64(n)
 		b.used += int64(n)
 	}
-	if isLast {
+	switch {
+	case !isArriving:
 		h.leave()
+	case fits && h.place == nil:
+		h.since, h.place = b.now(), b.senders.PushBack(h)
 	}
 	return fits
 }
@@ -70,16 +70,6 @@ func (b *budget) makeRoom(asking *hold) bool {
 	slowest.lost = true
 	slowest.interrupt() // under the lock, so that it can't hit the connection's next request
 	return true
-}
-
-// receiving registers the request as one that is still arriving.
-func (h *hold) receiving() {
-	b := h.budget
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if h.place == nil && !h.lost {
-		h.since, h.place = b.now(), b.senders.PushBack(h)
-	}
 }
 
 // release gives all bytes back. The hold can be used for the next request.

@@ -142,20 +142,19 @@ func TestMadeRoom(t *testing.T) {
 	one := &hold{budget: b, interrupt: func() { interrupted++ }}
 	two := &hold{budget: b, interrupt: one.interrupt}
 	for _, h := range []*hold{one, two} {
-		if !h.take(5, false) {
+		if !h.take(5, true) {
 			t.Fatal("no room")
 		}
-		h.receiving()
 	}
 	now = now.Add(patience)
-	if !two.take(1, false) || interrupted != 1 {
+	if !two.take(1, true) || interrupted != 1 {
 		t.Errorf("the first made no room, %d were interrupted", interrupted)
 	}
-	if one.take(1, false) || one.take(0, true) {
+	if one.take(1, true) || one.take(0, false) {
 		t.Error("one that had to make room goes on")
 	}
 	one.release()
-	if two.take(5, false) || !two.take(0, true) { // it is the slowest itself
+	if two.take(5, true) || !two.take(0, false) { // it is the slowest itself
 		t.Error("the second made room for itself")
 	}
 	two.release()
@@ -198,13 +197,12 @@ func TestSlots(t *testing.T) {
 		}
 	}
 	p := newPublic(t, nil).listen()
-	all := slots(p.MaxInFlightBytes, p.MaxBodyBytes)
-	if !p.large.TryAcquire(all) {
-		t.Fatal("some slots are missing")
+	for range cap(p.slots) {
+		p.slots <- struct{}{}
 	}
 	large := deliveryOf("large", strings.Repeat("x", smallBytes))
-	expect.Equal(t, "503 busy", p.dial().write(large).read().String(), "a large one without a turn")
+	expect.Equal(t, "503 busy", p.dial().write(large).read().String(), "a large one without a slot")
 	expect.Equal(t, "200", p.dial().write(deliveryOf("small", "")).read().String(), "a small one")
-	p.large.Release(1)
+	<-p.slots
 	expect.Equal(t, "200", p.dial().write(large).read().String(), "a large one")
 }

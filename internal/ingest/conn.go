@@ -107,14 +107,11 @@ func (c *conn) take(p []byte, received int, wasKept bool) (n int, refusal ConnRe
 		return n, refusal
 	}
 	isComing := c.framing.inHead()
-	if !c.held.take(n, !isComing) {
+	if !c.held.take(n, isComing) {
 		refusal = HeadBusy
 	}
 	if isComing && c.framing.bytes == n {
 		c.headBy = time.Now().Add(headTimeout)
-	}
-	if isComing {
-		c.held.receiving()
 	}
 	return n, refusal
 }

@@ -130,7 +130,7 @@ func (c *conn) failed(err error, p []byte) error {
 	c.mu.Unlock()
 	switch {
 	case err == nil || !isComing:
-	case !c.held.take(0, true): // the head had to make room
+	case !c.held.take(0, false): // the head had to make room
 		return c.refuse(c.Conn, HeadBusy, p)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return c.refuse(c.Conn, HeadTimeout, p)

@@ -101,12 +101,12 @@ func (d *delivery) receive(at *verify.Endpoint) (status publish.Status, err erro
 // body as it came.
 func (d *delivery) verify() (body []byte, err error) {
 	if d.body.len > smallBytes {
-		ctx, cancel := context.WithTimeout(context.Background(), slotTimeout)
-		defer cancel()
-		if d.large.Acquire(ctx, 1) != nil {
+		select {
+		case d.slots <- struct{}{}:
+			defer func() { <-d.slots }()
+		case <-time.After(slotTimeout):
 			return nil, errBusy
 		}
-		defer d.large.Release(1)
 	}
 	body = d.body.joined()
 	text, err := d.parse(body)
@@ -140,7 +140,7 @@ func (d *delivery) parse(body []byte) (stringify.Text, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !d.conn.held.take(checked.Size(), false) {
+	if size := checked.Size(); size > 0 && !d.conn.held.take(size, false) {
 		return nil, errBusy
 	}
 	text := checked.Text()

@@ -2,7 +2,7 @@ package ingest
 
 import (
 	"bytes"
-	"math"
+	"strconv"
 	"strings"
 )
 
@@ -24,27 +24,26 @@ type part uint8
 const (
 	partHead part = iota
 	partBody
-	partChunkLine
-	partChunk // with the line break behind it
+	partChunkLine // the length of a chunk, and its extensions
+	partChunk     // with the line break behind it
 	partTrailer
 	partBroken // closed, or not HTTP: there is no way to find the next request
 )
 
 // framing finds where each request on a connection begins and ends, so that each is counted from
-// its first byte, even if that arrives with the end of the request before. It looks for line breaks
-// and lengths only (RFC 9112, sections 2.1, 6 and 7.1); [framing.begin] gives it the length of a body.
-// net/http judges all the rest, and closes the connection after a body with malformed chunks.
-// If framing finds another end than net/http, the connection ends.
+// its first byte, even if that arrives with the end of the request before. It looks only for line
+// breaks and lengths (RFC 9112, sections 2.1, 6 and 7.1); [framing.begin] gives it the length of a
+// body. net/http judges everything else, and closes the connection after a body with malformed
+// chunks. If framing finds another end than net/http, the connection ends.
 type framing struct {
 	part  part
-	left  int64 // bytes left of the body or the chunk; on a chunk's line its length so far
+	left  int64 // bytes left of the body or the chunk
 	bytes int   // bytes so far of the head, the trailer or the chunk's line
 	lines int   // lines so far of the head or the trailer
-	line  int   // bytes so far of the line
-	cr    bool  // so far, the line ends with a carriage return
-	extra bool  // the chunk's length has ended, and its extensions follow
 
+	line                 int                       // bytes so far of the current line
 	start                [len(encodingHeader)]byte // the first bytes of the line
+	cr                   bool                      // so far, the line ends with a carriage return
 	hasLength, hasCoding bool                      // the head has these headers
 }
 
@@ -74,18 +73,8 @@ func (f *framing) inHead() bool { return f.part == partHead && f.bytes > 0 }
 func (f *framing) advance(b []byte) (n int, refusal ConnRefusal) {
 	for n < len(b) {
 		switch f.part {
-		case partHead, partTrailer:
-			used, ended := f.headLine(b[n:])
-			n += used
-			switch {
-			case f.bytes > maxHeadBytes:
-				return n, HeadTooLarge
-			case f.lines > maxHeaders+1 || f.part == partTrailer && f.lines > maxHeaders:
-				return n, TooManyHeaders
-			case ended:
-				*f = framing{hasLength: f.hasLength, hasCoding: f.hasCoding}
-				return n, ""
-			}
+		case partBroken:
+			return n, "" // the request never ends
 		case partBody, partChunk:
 			used := min(f.left, int64(len(b)-n))
 			n += int(used)
@@ -98,68 +87,79 @@ func (f *framing) advance(b []byte) (n int, refusal ConnRefusal) {
 				*f = framing{}
 				return n, ""
 			}
-		case partChunkLine:
-			f.chunkLine(b[n])
-			n++
-		case partBroken:
-			return n, "" // the request never ends
+		default:
+			used, isWhole := f.readLine(b[n:])
+			n += used
+			switch {
+			case f.bytes > maxHeadBytes:
+				return n, HeadTooLarge
+			case f.part == partChunkLine && f.bytes > maxChunkLine:
+				f.part = partBroken
+			case isWhole && f.endLine():
+				return n, ""
+			case f.lines > maxHeaders+1:
+				return n, TooManyHeaders
+			}
 		}
 	}
 	return n, ""
 }
 
-// headLine takes the bytes up to the next line break, and reports whether the head or the trailer ends
-// there. An empty line before a request's first line counts as a head: net/http passes over it or
-// refuses it (RFC 9112, section 2.2). In a trailer a bare line feed ends the connection: net/http
-// (body.readTrailer) would look for a line break with a carriage return in the next request.
-func (f *framing) headLine(b []byte) (n int, ended bool) {
-	line, _, whole := bytes.Cut(b, []byte{'\n'})
-	n = len(line)
-	if n > 0 {
+// readLine takes the bytes up to the next line break, and reports whether there is one.
+func (f *framing) readLine(b []byte) (n int, isWhole bool) {
+	line, _, isWhole := bytes.Cut(b, []byte{'\n'})
+	if n = len(line); n > 0 {
 		copy(f.start[min(f.line, len(f.start)):], line)
 		f.line += n
 		f.cr = line[n-1] == '\r'
 	}
+	if isWhole {
+		n++
+	}
 	f.bytes += n
-	if !whole {
-		return n, false
-	}
-	isEmpty, isBare := f.line == 0 || f.line == 1 && f.cr, !f.cr
-	f.hasLength = f.hasLength || f.lineIs(lengthHeader)
-	f.hasCoding = f.hasCoding || f.lineIs(encodingHeader)
-	f.bytes, f.line, f.cr = f.bytes+1, 0, false
-	switch {
-	case f.part == partTrailer && isBare:
-		f.part = partBroken
-	case isEmpty:
-		ended = true
-	default:
-		f.lines++
-	}
-	return n + 1, ended
+	return n, isWhole
 }
 
-// lineIs reports whether the line is that header of the head.
+// endLine handles a whole line, and reports whether the head or the trailer ends with it. An empty line
+// before a request's first line counts as a head: net/http passes over it or refuses it (RFC 9112,
+// section 2.2). In a trailer a bare line feed ends the connection: net/http (body.readTrailer) would look
+// for a line break with a carriage return in the next request.
+func (f *framing) endLine() (ended bool) {
+	switch {
+	case f.part == partChunkLine:
+		f.beginChunk()
+		return false
+	case f.part == partTrailer && !f.cr:
+		f.part = partBroken
+	case f.line == 0 || f.line == 1 && f.cr:
+		*f = framing{hasLength: f.hasLength, hasCoding: f.hasCoding}
+		return true
+	case f.part == partHead:
+		f.hasLength = f.hasLength || f.lineIs(lengthHeader)
+		f.hasCoding = f.hasCoding || f.lineIs(encodingHeader)
+	}
+	f.lines++
+	f.line, f.cr = 0, false
+	return false
+}
+
+// lineIs reports whether the line is that header.
 func (f *framing) lineIs(header string) bool {
 	end := len(header) - 1
-	return f.part == partHead && f.line > end && f.start[end] == ':' && strings.EqualFold(string(f.start[:end]), header[:end])
+	return f.line > end && f.start[end] == ':' && strings.EqualFold(string(f.start[:end]), header[:end])
 }
 
-// chunkLine takes the next byte of a chunk's length, its extensions and their line break.
-func (f *framing) chunkLine(c byte) {
-	f.bytes++
-	digit := int64(bytes.IndexByte([]byte("0123456789abcdef"), c|0x20))
-	f.extra = f.extra || digit < 0
-	if !f.extra {
-		f.left = f.left<<4 | digit
-	}
+// beginChunk reads the length of a chunk from the line.
+func (f *framing) beginChunk() {
+	start := f.start[:min(f.line, len(f.start))]
+	digits := len(start) - len(bytes.TrimLeft(start, "0123456789abcdefABCDEF"))
+	length, err := strconv.ParseInt(string(start[:digits]), 16, 62)
 	switch {
-	case f.bytes > maxChunkLine || f.left > math.MaxInt64>>5:
+	case err != nil || digits == len(f.start): // net/http takes at most 16 digits
 		f.part = partBroken
-	case c != '\n':
-	case f.left == 0:
-		*f = framing{part: partTrailer}
+	case length == 0:
+		*f = framing{part: partTrailer, lines: 1} // as if it had a request line
 	default:
-		*f = framing{part: partChunk, left: f.left + 2}
+		*f = framing{part: partChunk, left: length + 2}
 	}
 }

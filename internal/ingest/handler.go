@@ -14,8 +14,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
@@ -70,7 +68,7 @@ type Handler struct {
 	Config
 	endpoints map[string]*verify.Endpoint // by path
 	inFlight  budget
-	large     *semaphore.Weighted // slots for large bodies
+	slots     chan struct{} // one for each large body that is being verified
 	Conns     *ConnLimiter
 	created   time.Time
 	stopping  atomic.Bool
@@ -79,7 +77,7 @@ type Handler struct {
 // New returns the handler.
 func New(c Config) *Handler {
 	h := &Handler{Config: c, endpoints: make(map[string]*verify.Endpoint), Conns: NewConnLimiter(maxConnections), created: time.Now()}
-	h.large = semaphore.NewWeighted(slots(c.MaxInFlightBytes, c.MaxBodyBytes))
+	h.slots = make(chan struct{}, slots(c.MaxInFlightBytes, c.MaxBodyBytes))
 	h.inFlight.limit, h.inFlight.now = c.MaxInFlightBytes, c.Now
 	h.Conns.budget, h.Conns.report = &h.inFlight, h.Refused
 	for i := range c.Endpoints {

@@ -57,7 +57,7 @@ func (d *delivery) receiveBody() error {
 		if n == len(room) {
 			runtime.Gosched() // the next read won't wait either: see conn.end
 		}
-		if !d.conn.held.take(n, err != nil) {
+		if !d.conn.held.take(n, err == nil && d.body.len+n >= registeredBytes) {
 			return errBusy
 		}
 		d.body.advance(n)
@@ -70,8 +70,6 @@ func (d *delivery) receiveBody() error {
 			return errSlowBody // net/http has another error for a timeout in the trailers
 		case err != nil:
 			return errIncompleteBody
-		case d.body.len >= registeredBytes:
-			d.conn.held.receiving()
 		}
 	}
 }

@@ -324,11 +324,14 @@ func TestAnswerInTime(t *testing.T) {
 	inNoTime(t, func(t *testing.T, p *public, dial func() *client) {
 		var disk slowDisk
 		p.Publisher = &disk
-		n := slots(p.MaxInFlightBytes, p.MaxBodyBytes)
-		if !p.large.TryAcquire(n) {
-			t.Fatal("some slots are missing")
+		for range cap(p.slots) {
+			p.slots <- struct{}{}
 		}
-		time.AfterFunc(slotTimeout-10*time.Millisecond, func() { p.large.Release(n) })
+		time.AfterFunc(slotTimeout-10*time.Millisecond, func() {
+			for range cap(p.slots) {
+				<-p.slots
+			}
+		})
 		var all sync.WaitGroup
 		for i := range 40 {
 			c := dial()
