@@ -109,6 +109,6 @@ func BenchmarkHandler(b *testing.B) {
 	b.ReportAllocs()
 	defer onProcessor(b)()
 	for b.Loop() {
-		d.to(h)
+		d.to(d.handler)
 	}
 }

@@ -142,7 +142,6 @@ func (a *App) listenAdmin(ctx context.Context, server *http.Server) error {
 		return err
 	}
 	limiter := ingest.NewConnLimiter(maxAdminConnections)
-	server.Handler = limiter.Handler(server.Handler)
 	a.admin, a.adminListener = server, limiter.Listen(server, listener, nil)
 	serving, endProfiles := context.WithCancel(context.WithoutCancel(ctx))
 	server.BaseContext = func(net.Listener) context.Context { return serving }

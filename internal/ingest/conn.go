@@ -138,7 +138,7 @@ func (c *conn) Close() error {
 	return err
 }
 
-// begin notes that the handler has a request; the handler must release held in the end. If a proxy in front
+// begin notes that the handler has a request. If a proxy in front
 // may see another end of the request, or a tunnel behind it, the answer closes the connection: else what
 // the sender has hidden there could be answered in place of the proxy's next request.
 func (c *conn) begin(w http.ResponseWriter, r *http.Request) {

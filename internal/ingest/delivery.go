@@ -45,16 +45,14 @@ func (h *Handler) newDelivery(w http.ResponseWriter, r *http.Request) *delivery 
 	d.Remote = r.RemoteAddr
 	d.began = time.Now()
 	d.bodyDeadline = d.began.Add(bodyTimeout)
-	d.conn.begin(w, r)
 	// Every request needs the deadline: before net/http sends an answer it reads the rest of the body,
 	// for as long as that takes. An error means that the connection is closed, and reading fails, too.
 	_ = d.conn.SetReadDeadline(d.bodyDeadline)
 	return d
 }
 
-// done releases what the delivery holds, and the delivery itself.
+// done releases the delivery for reuse, with its block.
 func (d *delivery) done() {
-	d.conn.held.release()
 	d.body.reset()
 	*d = delivery{body: d.body}
 	deliveries.Put(d)

@@ -37,7 +37,9 @@ func (h *Handler) Server(logger *log.Logger) *http.Server {
 }
 
 // Listen returns a listener with bounded connections for the server, with TLS if config isn't nil. It
-// sets the server's ConnContext and ConnState.
+// wraps the server's handler, and sets its ConnContext and ConnState. If the handler verifies nothing, an
+// answered connection is closed before an unanswered one: otherwise a new one would be closed before its
+// request is read.
 func (l *ConnLimiter) Listen(s *http.Server, inner net.Listener, config *tls.Config) net.Listener {
 	if config != nil {
 		config = config.Clone()
@@ -51,6 +53,13 @@ func (l *ConnLimiter) Listen(s *http.Server, inner net.Listener, config *tls.Con
 			c.(*conn).end()
 		}
 	}
+	h := s.Handler
+	s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := connOf(r)
+		defer c.held.release()
+		c.begin(w, r)
+		h.ServeHTTP(w, r)
+	})
 	return &listener{inner, l, config}
 }
 
@@ -59,17 +68,6 @@ type connKey struct{}
 
 // connOf returns a request's connection.
 func connOf(r *http.Request) *conn { return r.Context().Value(connKey{}).(*conn) }
-
-// Handler wraps the handler of a listener without deliveries. To make room there, an answered connection
-// is closed before an unanswered one: otherwise a new one would be closed before its request is read.
-func (l *ConnLimiter) Handler(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := connOf(r)
-		defer c.held.release()
-		c.begin(w, r)
-		h.ServeHTTP(w, r)
-	})
-}
 
 type listener struct {
 	net.Listener

@@ -47,9 +47,9 @@ func inNoTime(t *testing.T, test func(t *testing.T, p *public, dial func() *clie
 	synctest.Test(t, func(t *testing.T) {
 		p := newPublic(t, nil)
 		l := pipes{make(chan net.Conn), make(chan struct{})}
-		served := make(chan struct{})
+		limited, served := p.Conns.Listen(p.server, l, nil), make(chan struct{})
 		go func() {
-			_ = p.server.Serve(p.Conns.Listen(p.server, l, nil))
+			_ = p.server.Serve(limited)
 			close(served)
 		}()
 		test(t, p, func() *client {
@@ -245,8 +245,9 @@ func TestUnreadAnswersMakeRoom(t *testing.T) {
 // connection takes its next delivery.
 func TestWorkLongerThanTheBodysTime(t *testing.T) {
 	inNoTime(t, func(t *testing.T, p *public, dial func() *client) {
+		handler := p.server.Handler
 		p.server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			p.ServeHTTP(w, r)
+			handler.ServeHTTP(w, r)
 			if err := r.Context().Err(); err != nil {
 				t.Errorf("it ended as if the sender had gone: %v", err)
 			}
