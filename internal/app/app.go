@@ -40,7 +40,6 @@ type App struct {
 	admin          *http.Server
 	adminListener  net.Listener
 	serving        atomic.Bool
-	stopping       atomic.Bool
 	closers        []func(context.Context) error // each ends something that has begun
 
 	// How long an open connection may wait for one more answer, whose Connection: close asks the sender
@@ -179,7 +178,7 @@ func (a *App) NATSURL() string { return a.natsURL }
 // readiness reports whether load balancers should send deliveries.
 func (a *App) readiness() telemetry.Readiness {
 	r := a.durability()
-	if a.stopping.Load() {
+	if a.handler.Stopping.Load() {
 		r.Reasons = append(r.Reasons, "shutting down")
 	}
 	return r

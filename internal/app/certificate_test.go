@@ -165,7 +165,7 @@ func TestTLSShutdown(t *testing.T) {
 	b.await("three connections", func() bool { return b.open() == 3 })
 	stopped := make(chan error, 1)
 	go func() { stopped <- b.stop() }()
-	b.await("shutting down", b.stopping.Load)
+	b.await("shutting down", b.handler.Stopping.Load)
 	if status, _, err := b.postTLS(last); err != nil || status != http.StatusOK {
 		t.Errorf("the open connection's last delivery: %d %v", status, err)
 	}

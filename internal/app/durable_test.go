@@ -103,7 +103,7 @@ func TestDrain(t *testing.T) {
 	}
 	stopped := make(chan error, 1)
 	go func() { stopped <- b.stop() }()
-	b.await("not accepting", func() bool { return b.stopping.Load() })
+	b.await("not accepting", func() bool { return b.handler.Stopping.Load() })
 	s.Start()
 	if err := <-stopped; err != nil {
 		t.Error(err)

@@ -84,15 +84,14 @@ func (k *keyring) replace(secrets []secret.Secret) {
 	k.inForce, k.uses = secrets, uses
 }
 
-// verified counts a delivery that secret i of among has verified. It returns the secret's position
-// now, or -1 if it is no longer in force, and whether the delivery is the first with the scheme there.
-func (k *keyring) verified(scheme string, among []secret.Secret, i int, now time.Time) (position int, first bool) {
+// verified counts a delivery that was verified by a secret. It returns the secret's position, or -1 if
+// it is no longer in force, and whether the delivery is the first with the scheme there.
+func (k *keyring) verified(scheme string, by secret.Secret, now time.Time) (position int, first bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if &among[0] != &k.inForce[0] { // replaced meanwhile
-		if i = slices.IndexFunc(k.inForce, among[i].Equal); i < 0 {
-			return -1, false
-		}
+	i := slices.IndexFunc(k.inForce, by.Equal)
+	if i < 0 {
+		return -1, false
 	}
 	u := &k.uses[i]
 	u.last = float64(now.UnixMilli()) / 1e3

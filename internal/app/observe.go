@@ -139,7 +139,7 @@ func (o *observer) observeSignature(r *ingest.Record, age prometheus.Observer) {
 	if !c.Occurred.IsZero() {
 		age.Observe(r.Received.Sub(c.Occurred).Seconds())
 	}
-	if position, first := o.keyrings[r.Endpoint].verified(c.Scheme, r.Secrets, c.Secret, r.Received); first {
+	if position, first := o.keyrings[r.Endpoint].verified(c.Scheme, r.Secrets[c.Secret], r.Received); first {
 		o.log.Info("first delivery with this scheme and secret since the start",
 			zap.String("endpoint", r.Endpoint), zap.String("scheme", c.Scheme), zap.Int("secret", position))
 	}

@@ -240,13 +240,13 @@ func TestPositions(t *testing.T) {
 func TestReplacedInFlight(t *testing.T) {
 	b := start(t)
 	k := b.reloader.keyrings["flock"]
-	among := k.current()
-	k.replace(among[1:])
+	before := k.current()
+	k.replace(before[1:])
 	now := time.Now()
-	if position, _ := k.verified("payload", among, 0, now); position != -1 {
+	if position, _ := k.verified("payload", before[0], now); position != -1 {
 		t.Errorf("a secret that is gone is at %d", position)
 	}
-	if position, first := k.verified("payload", among, 1, now); position != 0 || !first {
+	if position, first := k.verified("payload", before[1], now); position != 0 || !first {
 		t.Errorf("the second of two, now the first, is at %d, first %t", position, first)
 	}
 }

@@ -55,7 +55,7 @@ func TestShutdownUnderLoad(t *testing.T) {
 	b.await("under load", func() bool { return stored.Load() > 2*senders })
 	stopped := make(chan error, 1)
 	go func() { stopped <- b.stop() }()
-	b.await("shutting down", func() bool { return b.stopping.Load() })
+	b.await("shutting down", func() bool { return b.handler.Stopping.Load() })
 	if status, text := b.admin("/readyz"); status != 503 || !strings.Contains(text, "shutting down") {
 		t.Errorf("/readyz while shutting down: %d %s", status, text)
 	}
@@ -104,7 +104,7 @@ func TestShutdownDelay(t *testing.T) {
 	began := time.Now()
 	stopped := make(chan error, 1)
 	go func() { stopped <- b.stop() }()
-	b.await("shutting down", func() bool { return b.stopping.Load() })
+	b.await("shutting down", func() bool { return b.handler.Stopping.Load() })
 	body := flockBody("new connection", "")
 	if a := b.post("flock", body, flockHeader(t, body)); a.StatusCode != http.StatusOK || !a.Close {
 		t.Errorf("a new connection during the delay: %s, close %v", a.Status, a.Close)

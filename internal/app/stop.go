@@ -15,8 +15,7 @@ import (
 // stop stops everything in reverse order, so that each part outlives those that depend on it.
 func (a *App) stop() error {
 	a.log.Info("shutting down", zap.Duration("delay", a.config.ShutdownDelay), zap.Duration("timeout", a.config.ShutdownTimeout))
-	a.stopping.Store(true)
-	a.handler.Stop()
+	a.handler.Stopping.Store(true)
 	time.Sleep(a.config.ShutdownDelay) // load balancers still send; a second signal ends the process
 
 	deadline := time.Now().Add(a.config.ShutdownTimeout)

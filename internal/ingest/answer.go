@@ -107,7 +107,7 @@ func (d *delivery) answer(status publish.Status, err error) {
 	if !d.conn.entry.verified {
 		d.conn.setIdle() // before the answer, which its sender may never read
 	}
-	if d.stopping.Load() {
+	if d.Stopping.Load() {
 		d.w.Header().Set("Connection", "close")
 	}
 	if d.Err = err; err == nil {

@@ -71,7 +71,7 @@ type Handler struct {
 	slots     chan struct{} // one for each large body that is being verified
 	Conns     *ConnLimiter
 	created   time.Time
-	stopping  atomic.Bool
+	Stopping  atomic.Bool // every answer closes its connection
 }
 
 // New returns the handler.
@@ -86,9 +86,6 @@ func New(c Config) *Handler {
 	}
 	return h
 }
-
-// Stop makes every later answer close its connection.
-func (h *Handler) Stop() { h.stopping.Store(true) }
 
 // InFlightBytes returns how many received bytes are held now.
 func (h *Handler) InFlightBytes() int64 { return h.inFlight.inUse() }

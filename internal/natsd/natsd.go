@@ -102,7 +102,9 @@ func start(c Config) (*server.Server, error) {
 	logger := &logger{log: c.Log.Named("nats-server").WithOptions(zap.AddCallerSkip(1)).Sugar()}
 	s.SetLoggerV2(logger, false, false, false)
 	s.Start() // returns at once
-	if err = logger.fatalError(); err == nil && !s.ReadyForConnections(readyTimeout) {
+	if fatal := logger.fatal.Load(); fatal != nil {
+		err = *fatal
+	} else if !s.ReadyForConnections(readyTimeout) {
 		err = fmt.Errorf("not ready after %s", readyTimeout)
 	}
 	if err != nil {
@@ -177,11 +179,4 @@ func (l *logger) Tracef(string, ...any)          {} // it would show payloads
 func (l *logger) Fatalf(format string, v ...any) {
 	err := fmt.Errorf(format, v...)
 	l.fatal.Store(&err)
-}
-
-func (l *logger) fatalError() error {
-	if err := l.fatal.Load(); err != nil {
-		return *err
-	}
-	return nil
 }

@@ -305,9 +305,6 @@ func TestMaxPayload(t *testing.T) {
 func TestLogger(t *testing.T) {
 	core, logs := observer.New(zapcore.DebugLevel)
 	l := &logger{log: zap.New(core).Sugar()}
-	if err := l.fatalError(); err != nil {
-		t.Errorf("at first: %v", err)
-	}
 	l.Noticef("notice %d", 1)
 	l.Noticef("")
 	l.Warnf("warning %d", 2)
@@ -320,7 +317,7 @@ func TestLogger(t *testing.T) {
 		got = append(got, entry.Level.String()+" "+entry.Message)
 	}
 	expect.Equal(t, []string{"debug notice 1", "warn warning 2", "error error 3", "debug debug 4"}, got, "logged")
-	if err := l.fatalError(); err == nil || err.Error() != "fatal 5" {
-		t.Errorf("at last: %v", err)
+	if err := l.fatal.Load(); err == nil || (*err).Error() != "fatal 5" {
+		t.Errorf("the fatal error is %v", err)
 	}
 }
