@@ -1,9 +1,11 @@
 package publish
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"strings"
@@ -32,10 +34,15 @@ func (s Server) remedy(err error) string {
 		return "the server doesn't answer: restart it if it hangs; if its tls block has handshake_first, set NATS_TLS_FIRST=true"
 	case errors.Is(err, nats.ErrSecureConnWanted):
 		return "the server has no TLS: begin NATS_URL with nats://, and leave out NATS_CA, NATS_CERT and NATS_KEY"
-	case strings.Contains(text, "tls: certificate required"), strings.Contains(text, "closed by remote after tls handshake"):
-		return "the server may want a client certificate: set NATS_CERT and NATS_KEY"
+	case strings.Contains(text, "remote error: tls:") && strings.Contains(text, "certificate"),
+		strings.Contains(text, "closed by remote after tls handshake"):
+		return "the server may want another client certificate: set NATS_CERT and NATS_KEY to one that is valid now and that it trusts"
 	case errors.As(err, new(x509.UnknownAuthorityError)):
 		return "set NATS_CA to the authority that has issued the server's certificate"
+	case errors.As(err, new(*tls.CertificateVerificationError)):
+		return "give the server a certificate that is valid now for the host in NATS_URL, or mend the clock or NATS_URL"
+	case errors.As(err, new(*fs.PathError)), strings.Contains(text, "nats: error loading"), strings.Contains(text, "failed to parse root certificate"):
+		return "mend the file, which is read at each attempt"
 	case errors.Is(err, nats.ErrPermissionViolation):
 		return "allow it, or set NATS_INBOX_PREFIX to the prefix that the account allows"
 	case s.TLSFirst && strings.Contains(text, "tls:"):

@@ -278,9 +278,11 @@ func TestCredentialsExpire(t *testing.T) {
 func TestTLSRemedies(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	newAuthority(t, dir, "ca").issue(t, "server", x509.ExtKeyUsageServerAuth)
-	ca := filepath.Join(dir, "ca.pem")
-	conf := fmt.Sprintf("cert_file: %q, key_file: %q", filepath.Join(dir, "server.pem"), filepath.Join(dir, "server.key"))
+	authority := newAuthority(t, dir, "ca")
+	authority.issue(t, "server", x509.ExtKeyUsageServerAuth)
+	authority.issue(t, "client", x509.ExtKeyUsageClientAuth)
+	in := func(name string) string { return filepath.Join(dir, name) }
+	ca, verify := in("ca.pem"), fmt.Sprintf("verify: true, ca_file: %q", in("ca.pem"))
 	for _, test := range []struct {
 		name, conf string
 		server     Server
@@ -290,13 +292,16 @@ func TestTLSRemedies(t *testing.T) {
 		{"neither first", "handshake_first: false", Server{CA: ca}, ""},
 		{"the server alone first", "handshake_first: true", Server{CA: ca}, "set NATS_TLS_FIRST=true"},
 		{"the bridge alone first", "handshake_first: false", Server{CA: ca, TLSFirst: true}, "NATS_TLS_FIRST=true needs a server"},
-		{"no client certificate", fmt.Sprintf("verify: true, ca_file: %q", ca), Server{CA: ca}, "set NATS_CERT and NATS_KEY"},
+		{"no client certificate", verify, Server{CA: ca}, "set NATS_CERT and NATS_KEY"},
+		{"invalid client certificate", verify, Server{CA: ca, Cert: in("server.pem"), Key: in("server.key")}, "one that is valid now"},
 		{"no authority", "handshake_first: false", Server{}, "set NATS_CA"},
+		{"invalid certificate", fmt.Sprintf("cert_file: %q, key_file: %q", in("client.pem"), in("client.key")), Server{CA: ca}, "give the server a certificate"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			s := natsdtest.Start(t, "tls { "+conf+", "+test.conf+" }")
-			f := open(t, s.URL(), func(c *Config) { c.Server.CA, c.Server.TLSFirst = test.server.CA, test.server.TLSFirst })
+			s := natsdtest.Start(t, fmt.Sprintf("tls { cert_file: %q, key_file: %q, %s }", in("server.pem"), in("server.key"), test.conf))
+			test.server.URL = s.URL()
+			f := open(t, "", func(c *Config) { c.Server = test.server })
 			if test.remedy == "" {
 				f.connected().stores("1")
 				return
@@ -316,6 +321,12 @@ func TestTLSRemedies(t *testing.T) {
 		})
 	}
 	plain := natsdtest.Start(t, "")
+	for _, server := range []Server{{CA: in("missing")}, {CA: in("server.key")}, {Cert: in("server.pem"), Key: in("client.key")}} {
+		server.URL = plain.URL()
+		if _, err := server.Connect(); err == nil || !strings.Contains(err.Error(), "mend the file") {
+			t.Errorf("%+v: %v, want the file's remedy", server, err)
+		}
+	}
 	for _, scheme := range []string{"tls:", "ws:", "wss:"} {
 		_, err := Server{URL: strings.Replace(plain.URL(), "nats:", scheme, 1)}.Connect()
 		if err == nil || !strings.Contains(err.Error(), "begin NATS_URL with nats://") || strings.Contains(err.Error(), "server_id") {
