@@ -25,7 +25,7 @@ ARG RUN_IMAGE
 ARG VERSION=
 ARG REVISION=
 LABEL org.opencontainers.image.title="webhook-bridge" \
-      org.opencontainers.image.description="Receives the webhooks of Flock and Frigade and publishes them to NATS JetStream" \
+      org.opencontainers.image.description="Verifies webhooks, and makes them durable events in NATS JetStream" \
       org.opencontainers.image.source="https://github.com/ade15e70/webhook-bridge" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="$VERSION" \
