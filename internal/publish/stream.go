@@ -93,40 +93,29 @@ func (s Stream) ensure(ctx context.Context, js jetstream.JetStream) (found, erro
 		}
 	}
 	f.info, f.config = info, info.Config
-	refused := s.change(ctx, js, &f)
-	have := f.config
-	_, f.differences = s.reconcile(&have)
-	f.differences = append(f.differences, refused...)
-	return f, s.usable(f.config)
-}
-
-// change applies the explicit settings one by one, and returns in words what was refused: a cluster may
-// lack room for the replicas, or our account the right to change streams. The stream takes events all the
-// same. The age comes first, because the duplicate window can't exceed it.
-func (s Stream) change(ctx context.Context, js jetstream.JetStream, f *found) (refused []string) {
-	set := s.Explicit
-	for _, s.Explicit = range []explicit{
-		{MaxAge: set.MaxAge}, {MaxBytes: set.MaxBytes}, {Duplicates: set.Duplicates}, {Replicas: set.Replicas},
-	} {
-		wanted := f.config
-		changes, _ := s.reconcile(&wanted)
-		if len(changes) == 0 {
+	for _, d := range s.compare(info.Config) {
+		if d.apply == nil {
+			f.differences = append(f.differences, fmt.Sprintf("%s is %v, not %v", d.setting, d.has, d.wanted))
 			continue
 		}
-		stream, err := js.UpdateStream(ctx, wanted)
+		// Each change is a request of its own: a cluster may lack room for the replicas, or our account
+		// the right to change streams. The stream takes events all the same.
+		change, wanted := fmt.Sprintf("%s from %v to %v", d.setting, d.has, d.wanted), f.config
+		d.apply(&wanted)
+		changed, err := js.UpdateStream(ctx, wanted)
 		if err != nil {
-			refused = append(refused, fmt.Sprintf("%s could not be applied: %v", strings.Join(changes, " and "), err))
+			f.differences = append(f.differences, fmt.Sprintf("%s could not be applied: %v", change, err))
 			continue
 		}
-		f.config, f.changes = stream.CachedInfo().Config, append(f.changes, changes...)
+		f.config, f.changes = changed.CachedInfo().Config, append(f.changes, change)
 	}
-	return refused
+	return f, s.usable(f.config)
 }
 
 // codeSubjectsOverlap means that another stream has some of the subjects.
 const codeSubjectsOverlap = 10065
 
-// explain adds to an error the stream's name and what to do.
+// explain adds the stream's name and the remedy to an error.
 func (s Stream) explain(err error) error {
 	var api *jetstream.APIError
 	switch {
@@ -147,10 +136,17 @@ func (s Stream) explain(err error) error {
 	return fmt.Errorf("stream %s: %w", s.Name, err)
 }
 
-// reconcile applies the explicit settings to a stream's configuration, unless a limit would shrink.
-// It returns these changes and all other differences in words.
-func (s Stream) reconcile(have *jetstream.StreamConfig) (changes, differences []string) {
-	want := s.Config()
+// difference is a setting that a stream and the configuration have differently.
+type difference struct {
+	setting     string
+	has, wanted any                           // for the log
+	apply       func(*jetstream.StreamConfig) // makes the change; nil: the bridge leaves the setting as it is
+}
+
+// compare returns how a stream differs from the configuration. The bridge changes only explicit settings,
+// and makes no limit smaller.
+func (s Stream) compare(have jetstream.StreamConfig) (all []difference) {
+	want, set := s.Config(), s.Explicit
 	const none = "none"
 	maxBytes, transform, sources, republish := "STREAM_MAX_BYTES", none, none, none
 	if s.DropOldest {
@@ -165,42 +161,41 @@ func (s Stream) reconcile(have *jetstream.StreamConfig) (changes, differences []
 	if r := have.RePublish; r != nil {
 		republish = fmt.Sprintf("to %q", r.Destination)
 	}
-	if !s.Explicit.Duplicates {
+	if !set.Duplicates {
 		want.Duplicates = max(want.Duplicates, have.Duplicates) // a longer window than needed does no harm
 	}
-	compare := func(name string, has, wanted any, mayChange bool, change func()) {
-		switch {
-		case has == wanted:
-		case mayChange && s.Manage:
-			change()
-			changes = append(changes, fmt.Sprintf("%s from %v to %v", name, has, wanted))
-		default:
-			differences = append(differences, fmt.Sprintf("%s is %v, not %v", name, has, wanted))
+	compare := func(setting string, has, wanted any, mayChange bool, apply func(*jetstream.StreamConfig)) {
+		if !mayChange || !s.Manage {
+			apply = nil
+		}
+		if has != wanted {
+			all = append(all, difference{setting, has, wanted, apply})
 		}
 	}
-	differ := func(name string, has, wanted any) { compare(name, has, wanted, false, nil) }
-	set := s.Explicit // a limit that isn't explicit, or would become smaller, isn't changed
-	compare("STREAM_REPLICAS", have.Replicas, want.Replicas, set.Replicas && want.Replicas > have.Replicas,
-		func() { have.Replicas = want.Replicas })
+	differ := func(setting string, has, wanted any) { compare(setting, has, wanted, false, nil) }
+	// The age comes before the duplicate window, which can't exceed it.
 	compare("STREAM_MAX_AGE", age(have.MaxAge), age(want.MaxAge), set.MaxAge && grows(have.MaxAge, want.MaxAge),
-		func() { have.MaxAge = want.MaxAge })
+		func(c *jetstream.StreamConfig) { c.MaxAge = want.MaxAge })
 	compare(maxBytes, limit(have.MaxBytes, " bytes"), limit(want.MaxBytes, " bytes"), set.MaxBytes && grows(have.MaxBytes, want.MaxBytes),
-		func() { have.MaxBytes = want.MaxBytes })
+		func(c *jetstream.StreamConfig) { c.MaxBytes = want.MaxBytes })
+	// An explicit size also decides what a full stream does: it refuses new events, and the quarantine
+	// drops its oldest messages.
+	compare("discard policy", have.Discard, want.Discard, set.MaxBytes,
+		func(c *jetstream.StreamConfig) { c.Discard = want.Discard })
 	compare("STREAM_DUPLICATES", age(have.Duplicates), age(want.Duplicates), set.Duplicates && want.Duplicates > have.Duplicates,
-		func() { have.Duplicates = want.Duplicates })
+		func(c *jetstream.StreamConfig) { c.Duplicates = want.Duplicates })
+	compare("STREAM_REPLICAS", have.Replicas, want.Replicas, set.Replicas && want.Replicas > have.Replicas,
+		func(c *jetstream.StreamConfig) { c.Replicas = want.Replicas })
 	differ("subject list", strings.Join(have.Subjects, " "), want.Subjects[0])
 	differ("max_msg_size", limit(int64(have.MaxMsgSize), " bytes"), limit(0, ""))
 	differ("storage", have.Storage, want.Storage)
 	differ("retention", have.Retention, want.Retention)
 	differ("max_msgs", limit(have.MaxMsgs, ""), limit(0, ""))
 	differ("max_msgs_per_subject", limit(have.MaxMsgsPerSubject, ""), limit(0, ""))
-	// An explicit size also decides what a full stream does: it refuses new events, and the quarantine
-	// drops its oldest messages.
-	compare("discard policy", have.Discard, want.Discard, set.MaxBytes, func() { have.Discard = want.Discard })
 	differ("subject_transform", transform, none) // consumers can't find an event by its subject
 	differ("sources", sources, none)             // the stream also has messages of others
 	differ("republish", republish, none)         // subscribers there read every message
-	return changes, differences
+	return all
 }
 
 // grows reports whether a limit becomes larger; 0 and less is no limit.

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,19 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
+
+// reconcile makes the allowed changes to a stream's configuration. It returns them and the other differences.
+func (s Stream) reconcile(have *jetstream.StreamConfig) (changes, differences []string) {
+	for _, d := range s.compare(*have) {
+		if d.apply == nil {
+			differences = append(differences, fmt.Sprintf("%s is %v, not %v", d.setting, d.has, d.wanted))
+			continue
+		}
+		changes = append(changes, fmt.Sprintf("%s from %v to %v", d.setting, d.has, d.wanted))
+		d.apply(have)
+	}
+	return changes, differences
+}
 
 // Only explicitly set variables change an existing stream, and nothing is made smaller.
 func TestReconcile(t *testing.T) {
@@ -34,11 +48,11 @@ func TestReconcile(t *testing.T) {
 	}{
 		{"equal", none, none, "rabd", none, nil},
 		{"defaults change nothing", limits{3, day, 1000, hour}, none, "", limits{3, day, 1000, hour}, []string{
-			"STREAM_REPLICAS is 3, not 1", "STREAM_MAX_AGE is 24h, not 168h", "STREAM_MAX_BYTES is 1000 bytes, not no limit", "STREAM_DUPLICATES is 1h, not 25h",
+			"STREAM_MAX_AGE is 24h, not 168h", "STREAM_MAX_BYTES is 1000 bytes, not no limit", "STREAM_DUPLICATES is 1h, not 25h", "STREAM_REPLICAS is 3, not 1",
 		}},
 		{"all grow", limits{1, day, 1000, hour}, limits{3, 2 * day, 2000, 2 * hour}, "rabd", limits{3, 2 * day, 2000, 2 * hour}, nil},
 		{"none shrinks", limits{3, 2 * day, 2000, 2 * hour}, limits{1, day, 1000, hour}, "rabd", limits{3, 2 * day, 2000, 2 * hour}, []string{
-			"STREAM_REPLICAS is 3, not 1", "STREAM_MAX_AGE is 48h, not 24h", "STREAM_MAX_BYTES is 2000 bytes, not 1000 bytes", "STREAM_DUPLICATES is 2h, not 1h",
+			"STREAM_MAX_AGE is 48h, not 24h", "STREAM_MAX_BYTES is 2000 bytes, not 1000 bytes", "STREAM_DUPLICATES is 2h, not 1h", "STREAM_REPLICAS is 3, not 1",
 		}},
 		{"no limit is more than any", limits{1, day, 1000, hour}, limits{1, 0, 0, hour}, "ab", limits{1, 0, 0, hour}, nil},
 		{"any limit is less than none", limits{1, 0, 0, hour}, limits{1, day, 1000, hour}, "ab", limits{1, 0, 0, hour}, []string{
@@ -48,13 +62,13 @@ func TestReconcile(t *testing.T) {
 			"STREAM_MAX_AGE is 24h, not 48h", "STREAM_MAX_BYTES is 1000 bytes, not 2000 bytes", "STREAM_DUPLICATES is 1h, not 2h",
 		}},
 		{"only age", limits{1, day, 1000, hour}, limits{3, 2 * day, 2000, 2 * hour}, "a", limits{1, 2 * day, 1000, hour}, []string{
-			"STREAM_REPLICAS is 1, not 3", "STREAM_MAX_BYTES is 1000 bytes, not 2000 bytes", "STREAM_DUPLICATES is 1h, not 2h",
+			"STREAM_MAX_BYTES is 1000 bytes, not 2000 bytes", "STREAM_DUPLICATES is 1h, not 2h", "STREAM_REPLICAS is 1, not 3",
 		}},
 		{"only bytes", limits{1, day, 1000, hour}, limits{3, 2 * day, 2000, 2 * hour}, "b", limits{1, day, 2000, hour}, []string{
-			"STREAM_REPLICAS is 1, not 3", "STREAM_MAX_AGE is 24h, not 48h", "STREAM_DUPLICATES is 1h, not 2h",
+			"STREAM_MAX_AGE is 24h, not 48h", "STREAM_DUPLICATES is 1h, not 2h", "STREAM_REPLICAS is 1, not 3",
 		}},
 		{"only duplicates", limits{1, day, 1000, hour}, limits{3, 2 * day, 2000, 2 * hour}, "d", limits{1, day, 1000, 2 * hour}, []string{
-			"STREAM_REPLICAS is 1, not 3", "STREAM_MAX_AGE is 24h, not 48h", "STREAM_MAX_BYTES is 1000 bytes, not 2000 bytes",
+			"STREAM_MAX_AGE is 24h, not 48h", "STREAM_MAX_BYTES is 1000 bytes, not 2000 bytes", "STREAM_REPLICAS is 1, not 3",
 		}},
 		{"a window longer than what is needed", limits{1, 7 * day, 0, 50 * hour}, none, "", limits{1, 7 * day, 0, 50 * hour}, nil},
 		{"a window longer than what is set", limits{1, 7 * day, 0, 50 * hour}, none, "d", limits{1, 7 * day, 0, 50 * hour}, []string{"STREAM_DUPLICATES is 50h, not 25h"}},
@@ -100,7 +114,7 @@ func TestReconcileListsPolicies(t *testing.T) {
 	have.RePublish = &jetstream.RePublish{Source: ">", Destination: "c.>"}
 	changes, got := s.reconcile(&have)
 	want := []string{
-		"subject list is p.> other.>, not p.>", "max_msg_size is 300 bytes, not no limit", "storage is Memory, not File", "retention is Interest, not Limits", "discard policy is DiscardOld, not DiscardNew",
+		"discard policy is DiscardOld, not DiscardNew", "subject list is p.> other.>, not p.>", "max_msg_size is 300 bytes, not no limit", "storage is Memory, not File", "retention is Interest, not Limits",
 		`subject_transform is "a.>" to "b.>", not none`, `sources is "OTHER", not none`, `republish is to "c.>", not none`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" || len(changes) > 0 {
