@@ -32,13 +32,12 @@ type outgoing struct {
 	*awaited
 }
 
-// put appends messages and reports whether the queue was empty. If so, the caller must call flush.
-func (q *sendQueue) put(messages ...outgoing) (first bool) {
+// put appends a message and reports whether the queue was empty. If so, the caller must call flush.
+func (q *sendQueue) put(m outgoing) (first bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	first = len(q.queue) == 0
-	q.queue = append(q.queue, messages...)
-	return first
+	q.queue = append(q.queue, m)
+	return len(q.queue) == 1
 }
 
 // take empties the queue and returns its messages.

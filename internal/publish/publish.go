@@ -88,24 +88,25 @@ type Result struct {
 // busy disk, a stretched cluster or a slow line take seconds, and the message has minutes.
 const spoolTimeout = 10 * time.Second
 
-// PublishAll publishes messages from the spool in order. It sends the next without waiting for the
-// acknowledgement of the last, and returns a result for each.
+// PublishAll publishes messages from the spool in order. It sends each without waiting for the
+// acknowledgement of the one before, and returns a result for each.
 func (p *Publisher) PublishAll(ctx context.Context, messages []Message) []Result {
 	results := make([]Result, len(messages))
 	sent := make([]outgoing, len(messages))
-	var batch []outgoing
-	size := 0
+	mustFlush, size := false, 0
 	for i, m := range messages {
 		if sent[i], results[i].Err = p.begin(m, spoolTimeout); results[i].Err != nil {
 			continue
 		}
-		batch = append(batch, sent[i])
-		if size += len(m.Data); size >= maxChunk {
-			p.send(batch)
-			batch, size = nil, 0
+		mustFlush = p.queue.put(sent[i]) || mustFlush
+		if size += len(m.Data); mustFlush && size >= maxChunk {
+			p.flush()
+			mustFlush, size = false, 0
 		}
 	}
-	p.send(batch)
+	if mustFlush {
+		p.flush()
+	}
 	for i, o := range sent {
 		if results[i].Err == nil {
 			results[i] = p.await(ctx, o)
@@ -117,13 +118,6 @@ func (p *Publisher) PublishAll(ctx context.Context, messages []Message) []Result
 // maxChunk is how many bytes are sent before the time-outs of the following messages start. On a
 // slow link these would otherwise pass while the messages wait for their turn.
 const maxChunk = 256 << 10
-
-// send queues messages and hands them to nats.go, unless another caller is about to.
-func (p *Publisher) send(batch []outgoing) {
-	if p.queue.put(batch...) {
-		p.flush()
-	}
-}
 
 // begin registers the message for its acknowledgement. It returns an error if the message can't be
 // sent now.
