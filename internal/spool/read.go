@@ -55,16 +55,13 @@ func (s *Spool) list(j *journal, after uint64, limit int, bytes int64) ([]Record
 			}
 			return nil, fmt.Errorf("reading spool: %w", err)
 		}
-		if r.Seq > last { // it may be a copy that isn't dropped yet
+		// A record that is being written may be a copy that isn't dropped yet.
+		if size += r.size; r.Seq > last || len(records) > 0 && size > bytes {
 			c.position, c.seq = r.at, before
 			break
 		}
 		if s.isDropped(r.Seq) {
 			continue
-		}
-		if size += r.size; len(records) > 0 && size > bytes {
-			c.position, c.seq = r.at, records[len(records)-1].Seq
-			break
 		}
 		r.Data, r.recoveries = slices.Clone(r.Data), recoveries
 		records = append(records, r)
