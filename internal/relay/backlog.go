@@ -56,28 +56,20 @@ func (f *forwarder) emptied() {
 	f.failures = 0
 }
 
-// refusals logs the records that are set aside: for each cause at most one a minute, with the number
-// of those not logged. While a subject is full, each of its events is refused.
-type refusals map[publish.Cause]refusal
-
-type refusal struct {
-	logged time.Time
-	more   int // not logged since then
-}
+// refusals holds when a record was last logged as set aside, by cause. While a subject is full each of its
+// events is refused, so at most one a minute is logged, and their number with the retries.
+type refusals map[publish.Cause]time.Time
 
 const refusalsEvery = time.Minute
 
 func (l refusals) report(log *zap.Logger, kind publish.Kind, r spool.Record, err error) {
 	cause := publish.CauseOf(err)
-	last := l[cause]
-	if time.Since(last.logged) < refusalsEvery {
-		l[cause] = refusal{last.logged, last.more + 1}
+	if time.Since(l[cause]) < refusalsEvery {
 		return
 	}
-	l[cause] = refusal{logged: time.Now()}
+	l[cause] = time.Now()
 	fields := []zap.Field{
-		zap.Stringer("kind", kind), zap.String("subject", r.Subject), zap.String("id", r.ID), zap.Int("bytes", len(r.Data)),
-		zap.Int("more_since_last", last.more), zap.Error(err),
+		zap.Stringer("kind", kind), zap.String("subject", r.Subject), zap.String("id", r.ID), zap.Int("bytes", len(r.Data)), zap.Error(err),
 	}
 	if remedy := cause.Remedy(); remedy != "" {
 		fields = append(fields, zap.String("remedy", remedy))

@@ -15,7 +15,7 @@ import (
 // for each.
 func (r *Relay) deliver(ctx context.Context, l *lookup, records []spool.Record) []publish.Result {
 	results := make([]publish.Result, len(records))
-	known, err := l.ask(ctx, records)
+	stored, err := l.stored(ctx, records)
 	if err != nil {
 		for i := range results {
 			results[i].Err = err
@@ -29,7 +29,7 @@ func (r *Relay) deliver(ctx context.Context, l *lookup, records []spool.Record) 
 		if _, ok := acked[record.Seq]; ok {
 			continue
 		}
-		if known.stored[record.ID] {
+		if stored[record.ID] {
 			r.Observer.Published(l.kind, FromSpool, Found)
 			continue
 		}
@@ -39,7 +39,7 @@ func (r *Relay) deliver(ctx context.Context, l *lookup, records []spool.Record) 
 		results[places[i]] = result
 		record := records[places[i]]
 		ends[i](r.note(FromSpool, l.kind, result, record.Reason != ""), result.Err != nil)
-		if result.Status == publish.Stored && known.unsure[record.ID] {
+		if result.Status == publish.Stored && l.isUnsure(record) {
 			r.Observer.PossiblyDuplicate(l.kind)
 		}
 	}

@@ -93,54 +93,43 @@ func pause(ctx context.Context, d time.Duration) {
 // taken. It is sent again behind the batch: if NATS takes it again, all that it refuses are set aside.
 func (f *forwarder) round(ctx context.Context, records []spool.Record, witnesses ...spool.Record) {
 	began := time.Now()
-	results := f.deliver(ctx, f.lookup, append(records, witnesses...))
+	all := append(records, witnesses...)
+	results := f.deliver(ctx, f.lookup, all)
 	takesOthers := slices.ContainsFunc(results[len(records):], isTaken)
-	f.keepAcked(witnesses, results[len(records):])
-	settled := 0
+	done := 0 // records before the first one that failed
 	var failure error
-	for failure == nil && settled < len(records) {
-		switch err := results[settled].Err; {
+	for failure == nil && done < len(records) {
+		switch err := results[done].Err; {
 		case err == nil, errors.Is(err, publish.ErrNoRoom): // dropped
-			settled++
+			done++
 		case errors.Is(err, publish.ErrTooLarge), errors.Is(err, publish.ErrRefused), takesOthers && mayBeFaultOfMessage(err):
-			records[settled].Reason = err.Error()
-			settled++
+			records[done].Reason = err.Error()
+			done++
 		default:
 			failure = err
 		}
 	}
-	if !f.settle(records[:settled], results) {
-		// A full disk has no room to set a record aside. Removing those before it may make room.
-		before := max(0, slices.IndexFunc(records[:settled], func(r spool.Record) bool { return r.Reason != "" }))
-		if f.settle(records[:before], results) {
-			records, results = records[before:], results[before:]
-		}
-		f.keepAcked(records, results)
+	settled := f.settle(records[:done], results)
+	f.keepAcked(all[settled:], results[settled:])
+	switch {
+	case settled < done:
 		pause(ctx, lastPause)
-		return
+	case failure == nil:
+		f.succeeded(time.Since(began))
+	case ctx.Err() == nil:
+		f.failed(ctx, records[done], failure)
 	}
-	if failure != nil {
-		f.keepAcked(records[settled:], results[settled:])
-		if ctx.Err() == nil {
-			f.failed(ctx, records[settled], failure)
-		}
-		return
-	}
-	if f.Spool.Len(f.kind) <= int64(f.batch) && f.breakers[f.kind].isClosed() { // the next round takes all
-		f.gates[f.kind].close()
-	}
-	f.failures, f.looked = 0, 0
-	if f.batch < firstBatch || time.Since(began) < longRound {
-		f.batch = min(max(firstBatch, 4*f.batch), maxBatch)
-	}
-	f.cause.Store(publish.Cause(""))
 }
 
 // settle removes records from the beginning of the spool's queue, and sets aside those with a reason.
-// It reports whether it succeeded. results are those of the records.
-func (f *forwarder) settle(records []spool.Record, results []publish.Result) bool {
-	if err := f.Spool.Settle(f.kind, records); err != nil {
-		return false // the spool has logged it
+// results are those of the records. It returns the number of removed records: if the disk fails, not all.
+func (f *forwarder) settle(records []spool.Record, results []publish.Result) int {
+	if f.Spool.Settle(f.kind, records) != nil { // the spool has logged it
+		// A full disk has no room to set a record aside. Removing those before it may make room.
+		refused := slices.IndexFunc(records, func(r spool.Record) bool { return r.Reason != "" })
+		if records = records[:max(0, refused)]; f.Spool.Settle(f.kind, records) != nil {
+			return 0
+		}
 	}
 	f.acked.forget(records)
 	for i, r := range records {
@@ -154,7 +143,19 @@ func (f *forwarder) settle(records []spool.Record, results []publish.Result) boo
 			f.backlog.delivered++
 		}
 	}
-	return true
+	return len(records)
+}
+
+// succeeded prepares the next round after one in which no record failed.
+func (f *forwarder) succeeded(took time.Duration) {
+	if f.Spool.Len(f.kind) <= int64(f.batch) && f.breakers[f.kind].isClosed() { // the next round takes all
+		f.gates[f.kind].close()
+	}
+	f.failures, f.looked = 0, 0
+	if f.batch < firstBatch || took < longRound {
+		f.batch = min(max(firstBatch, 4*f.batch), maxBatch)
+	}
+	f.cause.Store(publish.Cause(""))
 }
 
 // keepAcked notes which of the records were acknowledged: those after one that failed stay in the

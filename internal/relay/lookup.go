@@ -40,21 +40,13 @@ const (
 	lookupPatience = time.Hour
 )
 
-// answer is the result of a look-up: sets of message ids.
-type answer struct {
-	stored map[string]bool // in the stream already
-	unsure map[string]bool // perhaps in the stream, which can't be read
-}
-
-// ask looks up the records that the stream may have forgotten. The answer is valid for a minute.
-// After an error the records must wait.
-func (l *lookup) ask(ctx context.Context, records []spool.Record) (answer, error) {
+// stored returns the ids of messages that are in the stream already, if it may have forgotten any of the
+// records. The result is valid for a minute. After an error the records must wait.
+func (l *lookup) stored(ctx context.Context, records []spool.Record) (map[string]bool, error) {
 	now, window := l.Now(), l.Publisher.Window(l.kind)
-	mayBeForgotten := func(r spool.Record) bool { // while an earlier process ran, the window may have been shorter
-		return r.Seq <= l.Spool.Earlier() || !isRemembered(r.Arrived, now, l.Reach, window)
-	}
+	mayBeForgotten := func(r spool.Record) bool { return l.mayBeForgotten(r, now, window) }
 	if !slices.ContainsFunc(records, mayBeForgotten) {
-		return answer{}, nil
+		return nil, nil
 	}
 	// The last scan counts as long as the stream recognises all copies that were stored since. It covers
 	// a record if it looked for the record and went back far enough.
@@ -66,15 +58,11 @@ func (l *lookup) ask(ctx context.Context, records []spool.Record) (answer, error
 	}
 	if !isValid || slices.ContainsFunc(records, needsScan) {
 		if err := l.scan(ctx, records, now); err != nil {
-			return answer{}, &publish.Error{Cause: publish.LookupFailed, Err: err}
+			return nil, &publish.Error{Cause: publish.LookupFailed, Err: err}
 		}
 	}
 	if l.unreadable {
-		unsure := make(map[string]bool)
-		for _, r := range records {
-			unsure[r.ID] = mayBeForgotten(r)
-		}
-		return answer{unsure: unsure}, nil
+		return nil, nil
 	}
 	info, err := l.Publisher.Info(ctx, l.kind)
 	if err == nil && !l.found.IsOf(info) { // the result is about the stream that was read
@@ -82,9 +70,20 @@ func (l *lookup) ask(ctx context.Context, records []spool.Record) (answer, error
 	}
 	if err != nil {
 		l.scanned = time.Time{}
-		return answer{}, &publish.Error{Cause: publish.LookupFailed, Err: err}
+		return nil, &publish.Error{Cause: publish.LookupFailed, Err: err}
 	}
-	return answer{stored: l.found.IDs}, nil // of all records: during a scan of minutes the stream forgets more
+	return l.found.IDs, nil // of all records: during a scan of minutes the stream forgets more
+}
+
+// mayBeForgotten reports whether the stream may have stored a copy of the record and forgotten its id.
+// While an earlier process ran, the window may have been shorter.
+func (l *lookup) mayBeForgotten(r spool.Record, now time.Time, window time.Duration) bool {
+	return r.Seq <= l.Spool.Earlier() || !isRemembered(r.Arrived, now, l.Reach, window)
+}
+
+// isUnsure reports whether the stream may have a copy of a record that was published without a look-up.
+func (l *lookup) isUnsure(r spool.Record) bool {
+	return l.unreadable && l.mayBeForgotten(r, l.Now(), l.Publisher.Window(l.kind))
 }
 
 var errOtherStream = errors.New("the stream was deleted and created again, or restored, since the look-up")

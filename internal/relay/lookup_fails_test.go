@@ -105,7 +105,7 @@ func TestFoundInAnotherStream(t *testing.T) {
 	records, err := f.Spool.Next(publish.Event, 0, 2, maxBytes)
 	expect.NoError(t, err)
 	l := &lookup{Relay: f.Relay, kind: publish.Event}
-	if known, err := l.ask(t.Context(), records); err != nil || !known.stored["a"] || known.stored["b"] {
+	if known, err := l.stored(t.Context(), records); err != nil || !known["a"] || known["b"] {
 		t.Fatalf("got %v, %v, want a found and b not", known, err)
 	}
 	expect.NoError(t, js.DeleteStream(t.Context(), "WEBHOOKS"))
@@ -113,15 +113,15 @@ func TestFoundInAnotherStream(t *testing.T) {
 	for range 3 { // more than the old one had
 		expect.NoError(t, expect.Err(js.Publish(t.Context(), "webhooks.flock.other", nil)))
 	}
-	known, err := l.ask(t.Context(), records)
-	if err == nil || known.stored["a"] {
+	known, err := l.stored(t.Context(), records)
+	if err == nil || known["a"] {
 		t.Errorf("in the new stream: got %v, %v, want an error, and nothing of the old one", known, err)
 	}
 	if failed := (*publish.Error)(nil); !errors.As(err, &failed) || failed.Cause != publish.LookupFailed {
 		t.Errorf("the error: got %v, want the cause lookup_failed", err)
 	}
-	poll.Until(t, "the new one is looked through", func() bool { known, err = l.ask(t.Context(), records); return err == nil })
-	if known.stored["a"] {
+	poll.Until(t, "the new one is looked through", func() bool { known, err = l.stored(t.Context(), records); return err == nil })
+	if known["a"] {
 		t.Errorf("in the new stream: got %v, want nothing of the old one", known)
 	}
 }
@@ -138,15 +138,15 @@ func TestNotFoundInAnotherStream(t *testing.T) {
 	records, err := f.Spool.Next(publish.Event, 0, 1, maxBytes)
 	expect.NoError(t, err)
 	l := &lookup{Relay: f.Relay, kind: publish.Event}
-	if known, err := l.ask(t.Context(), records); err != nil || known.stored["a"] {
+	if known, err := l.stored(t.Context(), records); err != nil || known["a"] {
 		t.Fatalf("got %v, %v, want a not found", known, err)
 	}
 	expect.NoError(t, js.DeleteStream(t.Context(), "WEBHOOKS"))
 	makeStream(t, js, nil)
 	expect.NoError(t, expect.Err(js.Publish(t.Context(), subject, nil, jetstream.WithMsgID("a"))))
 	poll.Until(t, "a is found, or an error", func() bool {
-		known, err := l.ask(t.Context(), records)
-		if err == nil && !known.stored["a"] {
+		known, err := l.stored(t.Context(), records)
+		if err == nil && !known["a"] {
 			t.Fatal("a was not found in the new stream")
 		}
 		return err == nil
@@ -168,7 +168,7 @@ func TestFoundForOthers(t *testing.T) {
 		f.waits(2*time.Hour, id)
 		records, err := f.Spool.Next(publish.Event, 0, 2, maxBytes)
 		expect.NoError(t, err)
-		if known, err := l.ask(t.Context(), records[i:]); err != nil || !known.stored[id] {
+		if known, err := l.stored(t.Context(), records[i:]); err != nil || !known[id] {
 			t.Fatalf("got %v, %v, want %s found", known, err, id)
 		}
 	}
@@ -188,7 +188,7 @@ func TestLooksUpTheWholeBatch(t *testing.T) {
 	records, err := f.Spool.Next(publish.Event, 0, 2, maxBytes)
 	expect.NoError(t, err)
 	l := &lookup{Relay: f.Relay, kind: publish.Event}
-	if known, err := l.ask(t.Context(), records); err != nil || !known.stored["b"] || known.stored["a"] {
+	if known, err := l.stored(t.Context(), records); err != nil || !known["b"] || known["a"] {
 		t.Errorf("got %v, %v, want b found", known, err)
 	}
 }

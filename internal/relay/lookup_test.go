@@ -207,7 +207,7 @@ func TestFailedScanCoversNothing(t *testing.T) {
 	f := start(t, s.URL(), func(c *settings) { c.relay.Now = func() time.Time { return time.Now().Add(2 * time.Hour) } }).ready()
 	l := &lookup{Relay: f.Relay, kind: publish.Event}
 	first := spool.Record{Message: arrived(message("a"), -3*time.Hour), Seq: 1} // a clock was set back: all of the stream is read
-	expect.NoError(t, expect.Err(l.ask(t.Context(), []spool.Record{first})))
+	expect.NoError(t, expect.Err(l.stored(t.Context(), []spool.Record{first})))
 	if status, err := f.Publisher.Publish(t.Context(), message("b")); status != publish.Stored || err != nil {
 		t.Fatalf("publishing b: got %q, %v, want it stored", status, err)
 	}
@@ -219,10 +219,10 @@ func TestFailedScanCoversNothing(t *testing.T) {
 	l.upTo = f.Spool.Last() - 1
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := l.ask(ended, second); err == nil {
+	if _, err := l.stored(ended, second); err == nil {
 		t.Fatal("the scan did not fail")
 	}
-	if a, err := l.ask(t.Context(), second); err != nil || !a.stored["b"] {
+	if a, err := l.stored(t.Context(), second); err != nil || !a["b"] {
 		t.Errorf("b is stored, and that is not known: %+v, %v", a, err)
 	}
 }
