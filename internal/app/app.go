@@ -79,7 +79,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 		return nil, err
 	}
 	events, kept := Streams(c)
-	pc := publish.Config{Server: a.server(), Stream: events, Timeout: c.PublishTimeout, Windows: c.DataDir, Log: log}
+	pc := publish.Config{Server: a.server(), Stream: events, Timeout: c.PublishTimeout, WindowDir: c.DataDir, Log: log}
 	// Deliveries that were quarantined before QUARANTINE=false are still published.
 	kinds := []publish.Kind{publish.Event}
 	if c.Quarantine || a.spool.Len(publish.Quarantined) > 0 || a.spool.Len(publish.Refused) > 0 || a.spool.Stats().SetAside > 0 {
@@ -234,7 +234,7 @@ func (a *App) Run(ctx context.Context) error {
 	if a.config.IsEmbedded() {
 		bound = settleEmbedded
 	}
-	a.publisher.Settle(ctx, bound)
+	a.publisher.AwaitChecks(ctx, bound)
 	go func() { failed <- a.public.Serve(a.publicListener) }()
 	a.serving.Store(true)
 	a.log.Info("listening", zap.String("public", a.PublicAddr()), zap.String("admin", a.AdminAddr()),

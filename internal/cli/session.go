@@ -133,7 +133,7 @@ func (s *session) publisher(ctx context.Context) (*publish.Publisher, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Settle(ctx, settleTimeout)
+	p.AwaitChecks(ctx, settleTimeout)
 	return p, nil
 }
 

@@ -45,9 +45,8 @@ func Read(path string, limit int64) ([]byte, error) {
 	return content, nil
 }
 
-// Replace replaces a file, or creates it, readable by its owner alone. After a crash there is
-// either the old file or the new one; once Replace has returned, the new one is on disk. Calls for
-// the same file must not overlap.
+// Replace creates or replaces a file, which only its owner may read. After a crash there is either the old
+// file or the new one; after Replace has returned nil, the new one. Calls for the same file must not overlap.
 func Replace(path string, content []byte) error {
 	fresh := path + ".new"
 	file, err := os.OpenFile(fresh, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
@@ -55,7 +54,7 @@ func Replace(path string, content []byte) error {
 		return err
 	}
 	_, err = file.Write(content)
-	err = errors.Join(err, file.Sync()) // before the rename: a crash must not leave an empty file in its place
+	err = errors.Join(err, file.Sync()) // before the rename, or a crash could leave an empty file
 	if err = errors.Join(err, file.Close()); err != nil {
 		return err
 	}
@@ -68,7 +67,7 @@ func Replace(path string, content []byte) error {
 // CanSyncDir reports whether [SyncDir] does anything: Windows can't sync a directory.
 const CanSyncDir = runtime.GOOS != "windows"
 
-// SyncDir makes the names in a directory durable, except on Windows and some file systems.
+// SyncDir makes the names in a directory durable, except on Windows and on file systems that can't do it.
 func SyncDir(dir string) error {
 	if !CanSyncDir {
 		return nil

@@ -10,14 +10,14 @@ import (
 	"syscall"
 )
 
-// lock locks both file and directory: the file may be removed, and NFS, say, can't lock a directory.
+// lock locks both the file and the directory: the file may be removed, and NFS can't lock a directory.
 func lock(file *os.File, dir string) (io.Closer, error) {
 	held := locks{file}
 	if d, err := os.Open(dir); err == nil {
 		held = append(held, d)
 	}
 	for _, f := range held {
-		err := error(syscall.EINTR) // FUSE may return it, as if the file system had no locks
+		err := error(syscall.EINTR) // FUSE may return it, and then the lock must be tried again
 		for errors.Is(err, syscall.EINTR) {
 			err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		}

@@ -1,11 +1,11 @@
 // Package fileio reads, replaces, locks and watches files.
 //
-// [Watch] reports changes to the contents of files, however they are made: in place, by renaming,
-// by removing and creating the file again, or by a symbolic link, as in Kubernetes. It reads the
-// files twice a second and compares contents, not times or inodes. ADR 11 has the reasons.
+// [Watch] reports changes to the contents of files, however somebody makes them: in place, by renaming, by
+// removing and creating the file again, or with a symbolic link, as Kubernetes does. It reads the files
+// twice a second and compares contents, not times or inodes. ADR 11 has the reasons.
 //
 // [Read] reads a small regular file, up to a limit. [Replace] writes one durably.
-// [LockDir] keeps a directory to one process at a time.
+// [LockDir] lets only one process use a directory.
 package fileio
 
 import (
@@ -18,18 +18,17 @@ import (
 const (
 	// poll is the interval at which files are read.
 	poll = 500 * time.Millisecond
-	// settle is how long contents must stay the same before they are reported, so that a file isn't
-	// reported while it is being written. A writer that pauses for longer seems to have finished.
+	// settle is how long contents must stay the same before they are reported, so that no file is
+	// reported while somebody writes it. A writer that pauses for longer seems to have finished.
 	settle = time.Second
 )
 
 // Set holds files that are reported together, such as a certificate and its key.
 type Set struct {
 	Paths []string
-	Limit int64 // of each, in bytes; a larger file counts as unreadable
-	// Changed receives the contents, in the order of Paths, or why a file can't be read. It is
-	// called at the start and then after each change that has settled, never twice in a row with
-	// the same contents.
+	Limit int64 // of each file, in bytes; a larger one counts as unreadable
+	// Changed receives the contents, in the order of Paths, or why a file can't be read. It is called at
+	// the start and then after each change that has settled, never twice in a row with the same contents.
 	Changed func(contents [][]byte, err error)
 }
 
@@ -50,12 +49,12 @@ func Watch(ctx context.Context, sets []Set) {
 	}
 }
 
-// view is what is known of a set of files: only hashes, because the files may hold secrets. A hash is of
-// the contents, or of the reason why they can't be read.
+// view is the known state of a set of files. It has only hashes, because the files may hold secrets: of the
+// contents, or of the error if a file can't be read.
 type view struct {
 	seen     [sha256.Size]byte // at the last look
-	since    time.Time         // when that was seen first
-	reported [sha256.Size]byte // the last reported one; zero: none yet
+	since    time.Time         // when that state was seen first
+	reported [sha256.Size]byte // the last reported state; zero: none yet
 }
 
 // look reads the files and reports a change that has settled.

@@ -66,7 +66,7 @@ func newRoad(t *testing.T) *road {
 			t.Error(err)
 		}
 	})
-	r.publisher.Settle(t.Context(), time.Minute)
+	r.publisher.AwaitChecks(t.Context(), time.Minute)
 	return r
 }
 

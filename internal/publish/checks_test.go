@@ -81,7 +81,7 @@ func TestCheckEndsWithItsConnection(t *testing.T) {
 		s.Pause()
 		start := time.Now()
 		f.monitors[Event].check()
-		poll.Until(t, "the check has begun", func() bool { return len(f.monitors[Event].wanted) == 0 })
+		poll.Until(t, "the check has begun", func() bool { return len(f.monitors[Event].requests) == 0 })
 		s.Kill()
 		s.Start()
 		poll.Until(t, "connected again", func() bool { c, _ := f.Publisher.connected(); return c != nil && c != before })
@@ -112,7 +112,7 @@ func TestMonitorSaysDifferencesOnce(t *testing.T) {
 	change(300 * time.Hour)
 	poll.Until(t, "the second", func() bool { return f.logged(sayDiffers) == 2 })
 	change(168 * time.Hour)
-	poll.Until(t, "none", func() bool { return len(f.monitors[Event].wanted) == 0 })
+	poll.Until(t, "none", func() bool { return len(f.monitors[Event].requests) == 0 })
 	if got := slices.DeleteFunc(f.messages(), func(m string) bool { return m == sayDiffers }); len(got) != 3 {
 		t.Errorf("logged %q", f.messages())
 	}

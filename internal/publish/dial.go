@@ -10,19 +10,18 @@ import (
 
 const dialTimeout = 2 * time.Second // for each address, and for each handshake
 
-// dialer dials for nats.go, and also looks up the names of servers: nats.go would do that without a
-// context.
+// dialer dials for nats.go. It also looks up the names of servers, which nats.go would do without a context.
 type dialer struct {
-	ctx    context.Context // ends look-ups and dialling
+	ctx    context.Context // of look-ups and dialling
 	others []string        // addresses of other servers of the cluster; they replace one that is down
 	last   *conn           // the last connection; its handshake may not have ended
-	failed error           // the last failure to dial in this attempt to connect
+	failed error           // the last error of dialling in this attempt to connect
 }
 
-// Dial implements nats.CustomDialer. It tries all addresses of the server in random order, and last the
-// one whose handshake has just failed.
+// Dial implements nats.CustomDialer. It tries all addresses of the server in random order, but the one whose
+// handshake has just failed last.
 func (d *dialer) Dial(network, address string) (net.Conn, error) {
-	if err := d.ctx.Err(); err != nil { // looking up an IP address doesn't check it
+	if err := d.ctx.Err(); err != nil { // the look-up of an IP address doesn't check the context
 		return nil, err
 	}
 	addresses, err := d.lookUp(address)
@@ -66,10 +65,10 @@ func (d *dialer) lookUp(server string) ([]string, error) {
 	return addresses, err
 }
 
-// conn is a network connection that reports its loss before nats.go notices it.
+// conn is a network connection that notices its loss before nats.go does.
 type conn struct {
 	net.Conn
-	alive context.Context // ends when the connection is lost; its cause is the first reason
+	alive context.Context // ends when the connection is lost; its cause is the first error
 	lose  context.CancelCauseFunc
 }
 
@@ -79,7 +78,7 @@ func newConn(wire net.Conn) *conn {
 	return c
 }
 
-// Read closes the connection on an error, which ends a write in progress.
+// Read closes the connection after an error, which ends a write in progress.
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if err != nil {
@@ -91,8 +90,8 @@ func (c *conn) Read(b []byte) (int, error) {
 // writeTimeout allows for a large message on a slow line.
 const writeTimeout = 10 * time.Second
 
-// Write closes the connection on an error. nats.go would keep using it if nothing was written, and
-// each publish in turn would wait for the time-out with the lock held.
+// Write closes the connection after an error. If nothing was written, nats.go would keep using it, and each
+// publish in turn would wait for the time-out with nats.go's lock held.
 func (c *conn) Write(b []byte) (n int, err error) {
 	if err = c.SetWriteDeadline(time.Now().Add(writeTimeout)); err == nil {
 		n, err = c.Conn.Write(b)

@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Error is why a message was not published. It wraps the reason of its cause, such as ErrUnavailable.
+// Error says why a message was not published. It wraps the reason of its cause, such as ErrUnavailable.
 type Error struct {
 	Cause Cause
 	Err   error
@@ -23,7 +23,7 @@ func (e *Error) Error() string {
 }
 func (e *Error) Unwrap() []error { return []error{causes[e.Cause].reason, e.Err} }
 
-// Cause is a label for the metrics: what prevented publishing.
+// Cause is why publishing failed, as a label for the metrics.
 type Cause string
 
 // The causes.
@@ -34,21 +34,21 @@ const (
 	WrongStream  Cause = "wrong_stream"  // another stream, or another JetStream domain, takes the subject
 	StreamFull   Cause = "stream_full"   // bytes or messages, with discard new
 	NoStorage    Cause = "no_storage"    // the account's or the server's storage is used up
-	Busy         Cause = "busy"          // JetStream has too much to do just now
+	Busy         Cause = "busy"          // JetStream has too much to do, or the quarantine must be looked at first
 	Rejected     Cause = "rejected"      // another refusal by JetStream
 	LookupFailed Cause = "lookup"        // looking up whether it is stored already has failed
 	SubjectFull  Cause = "subject_full"  // too many messages on this subject
-	OtherSubject Cause = "other_subject" // the stream doesn't take this subject: it is of an earlier configuration
+	OtherSubject Cause = "other_subject" // the stream doesn't take the subject, which is of an earlier configuration
 	TooLarge     Cause = "too_large"
 	Forbidden    Cause = "forbidden" // no permission to publish on this subject
-	NoRoom       Cause = "no_room"   // in quarantine, for a refused delivery
+	NoRoom       Cause = "no_room"   // the quarantine has no room for a refused delivery
 )
 
 // causes describes each cause.
 var causes = map[Cause]struct {
-	reason  error  // tells the caller what to do with the message
+	reason  error  // says what the caller should do with the message
 	recheck bool   // the stream may have changed and should be checked
-	remedy  string // what a person must do; "": it passes by itself
+	remedy  string // what somebody must do; "": it passes by itself
 }{
 	Disconnected: {reason: ErrUnavailable},
 	TimedOut:     {reason: ErrUnavailable},
@@ -69,7 +69,7 @@ var causes = map[Cause]struct {
 // Causes lists every cause.
 var Causes = slices.Sorted(maps.Keys(causes))
 
-// Remedy returns what a person must do; "" if the cause passes by itself.
+// Remedy returns what somebody must do; "" if the cause passes by itself.
 func (c Cause) Remedy() string { return causes[c].remedy }
 
 // CauseOf returns the cause of a failed publish; "" if err isn't an [Error].
@@ -80,7 +80,7 @@ func CauseOf(err error) Cause {
 	return ""
 }
 
-// codeStoreFailed has a description that says why, usually because of a limit.
+// codeStoreFailed comes with a description that says why, usually because of a limit.
 const codeStoreFailed = 10077
 
 // codes maps the server's error codes to causes. nats-server's server/errors.json lists all codes.
@@ -99,7 +99,7 @@ var codes = map[jetstream.ErrorCode]Cause{
 	10167: Busy,        // too many requests
 }
 
-// classify alone decides the cause of a failed publish. An unknown error counts as retriable.
+// classify returns the cause of a failed publish. An unknown error counts as retriable.
 func classify(err error) Cause {
 	var api *jetstream.APIError
 	switch {
@@ -117,7 +117,7 @@ func classify(err error) Cause {
 		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return TimedOut
 	}
-	return Disconnected // nats.go has a dozen errors for that
+	return Disconnected // nats.go has a dozen errors for it
 }
 
 // classifyAPI is classify for an error from JetStream.

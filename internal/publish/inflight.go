@@ -14,16 +14,16 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// sendQueue hands messages to nats.go in order, and concurrent ones together: these then share one
-// write and a few acknowledgement packets.
+// sendQueue passes messages to nats.go in order, and concurrent ones together. These then share one write
+// to the connection, and their acknowledgements share a few packets.
 type sendQueue struct {
 	mu    sync.Mutex
 	queue []outgoing
 
-	sends  sync.Mutex // held while sending; it guards what follows
-	spare  []outgoing // for the next queue
+	sends  sync.Mutex // held while sending; it guards the fields below
+	spare  []outgoing // the next queue, empty
 	msg    nats.Msg   // the message that is sent; nats.go copies it
-	values []string   // of its headers
+	values []string   // of the message's headers
 }
 
 // outgoing is a message in the send queue.
@@ -32,7 +32,7 @@ type outgoing struct {
 	*awaited
 }
 
-// put appends a message and reports whether the queue was empty. If so, the caller must call flush.
+// put appends a message, and reports whether the queue was empty. If it was, the caller must call flush.
 func (q *sendQueue) put(m outgoing) (first bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -48,9 +48,9 @@ func (q *sendQueue) take() (batch []outgoing) {
 	return batch
 }
 
-// flush yields once, so that concurrent callers can add messages, and then sends the queue. A message
-// that can't be sent gets its result at once. A message isn't sent if it has its result already: the
-// connection was lost, or the time-out has passed.
+// flush yields once, so that concurrent callers can add messages, and then sends the queued messages. One
+// that can't be sent gets its result at once. One that has a result already isn't sent: the connection was
+// lost, or the time-out has passed.
 func (p *Publisher) flush() {
 	runtime.Gosched()
 	p.queue.sends.Lock()
@@ -69,7 +69,7 @@ func (p *Publisher) flush() {
 	p.queue.spare, p.queue.msg.Data = batch[:0], nil
 }
 
-// fill returns the message for nats.go. It is valid until the next call.
+// fill returns the message in nats.go's form. It is valid until the next call.
 func (q *sendQueue) fill(m outgoing, inbox string) *nats.Msg {
 	if q.msg.Header == nil {
 		q.msg.Header = nats.Header{}
@@ -94,7 +94,7 @@ func replyTo(inbox string, number uint64) string {
 	return inbox + "." + strconv.FormatUint(number, 10)
 }
 
-// receive handles an answer on the inbox.
+// receive handles an answer that arrives in the inbox.
 func (p *Publisher) receive(m *nats.Msg) {
 	token := m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]
 	if number, err := strconv.ParseUint(token, 10, 64); err == nil {
@@ -133,8 +133,8 @@ func readAck(m *nats.Msg) ack {
 	return ack{stream: read.Stream, domain: read.Domain, duplicate: read.Duplicate}
 }
 
-// plainAck returns the stream of a bare {"stream","seq"} answer, the usual one, and reports whether data
-// is one. Decoding it as JSON would add a tenth to the time for a record from the spool.
+// plainAck returns the stream of the usual answer, a bare {"stream","seq"}, and reports whether data is one.
+// Decoding it as JSON would add a tenth to the time for a record from the spool.
 func plainAck(data string) (stream string, ok bool) {
 	rest, begins := strings.CutPrefix(data, `{"stream":"`)
 	stream, sequence, isNext := strings.Cut(rest, `","seq":`)
@@ -143,8 +143,8 @@ func plainAck(data string) (stream string, ok bool) {
 		digits != "" && strings.Trim(digits, "0123456789") == ""
 }
 
-// acks awaits acknowledgements. Each message gets one result within its time-out. A later
-// acknowledgement still means that the message is stored, and is reported to late.
+// acks matches acknowledgements to messages. Each message gets one result within its time-out. A later
+// acknowledgement still means that the message is stored, and is passed to late.
 type acks struct {
 	domain string // of the intended JetStream; "": any
 	late   func(LateAck)
@@ -156,24 +156,24 @@ type acks struct {
 	due     time.Time   // when the timer fires; zero: it is not set
 }
 
-// awaited is a message without an acknowledgement.
+// awaited is a message whose acknowledgement is awaited.
 type awaited struct {
 	LateAck
 	number  uint64
 	stream  string // the intended one
 	began   time.Time
 	done    chan Result // holds one
-	givenUp bool        // the result is an error, and the caller has it
-	until   time.Time   // when it is given up; after that, when it is forgotten
-	foreign error       // what another stream, another domain or a service answered
+	givenUp bool        // the caller has an error; only a late acknowledgement is awaited
+	until   time.Time   // when the message is given up; once it is, when it is forgotten
+	foreign error       // the answer of another stream, another domain or a service
 }
 
-// LateAck is a message that was acknowledged after its time-out.
+// LateAck is a message that was acknowledged after its caller had an error.
 type LateAck struct {
 	Kind          Kind
 	ID            string
 	Arrived       time.Time // the message's
-	StreamCreated time.Time // when the stream was created, as known when the message was sent
+	StreamCreated time.Time // when the stream was created, as of the last check before sending
 }
 
 // lateFor is how long after an error an acknowledgement still counts.
@@ -193,12 +193,12 @@ func newAcks(domain string) *acks {
 	return a
 }
 
-// begin registers a message. Its result comes after the time-out at the latest.
-func (a *acks) begin(m Message, stream string, made time.Time, timeout time.Duration) *awaited {
+// begin registers a message. Its result comes within the time-out.
+func (a *acks) begin(m Message, stream string, created time.Time, timeout time.Duration) *awaited {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	w := &awaited{
-		LateAck: LateAck{m.Kind, m.ID, m.Arrived, made},
+		LateAck: LateAck{m.Kind, m.ID, m.Arrived, created},
 		number:  a.next, stream: stream, began: time.Now(), done: make(chan Result, 1),
 	}
 	a.next++
@@ -207,11 +207,11 @@ func (a *acks) begin(m Message, stream string, made time.Time, timeout time.Dura
 	return w
 }
 
-// expireEvery is the shortest time between two looks at all messages.
+// expireEvery is the shortest time between two calls of expire.
 const expireEvery = 10 * time.Millisecond
 
-// expireAt sets when the message is given up or forgotten. All messages share one timer, which under
-// load fires once per time-out. A timer for each message would be set and stopped for nothing.
+// expireAt sets when the message is given up or forgotten. All messages share one timer, which under load
+// fires once in each time-out. Timers of their own would nearly always be stopped before they fire.
 func (a *acks) expireAt(w *awaited, at time.Time) {
 	w.until = at
 	if a.due.IsZero() || at.Before(a.due) {
@@ -220,7 +220,7 @@ func (a *acks) expireAt(w *awaited, at time.Time) {
 	}
 }
 
-// expire gives up on the messages whose time is over, and forgets those given up long ago.
+// expire gives up the messages whose time is over, and forgets those that were given up long ago.
 func (a *acks) expire() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -257,7 +257,7 @@ func (a *acks) waiting() (n int) {
 	return n
 }
 
-// settle passes on a message's result. Only the first counts.
+// settle sets a message's result. Only the first one counts.
 func (a *acks) settle(w *awaited, r Result) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -278,7 +278,7 @@ func (a *acks) settleLocked(w *awaited, r Result) {
 	}
 }
 
-// giveUp makes err the message's result, unless it has one. A late acknowledgement is still taken.
+// giveUp sets an error as the message's result, unless it has one. A late acknowledgement still counts.
 func (a *acks) giveUp(w *awaited, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -297,7 +297,7 @@ func (a *acks) giveUpLocked(w *awaited, err error) {
 	a.expireAt(w, time.Now().Add(lateFor))
 }
 
-// fail gives up on all messages.
+// fail gives up all messages.
 func (a *acks) fail(err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -306,9 +306,9 @@ func (a *acks) fail(err error) {
 	}
 }
 
-// domainGrace is how long after an error the intended stream may still acknowledge, if the error may
-// come from another stream: an error doesn't name its domain (nats-server, JSPubAckResponse). An error
-// about the wrong stream always comes from another one, because the message names ours.
+// domainGrace is how long the intended stream may still acknowledge a message after an error that may be
+// another stream's: an error doesn't name its domain (nats-server, JSPubAckResponse). The error that the
+// message is for another stream always comes from such a stream.
 const domainGrace = 250 * time.Millisecond
 
 // receive handles the answer to a message.

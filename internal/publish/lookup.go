@@ -20,8 +20,8 @@ func (p *Publisher) Stored(ctx context.Context, kind Kind, since time.Time, want
 	return stream.Find(ctx, s.js, p.monitors[kind].stream.Name, since, wanted, &s.denied)
 }
 
-// Info asks for the kind's stream as it is now. If the stream was created again since it acknowledged a
-// message or an id was found in it, it may not have them.
+// Info asks for the state of the kind's stream. A stream that was created again since it acknowledged a
+// message, or since a look-up found an id, may not have the message.
 func (p *Publisher) Info(ctx context.Context, kind Kind) (*jetstream.StreamInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()

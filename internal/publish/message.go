@@ -8,27 +8,27 @@ import (
 	"github.com/ade15e70/webhook-bridge/event"
 )
 
-// Message is a message for NATS.
+// Message is a message to be published.
 type Message struct {
 	Kind    Kind
 	Subject string
 	ID      string   // JetStream's Nats-Msg-Id: messages of one kind with the same ID are copies
-	Headers []Header // besides those that publishing adds; different names, ASCII without line breaks
+	Headers []Header // besides those that a Publisher adds; names differ, and all is ASCII without line breaks
 	Data    []byte
-	Arrived time.Time // at this instance; with ID it identifies a delivery
+	Arrived time.Time // when it arrived at this instance; with ID it identifies a delivery
 }
 
 // Header is one header of a message.
 type Header struct{ Name, Value string }
 
-// Kind is the kind of a message. It decides the stream.
+// Kind is the kind of a message, which decides its stream.
 type Kind uint8
 
 // The kinds of messages.
 const (
 	Event       Kind = iota // for the stream that consumers read
 	Quarantined             // for the quarantine: a delivery that was answered 200
-	Refused                 // for the quarantine: one that was answered 401, which never displaces a Quarantined one
+	Refused                 // for the quarantine: a delivery that was answered 401; it never displaces a Quarantined one
 
 	Kinds = 3 // the number of kinds
 )
@@ -44,7 +44,7 @@ const (
 	Stored    Status = "stored"      // JetStream acknowledged it
 	Duplicate Status = "duplicate"   // JetStream had it already
 	Spooled   Status = "spooled"     // synced to this instance's disk; JetStream gets it later
-	Kept      Status = "quarantined" // signed, but not readable as an event: durable in quarantine
+	Kept      Status = "quarantined" // signed, but can't be read as an event: durable in the quarantine or the spool
 )
 
 // The reasons why a message isn't durable. Errors wrap one of them and its cause.

@@ -16,8 +16,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
-// monitor checks a stream on every new connection, every minute, and after a publish that failed
-// because of the stream. It creates a missing stream, and repeats a failed check.
+// monitor checks a stream on every new connection, every minute, and after a publish that the stream may
+// have failed. It creates a missing stream, and repeats a failed check.
 type monitor struct {
 	stream Stream
 	server Server
@@ -25,17 +25,17 @@ type monitor struct {
 	file   string // with the stream's window; "": none
 	room   *room  // nil: the stream isn't the quarantine's
 
-	wanted    chan struct{}            // requests for a check; holds at most one
-	verified  atomic.Pointer[session]  // the session in which the last check succeeded
-	window    atomic.Pointer[window]   // of the last check; before the first, of the last process
+	requests  chan struct{}            // for a check; holds at most one
+	verified  atomic.Pointer[session]  // the session in which the last check succeeded; nil: none, or it failed
+	window    atomic.Pointer[window]   // as of the last check; before the first, of the last process
 	saving    chan struct{}            // holds a value while the file is written
-	saved     window                   // in the file
-	subjects  atomic.Pointer[[]string] // of the stream, as of the last check that succeeded
+	saved     window                   // the window in the file
+	subjects  atomic.Pointer[[]string] // the stream's, as of the last check that succeeded; nil: none has
 	limit     atomic.Int64             // the largest message that server and stream take; 0: unknown
-	refused   atomic.Bool              // a message was larger than the limit
-	asked     time.Time                // when max_payload was last looked up; used by run alone
-	lastError atomic.Pointer[error]
-	logged    []string // the differences that were logged last
+	tooLarge  atomic.Bool              // a message was larger than the limit since the last look-up of max_payload
+	lookedUp  time.Time                // when max_payload was last looked up; used by run alone
+	lastError atomic.Pointer[error]    // why the last check failed; nil: it succeeded, or there was none
+	logged    []string                 // the differences that were logged last
 }
 
 const (
@@ -53,10 +53,10 @@ var (
 func newMonitor(c Config, of Stream) *monitor {
 	m := &monitor{
 		stream: of, server: c.Server, log: c.Log.With(zap.String("stream", of.Name)),
-		wanted: make(chan struct{}, 1), saving: make(chan struct{}, 1),
+		requests: make(chan struct{}, 1), saving: make(chan struct{}, 1),
 	}
-	if c.Windows != "" {
-		m.file = filepath.Join(c.Windows, "window-"+of.Name+".json")
+	if c.WindowDir != "" {
+		m.file = filepath.Join(c.WindowDir, "window-"+of.Name+".json")
 		var err error
 		if m.saved, err = readWindow(m.file); err != nil {
 			m.log.Warn("the stream's duplicate window of the last run can't be read: spooled records are looked up before they are published",
@@ -70,12 +70,12 @@ func newMonitor(c Config, of Stream) *monitor {
 // check requests a check and doesn't wait for it.
 func (m *monitor) check() {
 	select {
-	case m.wanted <- struct{}{}:
+	case m.requests <- struct{}{}:
 	default: // one is requested already
 	}
 }
 
-// ready returns nil if a check in this session has succeeded, and none has failed since. A check that
+// ready returns nil if a check in this session has succeeded and none has failed since. A check that
 // JetStream doesn't answer counts as neither.
 func (m *monitor) ready(s *session) error {
 	if s != nil && m.verified.Load() == s {
@@ -103,7 +103,7 @@ func (m *monitor) run(s *session) {
 	for s.alive.Err() == nil {
 		select {
 		case <-s.alive.Done():
-		case <-m.wanted:
+		case <-m.requests:
 			m.checkOnce(s)
 		case <-time.After(next):
 			m.checkOnce(s)
@@ -112,7 +112,7 @@ func (m *monitor) run(s *session) {
 		if m.lastError.Load() == nil {
 			next, retry = checkInterval, firstRetry
 		}
-		// A thousand publishes that fail together cause one check, not a thousand.
+		// A thousand publishes that fail at the same time cause one check, not a thousand.
 		select {
 		case <-s.alive.Done():
 		case <-time.After(firstRetry):
@@ -120,8 +120,8 @@ func (m *monitor) run(s *session) {
 	}
 }
 
-// checkOnce checks the stream. It ignores the result if the session ends meanwhile, because the
-// answer may have been lost with the connection.
+// checkOnce checks the stream. If the session ends meanwhile, the result is ignored: the answer may have
+// been lost with the connection.
 func (m *monitor) checkOnce(s *session) {
 	began := time.Now()
 	attempt, cancel := context.WithTimeout(s.alive, checkTimeout)
@@ -153,7 +153,7 @@ func (m *monitor) checkOnce(s *session) {
 	m.checkPayload(s)
 }
 
-// failed notes a failed check. After one that JetStream doesn't answer, the stream is used as before.
+// failed notes a failed check. If JetStream didn't answer, the stream is used as before.
 func (m *monitor) failed(s *session, found found, err error) {
 	last := m.lastError.Swap(&err)
 	isNew := last == nil || (*last).Error() != err.Error()
@@ -161,13 +161,13 @@ func (m *monitor) failed(s *session, found found, err error) {
 	switch {
 	case isUsed && isNew: // JetStream's API may be overloaded while the stream takes messages
 		m.log.Warn("stream can't be checked and is used as before", zap.Error(err))
-	case isUsed: // logged before
+	case isUsed: // it was logged before
 	case m.verified.Swap(nil) != nil || isNew:
 		m.log.Error("stream is not ready", zap.Error(err))
 	}
 }
 
-// succeeded notes a check that succeeded, and logs what it has changed or found to be different.
+// succeeded notes a check that succeeded, and logs what the check has changed, and what differs.
 func (m *monitor) succeeded(s *session, found found, maxPayload int64) {
 	have := found.config
 	if size := int64(have.MaxMsgSize); size > 0 {
@@ -188,7 +188,7 @@ func (m *monitor) succeeded(s *session, found found, maxPayload int64) {
 		m.log.Warn("stream differs from the configuration and was left unchanged", zap.Strings("differences", found.differences))
 	}
 	m.logged = found.differences
-	if found.made {
+	if found.created {
 		m.log.Info("stream was missing and has been created")
 	}
 	if m.verified.Swap(s) != s {
@@ -202,13 +202,13 @@ const payloadEvery = 10 * time.Second
 
 var errRaised = errors.New("the server's max_payload was raised")
 
-// checkPayload ends the session if a message was too large for it and the server now takes larger ones.
+// checkPayload ends the session if a message was too large for it, but the server now takes larger ones.
 func (m *monitor) checkPayload(s *session) {
-	if !m.refused.Load() || m.limit.Load() < s.nc.MaxPayload() || time.Since(m.asked) < payloadEvery {
+	if !m.tooLarge.Load() || m.limit.Load() < s.nc.MaxPayload() || time.Since(m.lookedUp) < payloadEvery {
 		return
 	}
-	m.refused.Store(false)
-	m.asked = time.Now()
+	m.tooLarge.Store(false)
+	m.lookedUp = time.Now()
 	switch raised, err := m.server.isPayloadRaised(s.alive, s.nc); {
 	case s.alive.Err() != nil:
 	case err != nil:

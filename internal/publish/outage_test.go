@@ -21,7 +21,7 @@ func TestStartsBeforeNATS(t *testing.T) {
 	s := natsdtest.New(t, "")
 	f := open(t, s.URL())
 	f.refuses("early")
-	f.Settle(t.Context(), time.Minute) // returns as soon as it is known that NATS is away
+	f.AwaitChecks(t.Context(), time.Minute) // returns as soon as it is known that NATS is away
 	start := time.Now()
 	f.refuses("before")
 	expect.Within(t, f.config.Timeout, start, "the refusal")

@@ -1,9 +1,9 @@
 // Package publish publishes messages to JetStream. [Publisher.Publish] returns nil only after the
 // stream has acknowledged the message: only then is it durable.
 //
-// A Publisher can be used as soon as it is open. While NATS is away it refuses at once. It
-// connects, and checks or creates its streams, in the background and for as long as it takes. A
-// refused message is never sent later.
+// A Publisher can be used as soon as it is open. While NATS is away it refuses messages at once. It
+// connects in the background, and checks or creates its streams, however long that takes. A refused message
+// is never sent later.
 package publish
 
 import (
@@ -23,22 +23,22 @@ type Config struct {
 	Stream     Stream        // of the events
 	Quarantine *Stream       // of quarantined deliveries; nil: none
 	Timeout    time.Duration // for the acknowledgement of a message that is published directly
-	Windows    string        // the directory of the files with the streams' effective duplicate windows; "": none
+	WindowDir  string        // of the files with the streams' effective duplicate windows; "": none are kept
 	Log        *zap.Logger
 }
 
 // Publisher publishes over one connection, to one stream for each kind of message.
 type Publisher struct {
 	config   Config
-	monitors [Kinds]*monitor // by kind; nil: it has no stream
-	streams  []*monitor      // one for each stream
+	monitors [Kinds]*monitor // by kind; nil: the kind has no stream
+	streams  []*monitor      // by stream
 	acks     *acks
 	queue    sendQueue
 
-	ctx       context.Context // ends with Close, and ends dialling
+	ctx       context.Context // ends with Close
 	cancel    context.CancelFunc
-	session   atomic.Pointer[session] // the last one
-	inbox     string                  // of all sessions; only run uses it
+	session   atomic.Pointer[session] // the last one; nil: there was none
+	inbox     string                  // of all sessions; used by run alone
 	lastError atomic.Pointer[error]   // why there is no connection
 }
 
@@ -70,7 +70,7 @@ func (p *Publisher) Publish(ctx context.Context, m Message) (Status, error) {
 		return "", err
 	}
 	if p.queue.put(o) {
-		go p.flush() // it also sends others' messages, which may take longer than the time-out
+		go p.flush() // in the background: to send others' messages too may take longer than the time-out
 	}
 	r := p.await(ctx, o)
 	return r.Status, r.Err
@@ -80,7 +80,7 @@ func (p *Publisher) Publish(ctx context.Context, m Message) (Status, error) {
 type Result struct {
 	Status        Status
 	Took          time.Duration // until the acknowledgement
-	StreamCreated time.Time     // when the stream was created, as known when the message was sent
+	StreamCreated time.Time     // when the stream was created, as of the last check before sending
 	Err           error
 }
 
@@ -115,8 +115,8 @@ func (p *Publisher) PublishAll(ctx context.Context, messages []Message) []Result
 	return results
 }
 
-// maxChunk is how many bytes are sent before the time-outs of the following messages start. On a
-// slow link these would otherwise pass while the messages wait for their turn.
+// maxChunk is how many bytes are sent before the time-outs of the next messages begin. On a slow line these
+// would otherwise pass while the messages wait for their turn.
 const maxChunk = 256 << 10
 
 // begin registers the message for its acknowledgement. It returns an error if the message can't be
@@ -144,14 +144,14 @@ func (p *Publisher) begin(m Message, timeout time.Duration) (outgoing, error) {
 	return outgoing{m, p.acks.begin(m, monitor.stream.Name, monitor.lastWindow().Created, timeout)}, nil
 }
 
-// await returns the message's result once it is acknowledged, or given up.
+// await returns the message's result once there is one, or the context ends.
 func (p *Publisher) await(ctx context.Context, m outgoing) Result {
 	var r Result
 	select {
 	case r = <-m.done:
 	case <-ctx.Done():
 		p.acks.giveUp(m.awaited, ctx.Err())
-		r = <-m.done // that one, or a result that came before
+		r = <-m.done // the error, or a result that came just before
 	}
 	if r.Err != nil {
 		r.Err = p.failed(m.Message, r.Err)
@@ -159,7 +159,8 @@ func (p *Publisher) await(ctx context.Context, m outgoing) Result {
 	return r
 }
 
-// OnLate sets f to be called for each message that is acknowledged after its time-out. f must not block.
+// OnLate sets a function that is called for each message that is acknowledged after its caller had an error.
+// The function must not block.
 func (p *Publisher) OnLate(f func(LateAck)) {
 	p.acks.mu.Lock()
 	defer p.acks.mu.Unlock()
@@ -170,14 +171,14 @@ func (p *Publisher) OnLate(f func(LateAck)) {
 func (p *Publisher) Check(m Message) error {
 	monitor := p.monitors[m.Kind]
 	if size, limit := sizeOf(m, monitor.stream.Name), monitor.limit.Load(); limit > 0 && size > limit {
-		monitor.refused.Store(true)
+		monitor.tooLarge.Store(true)
 		monitor.check() // the limit may have been raised
 		return &Error{TooLarge, fmt.Errorf("message of %d bytes, at most %d are allowed", size, limit)}
 	}
 	return nil
 }
 
-// sizeOf returns a message's size as the server counts it: data and headers, with those added here.
+// sizeOf returns a message's size as the server counts it: data and all headers, also those added here.
 func sizeOf(m Message, stream string) int64 {
 	size := len("NATS/1.0\r\n\r\n") + len(m.Data)
 	size += headerSize(jetstream.MsgIDHeader, m.ID) + headerSize(jetstream.ExpectedStreamHeader, stream)
@@ -225,8 +226,8 @@ func (p *Publisher) Ready(kind Kind) error {
 	return m.room.ready()
 }
 
-// Window returns how far back the kind's stream certainly recognises ids that it has stored, as of the
-// last check. That is less than the configured duplicate window for a while after it was raised.
+// Window returns how far back the kind's stream is sure to recognise the ids that it has stored, as of the
+// last check. For a while after the stream's duplicate window was raised, that is less than the window.
 func (p *Publisher) Window(kind Kind) time.Duration { return p.monitors[kind].lastWindow().now() }
 
 // Close waits for outstanding acknowledgements until the context ends, and disconnects.
@@ -234,7 +235,7 @@ func (p *Publisher) Close(ctx context.Context) error {
 	p.cancel()
 	var err error
 	waitWhile(ctx, func() bool { return p.acks.waiting() > 0 })
-	if n := p.acks.waiting(); n > 0 && ctx.Err() != nil { // one that has begun since the wait is refused
+	if n := p.acks.waiting(); n > 0 && ctx.Err() != nil { // without the context's end: a message that came since the wait
 		err = fmt.Errorf("closing: messages that are not acknowledged yet: %d", n)
 	}
 	p.acks.fail(jetstream.ErrJetStreamPublisherClosed)
@@ -243,16 +244,16 @@ func (p *Publisher) Close(ctx context.Context) error {
 	}
 	for _, m := range p.streams {
 		select {
-		case m.saving <- struct{}{}: // the file isn't being written
+		case m.saving <- struct{}{}: // its file isn't being written
 		case <-ctx.Done():
 		}
 	}
 	return err
 }
 
-// Settle waits until each stream's first check has ended, but no longer than the bound. It returns at
+// AwaitChecks waits until each stream was checked for the first time, for the bound at most. It returns at
 // once if NATS is known to be away.
-func (p *Publisher) Settle(ctx context.Context, bound time.Duration) {
+func (p *Publisher) AwaitChecks(ctx context.Context, bound time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
 	isUnchecked := func(m *monitor) bool {

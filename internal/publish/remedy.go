@@ -15,22 +15,22 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// remedy returns what to do about a connection that NATS has refused or ended; "" if it will come
+// remedy returns what to do after NATS has refused or ended a connection; "" if the connection will come
 // back by itself.
 func (s Server) remedy(err error) string {
-	var silent net.Error
+	var timeout net.Error
 	text := strings.ToLower(err.Error())
 	switch {
 	case strings.Contains(text, "account authentication expired"):
 		return "the JWT of our account has expired: ask the operator of NATS for a new one"
-	case strings.Contains(text, "authentication expired"), // nats.go has no error value for it during the handshake
+	case strings.Contains(text, "authentication expired"), // during the handshake nats.go has no error value for it
 		errors.Is(err, nats.ErrAuthRevoked), errors.Is(err, nats.ErrAuthorization):
 		if at := s.expiry(); !at.IsZero() && at.Before(time.Now()) {
 			return fmt.Sprintf("the user JWT in NATS_CREDS expired at %s: put new credentials into %s, which is read again at each attempt",
 				at.UTC().Format(time.RFC3339), s.Creds)
 		}
 		return "the server refuses our credentials: check NATS_CREDS, NATS_NKEY, NATS_TOKEN, or NATS_USER and NATS_PASSWORD"
-	case errors.As(err, &silent) && silent.Timeout() && strings.Contains(text, "read") && !s.TLSFirst:
+	case errors.As(err, &timeout) && timeout.Timeout() && strings.Contains(text, "read") && !s.TLSFirst:
 		return "the server doesn't answer: restart it if it hangs; if its tls block has handshake_first, set NATS_TLS_FIRST=true"
 	case errors.Is(err, nats.ErrSecureConnWanted):
 		return "the server has no TLS: begin NATS_URL with nats://, and leave out NATS_CA, NATS_CERT and NATS_KEY"
@@ -53,7 +53,7 @@ func (s Server) remedy(err error) string {
 	return ""
 }
 
-// expiry returns when the user JWT in the credentials file expires; zero if that is unknown or never.
+// expiry returns when the user JWT in the credentials file expires; zero if never, or if that is unknown.
 func (s Server) expiry() time.Time {
 	content, _ := os.ReadFile(s.Creds)
 	token, _ := jwt.ParseDecoratedJWT(content)

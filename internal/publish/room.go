@@ -10,28 +10,28 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// room limits the deliveries answered 401 in the quarantine's stream, so that they never displace
-// deliveries answered 200: a full stream drops its oldest messages of either sort. While the stream has
-// deliveries answered 200, those answered 401 may fill only half of it.
+// room limits the deliveries answered 401 in the quarantine's stream, so that they never displace deliveries
+// answered 200: a full stream drops its oldest messages of either kind. While the stream has deliveries
+// answered 200, those answered 401 may fill only half of it.
 //
-// The monitor looks at the stream, which needs no more rights than publishing does. Between two
-// looks the room admits at most a sixteenth of the stream and one message, so that several instances
-// that look at the same moment still displace nothing (ADR 10).
+// The monitor looks at the stream, which needs no more rights than publishing does. Between two looks the
+// room admits at most a sixteenth of the stream, and one message. So several instances that look at the
+// same moment still displace nothing (ADR 10).
 type room struct {
-	reason string // last token of the subjects of deliveries answered 200
-	limit  int64  // QUARANTINE_MAX_BYTES, 0 for none; the stream's own limit counts if it is smaller
-	look   func() // requests a look
+	reason string // the last token of the subjects of deliveries answered 200
+	limit  int64  // QUARANTINE_MAX_BYTES; 0: none. A smaller limit of the stream itself counts instead
+	look   func() // requests a look at the stream
 
 	mu       sync.Mutex
-	left     int64 // bytes that have room
-	step     int64 // bytes to admit until the next look
-	admitted int64 // bytes, since the last look began
+	left     int64 // bytes that still fit
+	step     int64 // bytes that may still be admitted before the next look
+	admitted int64 // bytes admitted since the last look began
 }
 
 const (
 	roomSteps = 16
-	// storeOverhead is the most that a stream's store adds to a message: nats-server's
-	// fileStoreMsgSize counts the subject, the length of the headers and a checksum.
+	// storeOverhead is more than a stream's store adds to a message: nats-server's fileStoreMsgSize
+	// counts the subject, the length of the headers and a checksum.
 	storeOverhead = 512
 )
 
@@ -48,7 +48,7 @@ func (r *room) ready() error {
 	return nil
 }
 
-// admit returns nil if a message of that size may be published, and then counts it as published.
+// admit returns nil if a message of that size may be published, and counts the message then.
 func (r *room) admit(size int64) error {
 	if err := r.ready(); err != nil {
 		return err
@@ -68,7 +68,7 @@ func (r *room) admit(size int64) error {
 	return nil
 }
 
-// begin begins a look. What is admitted from now on may not be in what it sees.
+// begin begins a look. It may not see the messages that are admitted from now on.
 func (r *room) begin() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -53,10 +53,10 @@ func (s Server) Connect(more ...nats.Option) (*nats.Conn, error) {
 	return nc, nil
 }
 
-// Explain adds to an error of a command's connection what to do about it, if that is known.
+// Explain adds the remedy, if one is known, to an error of a command's connection.
 func (s Server) Explain(err error) error {
 	remedy := s.remedy(err)
-	if errors.Is(err, io.EOF) { // a bridge's remedies don't include this: NATS may be restarting
+	if errors.Is(err, io.EOF) { // no remedy for a bridge, which waits: NATS may be restarting
 		remedy = "the server hangs up without a greeting: start NATS there, or set NATS_URL to its address; " +
 			"if its tls block has handshake_first, set NATS_TLS_FIRST=true"
 	}
@@ -79,11 +79,10 @@ func (s Server) connect(d nats.CustomDialer, handlers ...nats.Option) (*nats.Con
 	)...)
 }
 
-// errNoWebSocket replaces an error that quotes all that the server says.
-var errNoWebSocket = errors.New("what listens there doesn't speak WebSocket")
+// errNoWebSocket replaces an error that quotes the server's whole answer.
+var errNoWebSocket = errors.New("the server doesn't speak WebSocket")
 
-// dial connects. It returns an error if our account may not subscribe to its inbox, because no answer
-// could reach us then.
+// dial connects. It returns an error if our account may not subscribe to its inbox: no answer could reach us.
 func (s Server) dial(more ...nats.Option) (*nats.Conn, error) {
 	nc, err := nats.Connect(s.URL, slices.Concat(s.credentials(), []nats.Option{nats.Name(s.Name)}, more)...)
 	if err != nil && strings.HasPrefix(err.Error(), "malformed HTTP ") {
@@ -92,7 +91,7 @@ func (s Server) dial(more ...nats.Option) (*nats.Conn, error) {
 	if err != nil || !nc.IsConnected() {
 		return nc, err
 	}
-	if probe, err := nc.SubscribeSync(nc.NewInbox() + ".*"); err == nil { // as answers need it: more than one token
+	if probe, err := nc.SubscribeSync(nc.NewInbox() + ".*"); err == nil { // like the inbox of acknowledgements
 		_ = nc.FlushTimeout(nc.Opts.Timeout) // a violation arrives before the answer
 		_ = probe.Unsubscribe()
 	}
@@ -103,19 +102,19 @@ func (s Server) dial(more ...nats.Option) (*nats.Conn, error) {
 	return nc, nil
 }
 
-// check returns an error if the settings can't be used at all: a file is missing, for example.
+// check returns an error if the settings can't be used at all, such as the name of a missing file.
 func (s Server) check() error {
 	ended, end := context.WithCancel(context.Background())
 	end()
-	if _, err := s.connect(&dialer{ctx: ended}); !errors.Is(err, context.Canceled) { // else it got as far as dialling
+	if _, err := s.connect(&dialer{ctx: ended}); !errors.Is(err, context.Canceled) { // else only dialling failed
 		return err
 	}
 	return nil
 }
 
-// isPayloadRaised reports whether the connection's server takes larger messages than when we connected.
-// After a reload of its configuration a server doesn't tell its clients (nats-server,
-// maxPayloadOption.Apply): only a new connection learns the new limit.
+// isPayloadRaised reports whether the connection's server takes larger messages than when we connected. A
+// server that reloads its configuration doesn't tell its clients (nats-server, maxPayloadOption.Apply): only
+// a new connection learns the new limit.
 func (s Server) isPayloadRaised(ctx context.Context, nc *nats.Conn) (bool, error) {
 	s.URL = nc.ConnectedUrl()
 	fresh, err := s.connect(&dialer{ctx: ctx})

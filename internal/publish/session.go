@@ -27,21 +27,21 @@ type session struct {
 	inbox string // acknowledgements arrive below it
 
 	log    *zap.Logger
-	denied stream.Denied
-	ended  error         // the server's reason for ending the connection; read it after closed
-	closed chan struct{} // closed once nats.go has reported everything
+	denied stream.Denied // the rights that our account lacks
+	ended  error         // why the server has ended the connection; valid once closed is closed
+	closed chan struct{} // closed once nats.go has called all handlers
 }
 
 const (
 	reconnectWait = 250 * time.Millisecond // between two attempts, plus a random part of the same size
-	logInterval   = time.Minute            // between two lines about failed attempts
+	logInterval   = time.Minute            // between two log lines about failed attempts
 )
 
 // run keeps a session open until the publisher closes.
 func (p *Publisher) run() {
 	d := &dialer{ctx: p.ctx}
 	var logged time.Time              // when a failed attempt was logged; zero: not since the last session
-	remedies := make(map[string]bool) // those logged since the last session
+	remedies := make(map[string]bool) // that were logged since the last session
 	for p.ctx.Err() == nil {
 		began := time.Now()
 		if s, err := p.open(d); err != nil {
@@ -62,7 +62,7 @@ func (p *Publisher) run() {
 				d.others = append(d.others, address)
 			}
 		}
-		if time.Since(began) < time.Second { // a server may also end each connection at once
+		if time.Since(began) < time.Second { // a session may also end at once
 			select {
 			case <-p.ctx.Done():
 			case <-time.After(reconnectWait + rand.N(reconnectWait)): //nolint:gosec // nobody gains by guessing it
@@ -86,11 +86,11 @@ func (p *Publisher) open(d *dialer) (*session, error) {
 		return nil, err
 	}
 	s.conn, s.nc, s.js, d.last = d.last, nc, p.config.Server.JetStream(nc), nil
-	if p.inbox == "" { // all sessions share it: an acknowledgement may come in a later session
+	if p.inbox == "" { // all sessions share one: an acknowledgement may come in a later session
 		p.inbox = nc.NewInbox()
 	}
 	s.inbox = p.inbox
-	if _, err := nc.Subscribe(s.inbox+".*", p.receive); err != nil { // the server has ended the session already
+	if _, err := nc.Subscribe(s.inbox+".*", p.receive); err != nil { // the session has ended already
 		nc.Close()
 		<-s.closed
 		return nil, s.reason()
@@ -98,7 +98,7 @@ func (p *Publisher) open(d *dialer) (*session, error) {
 	return s, nil
 }
 
-// serve makes the session the current one, and returns when it has ended.
+// serve makes the session the current one, and returns once the session has ended.
 func (p *Publisher) serve(s *session) {
 	p.lastError.Store(nil)
 	p.session.Store(s)
@@ -150,7 +150,7 @@ func (p *Publisher) connected() (*session, error) {
 
 var errNotConnected = errors.New("NATS is not connected")
 
-// notConnected notes why there is no connection. While NATS is away, each message gets this error.
+// notConnected notes why there is no connection. Until there is one, each message gets this error.
 func (p *Publisher) notConnected(cause error) {
 	err := fmt.Errorf("%w: %w", errNotConnected, cause)
 	p.lastError.Store(&err)
@@ -168,16 +168,16 @@ func (p *Publisher) warn(message string, err error) {
 	p.config.Log.Log(level, message, fields...)
 }
 
-// asyncError handles an error that belongs to no call.
+// asyncError handles an error that nats.go returns from no call.
 func (s *session) asyncError(nc *nats.Conn, _ *nats.Subscription, err error) {
 	switch {
 	case errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAccountAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
 		s.ended = err
 	case errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(strings.ToLower(err.Error()), "for subscription"):
-		nc.Close() // no answer reaches us
+		nc.Close() // no answer can reach us
 	case errors.Is(err, nats.ErrPermissionViolation):
 		s.logDenied(err)
-	case errors.As(err, new(net.Error)): // the connection ends, which is logged then
+	case errors.As(err, new(net.Error)): // the session ends, and that is logged
 	default:
 		s.log.Warn("NATS reports an error", zap.Error(err))
 	}
@@ -187,7 +187,7 @@ func (s *session) asyncError(nc *nats.Conn, _ *nats.Subscription, err error) {
 func (s *session) logDenied(err error) {
 	right, isNew := s.denied.Note(err)
 	level := zap.ErrorLevel
-	if strings.Contains(right, ".CONSUMER.") { // it is optional, and the relay logs what its lack means
+	if strings.Contains(right, ".CONSUMER.") { // the right is optional, and the relay logs what is missing without it
 		level = zap.InfoLevel
 	}
 	if isNew {
@@ -195,8 +195,8 @@ func (s *session) logDenied(err error) {
 	}
 }
 
-// forbiddenFor is how long nothing is sent on a subject that the server has denied. After that it is tried
-// again: the right may be granted while the connection lasts.
+// forbiddenFor is how long nothing is sent on a subject after the server has denied it. Then the subject is
+// tried again: the right may have been granted.
 const forbiddenFor = 10 * time.Second
 
 var errForbidden = errors.New("our account may not publish on this subject")

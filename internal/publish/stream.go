@@ -24,8 +24,8 @@ type Stream struct {
 	Replicas   int
 	MaxAge     time.Duration // 0: no limit
 	MaxBytes   int64         // 0: no limit
-	Duplicates time.Duration
-	Explicit   explicit // which of these are set, and not defaults
+	Duplicates time.Duration // the duplicate window
+	Explicit   explicit      // which of these are set, and not defaults
 
 	// DropOldest is for the quarantine: a full stream drops its oldest messages, and doesn't refuse new
 	// ones. Messages of kind Refused never displace those whose subjects end with ProtectedReason.
@@ -66,9 +66,9 @@ type found struct {
 	info        *jetstream.StreamInfo  // before changes; nil: none was received
 	config      jetstream.StreamConfig // after changes
 	isMissing   bool                   // JetStream has answered that there is no stream
-	made        bool                   // the stream was missing and has been created
-	changes     []string               // made to the stream's configuration, in words
-	differences []string               // remaining differences from the configuration, in words
+	created     bool                   // the stream was missing and has been created
+	changes     []string               // that were made to the stream, in words
+	differences []string               // that are left between stream and configuration, in words
 }
 
 // ensure creates or changes the stream as configured, and returns an error if it can't take our messages.
@@ -78,7 +78,7 @@ func (s Stream) ensure(ctx context.Context, js jetstream.JetStream) (found, erro
 	f.isMissing = errors.Is(err, jetstream.ErrStreamNotFound)
 	if f.isMissing && s.Manage {
 		stream, err = js.CreateStream(ctx, s.Config())
-		f.made = err == nil
+		f.created = err == nil
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another instance was faster
 			stream, err = js.Stream(ctx, s.Name)
 		}
@@ -87,7 +87,7 @@ func (s Stream) ensure(ctx context.Context, js jetstream.JetStream) (found, erro
 		return f, s.explain(err)
 	}
 	info := stream.CachedInfo()
-	if s.DropOldest { // the room needs the subjects
+	if s.DropOldest { // room.update needs the subjects
 		if info, err = stream.Info(ctx, jetstream.WithSubjectFilter(s.Prefix+".>")); err != nil {
 			return f, s.explain(err)
 		}
@@ -198,7 +198,7 @@ func (s Stream) compare(have jetstream.StreamConfig) (all []difference) {
 	return all
 }
 
-// grows reports whether a limit becomes larger; 0 and less is no limit.
+// grows reports whether want is a larger limit than have; 0 or less is no limit.
 func grows[T ~int64](have, want T) bool { return have > 0 && (want <= 0 || want > have) }
 
 // limit returns a limit in words.
@@ -209,7 +209,7 @@ func limit(n int64, unit string) string {
 	return fmt.Sprint(n, unit)
 }
 
-// age returns a limit of time in words, as variables take it: 25h, not 25h0m0s.
+// age returns a time limit in words, in the form of the variables: 25h, not 25h0m0s.
 func age(d time.Duration) string {
 	if d <= 0 {
 		return "no limit"
@@ -244,7 +244,7 @@ func (s Stream) usable(have jetstream.StreamConfig) error {
 	return nil
 }
 
-// takes reports whether a stream with these subjects takes all that match the wanted one.
+// takes reports whether a stream with these subjects takes each subject that matches the wanted one.
 func takes(subjects []string, wanted string) bool {
 	return slices.ContainsFunc(subjects, func(subject string) bool { return server.SubjectMatchesFilter(wanted, subject) })
 }

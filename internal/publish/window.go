@@ -27,8 +27,8 @@ type window struct {
 
 func (w window) now() time.Duration { return min(w.configured, w.Effective+time.Since(w.at)) }
 
-// next returns the window after another look at the stream. The very first look takes the
-// configured window for the effective one.
+// next returns the window as of another check of the stream. The very first check takes the configured
+// window for the effective one.
 func (w window) next(info *jetstream.StreamInfo) window {
 	is := window{Created: info.Created, configured: info.Config.Duplicates, at: time.Now()}
 	switch {
@@ -40,9 +40,9 @@ func (w window) next(info *jetstream.StreamInfo) window {
 	return is
 }
 
-// readWindow returns the window that an earlier process has written; zero if there is none. The time in
-// which no process ran isn't added: only a wall clock could measure it. With an error, the returned
-// window begins at 0.
+// readWindow returns the window that an earlier process has written; zero if there is no file. The time in
+// which no process ran isn't added: only a wall clock could measure it. If the file can't be read, the
+// effective window of any stream begins at 0.
 func readWindow(file string) (w window, err error) {
 	content, err := fileio.Read(file, 1<<10)
 	if err == nil {
@@ -52,14 +52,14 @@ func readWindow(file string) (w window, err error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return window{}, nil
 	case err != nil:
-		return window{Created: time.Unix(0, 0)}, err // of no stream
+		return window{Created: time.Unix(0, 0)}, err // no stream was created then
 	}
 	w.configured, w.at = w.Effective, time.Now()
 	return w, nil
 }
 
-// observe updates the window, and begins to write it. It doesn't wait: a disk that hangs must not
-// delay the checks.
+// observe updates the window, and begins to write it. It doesn't wait for the disk, which may hang: that
+// must not delay the checks.
 func (m *monitor) observe(found found) {
 	was := m.lastWindow()
 	is := was.next(found.info)
@@ -78,12 +78,12 @@ func (m *monitor) observe(found found) {
 	select {
 	case m.saving <- struct{}{}:
 		go m.save(is)
-	default: // the next check tries again
+	default: // it is still being written; the next check tries again
 	}
 }
 
-// save writes the window, if it isn't in the file already. A process that begins later then knows
-// that it was raised.
+// save writes the window unless it is in the file already. The next process then knows whether the stream's
+// window was raised.
 func (m *monitor) save(is window) {
 	defer func() { <-m.saving }()
 	is.Effective = is.now()

@@ -18,7 +18,7 @@ func TestDiskHangs(t *testing.T) {
 	hangs := filepath.Join(dir, "window-WEBHOOKS.json.new")
 	expect.NoError(t, syscall.Mkfifo(hangs, 0o600)) // opening it waits for a reader
 	s := natsdtest.Start(t, "")
-	f := open(t, s.URL(), func(c *Config) { c.Windows = dir }).connected()
+	f := open(t, s.URL(), func(c *Config) { c.WindowDir = dir }).connected()
 	s.Stop()
 	s.Start()
 	poll.Until(t, "stored", func() bool { return expect.Err(f.publish("1")) == nil })

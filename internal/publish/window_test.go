@@ -107,7 +107,7 @@ func TestWindowOutlivesTheProcess(t *testing.T) {
 	dir, start := t.TempDir(), time.Now()
 	window := func() time.Duration {
 		t.Helper()
-		f := open(t, s.URL(), func(c *Config) { c.Windows = dir }).connected()
+		f := open(t, s.URL(), func(c *Config) { c.WindowDir = dir }).connected()
 		defer func() {
 			if err := f.close(t.Context()); err != nil {
 				t.Error(err)
@@ -145,7 +145,7 @@ func TestStreamIsMadeAgain(t *testing.T) {
 	for logged := range 2 {
 		natsdtest.CreateStream(t, js, config)
 		expect.NoError(t, expect.Err(js.Publish(t.Context(), "webhooks.flock.x", nil)))
-		f := open(t, s.URL(), func(c *Config) { c.Windows = dir }).connected()
+		f := open(t, s.URL(), func(c *Config) { c.WindowDir = dir }).connected()
 		expect.Equal(t, logged, f.logged(sayForgot), "how often the log says that ids are missing")
 		expect.NoError(t, f.close(t.Context()))
 		expect.NoError(t, js.DeleteStream(t.Context(), "WEBHOOKS"))
@@ -156,7 +156,7 @@ func TestStreamIsMadeAgain(t *testing.T) {
 func TestWindowIsWrittenAgain(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "missing")
-	m := newMonitor(Config{Windows: dir, Log: zap.NewNop()}, Stream{Name: "S"})
+	m := newMonitor(Config{WindowDir: dir, Log: zap.NewNop()}, Stream{Name: "S"})
 	w := window{Created: time.Unix(1, 0), configured: time.Hour, Effective: time.Hour, at: time.Now()}
 	save := func() {
 		m.saving <- struct{}{}

@@ -1,6 +1,6 @@
-// Package quarantine keeps deliveries that are correctly signed and could not be published. A
-// delivery's message has the body as received, and in headers all that is needed to verify it
-// again; [Store] is the stream of them. The package doesn't know the vendors.
+// Package quarantine keeps deliveries that have a correct signature and could not be published. A delivery's
+// message has the body as received, and in its headers all that is needed to verify the delivery again.
+// [Store] is the stream of these messages. The package doesn't know the vendors.
 package quarantine
 
 import (
@@ -22,14 +22,14 @@ const Unreadable = "unreadable"
 
 // Delivery is a delivery in quarantine. In JSON it has neither its proof nor its content.
 type Delivery struct {
-	ID       string      `json:"id"` // of the signed text; also the event's id, unless that depends on the event's name (ADR 5)
+	ID       string      `json:"id"` // of the signed text; also the event's, unless that depends on the event's name (ADR 5)
 	Endpoint string      `json:"endpoint"`
 	Provider string      `json:"provider"`
-	Reason   string      `json:"reason"` // why it was not published: Unreadable, contradiction, stale or future
+	Reason   string      `json:"reason"` // why it was not published: unreadable, contradiction, stale or future
 	Received time.Time   `json:"received"`
-	Seal     string      `json:"-"` // proves, in place of the signature, that it was verified; see verify.Seal
-	Headers  http.Header `json:"-"` // that are signed or name the event, without a signature
-	Body     []byte      `json:"-"` // as received, except a signature in it
+	Seal     string      `json:"-"` // replaces the signature: proves that the delivery was verified; see verify.Seal
+	Headers  http.Header `json:"-"` // those that are signed or name the event; never a signature
+	Body     []byte      `json:"-"` // as received, but for a signature in it
 }
 
 // The headers of a message, besides JetStream's own.
@@ -49,13 +49,13 @@ func Prefix(events string) string { return events + "-quarantine" }
 // Stream returns the name of the quarantine's stream.
 func Stream(events string) string { return events + "_QUARANTINE" }
 
-// Message returns the delivery's message, for the subject {prefix}-quarantine.{endpoint}.{reason}.
-// The prefix is that of the events.
+// Message returns the delivery's message, on the subject {prefix}-quarantine.{endpoint}.{reason}. The prefix
+// is that of the events.
 func (d Delivery) Message(prefix string) publish.Message {
 	kind, id := publish.Quarantined, d.ID
 	if d.Reason != Unreadable {
-		// Another id, because newer refused deliveries may displace this one: if it comes again and
-		// is answered 200, it must not count as a duplicate.
+		// Its id is another one, because newer refused deliveries may displace it: if the delivery comes
+		// again and is answered 200, it must not count as a duplicate.
 		sum := sha256.Sum256([]byte(publish.Refused.String() + "\x00" + d.ID))
 		kind, id = publish.Refused, hex.EncodeToString(sum[:16])
 	}
@@ -80,7 +80,7 @@ func (d Delivery) Message(prefix string) publish.Message {
 	return m
 }
 
-// ids matches the ids of deliveries. People copy them into a shell.
+// ids matches the ids of deliveries, which people copy into a shell.
 var ids = regexp.MustCompile(`^[0-9a-z]+$`)
 
 // Parse parses a message of the quarantine's stream. headers returns a header's value, or "".

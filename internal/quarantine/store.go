@@ -31,8 +31,8 @@ type Kept struct {
 // ErrGone means that a delivery has left the store since it was listed.
 var ErrGone = errors.New("it is gone: somebody else has released or dropped it, or newer deliveries have displaced it")
 
-// List returns the deliveries in the stream, oldest first; if last isn't 0, only so many of the
-// newest. It skips messages that no bridge has written, and returns their number as foreign.
+// List returns the deliveries in the stream, oldest first; if last isn't 0, only so many of the newest. It
+// skips messages that no bridge has written, and returns how many there are as foreign.
 func (s Store) List(ctx context.Context, last uint64) (all []Kept, foreign int, err error) {
 	var failing error
 	r := stream.Reader{
@@ -55,7 +55,7 @@ func (s Store) List(ctx context.Context, last uint64) (all []Kept, foreign int, 
 	}
 	if last == 0 {
 		r.Section.Since = stream.Beginning
-	} else { // some of the removed ones may have been between the newest
+	} else { // messages may have been removed between the newest ones
 		r.Section.Last = last + uint64(s.Stream.CachedInfo().State.NumDeleted)
 	}
 	switch err := r.Run(ctx); {
@@ -70,7 +70,7 @@ func (s Store) List(ctx context.Context, last uint64) (all []Kept, foreign int, 
 	return all, foreign, nil
 }
 
-// parseKept parses a message that has only headers.
+// parseKept parses a message that comes without its body.
 func parseKept(m stream.Message) (k Kept, err error) {
 	header := m.Headers()
 	if k.Delivery, err = Parse(header.Get, nil); err != nil {
@@ -93,13 +93,13 @@ func (s Store) Get(ctx context.Context, k Kept) (Delivery, error) {
 		return Delivery{}, fmt.Errorf("reading message %d: %w", k.Sequence, err)
 	}
 	d, err := Parse(m.Header.Get, m.Data)
-	if err == nil && d.ID != k.ID { // the stream was created again, and has another delivery there
+	if err == nil && d.ID != k.ID { // the stream was created again, and has another delivery at that sequence
 		err = ErrGone
 	}
 	return d, err
 }
 
-// get returns a message. It asks several times: a replica that lags may answer and not have it yet.
+// get returns a message. It asks several times: a replica that lags may answer before it has the message.
 func (s Store) get(ctx context.Context, sequence uint64) (m *jetstream.RawStreamMsg, err error) {
 	for range 5 {
 		if m, err = s.Stream.GetMsg(ctx, sequence); !errors.Is(err, jetstream.ErrMsgNotFound) {

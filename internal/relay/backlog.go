@@ -9,22 +9,22 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 )
 
-// backlog is the time during which events go to the spool, for the log.
+// backlog is a time in which events go to the spool. It is kept for the log.
 type backlog struct {
-	since     time.Time // zero while there is none
+	since     time.Time // zero: there is none now
 	log       *time.Timer
 	delivered int
 }
 
-// logAfter is how long a backlog lasts before it is logged. A single slow message isn't worth a line.
+// logAfter is how long a backlog lasts before it is logged: a single slow message isn't worth a line.
 const logAfter = 100 * time.Millisecond
 
-// began notes the beginning of a backlog, if none has begun yet. A timer logs it, because a round may
-// wait for its acknowledgements for seconds.
-func (f *forwarder) began(first spool.Record) {
+// beginBacklog begins a backlog if there is none. A timer logs it, because a round may wait for its
+// acknowledgements for seconds.
+func (f *forwarder) beginBacklog(first spool.Record) {
 	if b := &f.backlog; b.since.IsZero() {
 		b.since, b.delivered = time.Now(), 0
-		if f.kind != publish.Refused { // they also wait for the next look at the quarantine
+		if f.kind != publish.Refused { // these also wait for the next look at the quarantine's stream
 			b.log = time.AfterFunc(logAfter, func() { f.logBacklog(first.Arrived) })
 		}
 	}
@@ -41,10 +41,10 @@ func (f *forwarder) logBacklog(oldest time.Time) {
 	f.Log.Warn("events wait in the spool; new ones go there too until it is empty", fields...)
 }
 
-// emptied notes that the spool has no records, which ends the backlog.
-func (f *forwarder) emptied() {
+// endBacklog ends the backlog: the spool is empty.
+func (f *forwarder) endBacklog() {
 	b := &f.backlog
-	if b.since.IsZero() || !f.breakers[f.kind].isClosed() { // the next ones go to the spool too
+	if b.since.IsZero() || !f.breakers[f.kind].isClosed() { // with an open breaker the next events are spooled too
 		return
 	}
 	if isLogged := b.log != nil && !b.log.Stop(); isLogged {
@@ -56,8 +56,8 @@ func (f *forwarder) emptied() {
 	f.failures = 0
 }
 
-// refusals holds when a record was last logged as set aside, by cause. While a subject is full each of its
-// events is refused, so at most one a minute is logged, and their number with the retries.
+// refusals holds the times at which a record was last logged as set aside, by cause. While a subject is
+// full each of its events is refused, so at most one a minute is logged; retrySetAside logs their number.
 type refusals map[publish.Cause]time.Time
 
 const refusalsEvery = time.Minute

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// breaker opens after a few failures in a row. While it is open nothing is published directly, so
-// that no sender waits for an acknowledgement that is unlikely to come. It closes with the first
-// success in time, usually the forwarder's, or after a minute in which the spool was empty.
+// breaker opens after a few failures in a row. While it is open nothing is published directly, so that no
+// sender waits for an acknowledgement that is unlikely to come. It closes with the first success in time,
+// usually the forwarder's, or after the spool was empty for a minute.
 type breaker struct {
 	mu       sync.Mutex
 	failures int
-	probeAt  time.Time // when another message may try while the breaker is open
+	probeAt  time.Time // when the open breaker becomes half-open, and lets a message try
 }
 
 const (
@@ -19,7 +19,7 @@ const (
 	probeEvery  = time.Second
 )
 
-// report records the outcome of an attempt.
+// report notes the outcome of an attempt.
 func (b *breaker) report(ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -33,8 +33,8 @@ func (b *breaker) report(ok bool) {
 
 func (b *breaker) isClosed() bool { return b.state() == "closed" }
 
-// allow reports whether a message that the spool doesn't take may try JetStream: always while the
-// breaker is closed, otherwise one a second.
+// allow reports whether a message that the spool refuses may try JetStream: always while the breaker is
+// closed, otherwise one message a second.
 func (b *breaker) allow() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

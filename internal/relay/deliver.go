@@ -11,8 +11,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
-// deliver publishes the records of the look-up's kind that aren't known to be stored, and returns a result
-// for each.
+// deliver publishes records of the look-up's kind, except those that are known to be stored. It returns a
+// result for each.
 func (r *Relay) deliver(ctx context.Context, l *lookup, records []spool.Record) []publish.Result {
 	results := make([]publish.Result, len(records))
 	stored, err := l.stored(ctx, records)
@@ -46,8 +46,8 @@ func (r *Relay) deliver(ctx context.Context, l *lookup, records []spool.Record) 
 	return results
 }
 
-// acknowledged returns the records that the current stream has acknowledged already, and that needn't
-// be sent. A stream that was created again doesn't have them.
+// acknowledged returns the records that the stream has acknowledged already: they needn't be sent again. If
+// the stream was created again since, it doesn't have them.
 func (r *Relay) acknowledged(ctx context.Context, kind publish.Kind, records []spool.Record) map[uint64]time.Time {
 	acked := r.acked.of(records)
 	if len(acked) > 0 {
@@ -78,16 +78,16 @@ func (r *Relay) trace(record spool.Record) func(outcome string, failed bool) {
 	}
 }
 
-// acked holds the messages that JetStream has acknowledged though their records are still in the
-// spool: the acknowledgement came late, or a record before it has failed. They needn't be sent
-// again. If one is forgotten and sent again, the stream recognises the duplicate.
+// acked holds the messages that JetStream has acknowledged, but whose records are still in the spool: the
+// acknowledgement came late, or a record before it has failed. They needn't be sent again. If one is
+// forgotten and sent again, the stream recognises the duplicate.
 type acked struct {
 	mu            sync.Mutex
 	streamCreated map[delivery]time.Time
 }
 
-// delivery identifies a delivery of an event. Other deliveries of it have other times of arrival, by
-// the same clock, which needn't be correct.
+// delivery identifies one delivery of an event. Other deliveries of it have other times of arrival. The
+// clock needn't be correct.
 type delivery struct {
 	kind    publish.Kind
 	id      string

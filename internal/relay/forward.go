@@ -23,11 +23,11 @@ const (
 	meanBytes  = 4 << 10               // bounds a batch's bytes, together with its number of records
 	maxBytes   = 8 << 20               // of a batch
 	longRound  = 4 * time.Second       // after a longer one, batches don't grow
-	readyCheck = 20 * time.Millisecond // how often to see whether the stream is ready
+	readyCheck = 20 * time.Millisecond // between two looks whether the stream is ready
 	firstPause = 50 * time.Millisecond // after a failure
 	lastPause  = 2 * time.Second
-	// suspectEvery is the number of failures in a row after which later records are tried, to see
-	// whether NATS refuses only the first one. That breaks the order, so it is done rarely.
+	// suspectEvery is the number of failures in a row after which later records are tried: NATS may
+	// refuse only the first one. That breaks the order, so it is done rarely.
 	suspectEvery = 6
 )
 
@@ -37,7 +37,7 @@ type forwarder struct {
 	kind     publish.Kind
 	batch    int    // records in a batch
 	failures int    // in a row
-	looked   uint64 // up to this record setAsideIfAtFault has looked since the last success
+	looked   uint64 // the last record that setAsideIfAtFault has tried since the last success
 	lookup   *lookup
 	backlog  backlog
 	refusals refusals
@@ -57,19 +57,19 @@ func (f *forwarder) run(ctx context.Context) {
 			pause(ctx, lastPause)
 		case len(records) == 0:
 			if f.Spool.Len(f.kind) == 0 {
-				f.emptied()
+				f.endBacklog()
 				f.gates[f.kind].drained()
 			}
 			select {
 			case <-ctx.Done():
 			case <-f.Spool.Changes(f.kind):
 			case <-time.After(cmp.Or(f.quiet, time.Minute)):
-				if f.Publisher.Ready(f.kind) == nil { // if all acknowledgements came late, nothing else closes it
+				if f.Publisher.Ready(f.kind) == nil { // after late acknowledgements nothing else closes the breaker
 					f.breakers[f.kind].report(true)
 				}
 			}
 		default:
-			f.began(records[0])
+			f.beginBacklog(records[0])
 			if f.Publisher.Ready(f.kind) != nil {
 				f.batch = 1 // the batch is read again each time
 				pause(ctx, readyCheck)
@@ -88,9 +88,10 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// round publishes a batch, and removes from the spool the records before the first one that failed. Those
-// that NATS refuses while it may take others are set aside. A witness is a later record that NATS has just
-// taken. It is sent again behind the batch: if NATS takes it again, all that it refuses are set aside.
+// round publishes a batch, and removes from the spool the records before the first one that failed. A
+// record that NATS refuses though it may take others is set aside. A witness is a later record that NATS
+// has just taken. It is sent again behind the batch: if NATS takes it again, each record that it refuses is
+// set aside.
 func (f *forwarder) round(ctx context.Context, records []spool.Record, witnesses ...spool.Record) {
 	began := time.Now()
 	all := append(records, witnesses...)
@@ -158,8 +159,8 @@ func (f *forwarder) succeeded(took time.Duration) {
 	f.cause.Store(publish.Cause(""))
 }
 
-// keepAcked notes which of the records were acknowledged: those after one that failed stay in the
-// spool. Records found by a look-up aren't noted: they are looked up again.
+// keepAcked notes which of the records that stay in the spool were acknowledged. Those that a look-up found
+// aren't noted: they are looked up again.
 func (f *forwarder) keepAcked(records []spool.Record, results []publish.Result) {
 	for i, r := range records {
 		if result := results[i]; result.Err == nil && result.Status != "" {
@@ -168,8 +169,8 @@ func (f *forwarder) keepAcked(records []spool.Record, results []publish.Result) 
 	}
 }
 
-// failed waits after a round that failed at a record. If the record itself is at fault, it is set
-// aside after several failures, so that it doesn't block the others for ever.
+// failed waits after a round in which a record failed. After several failures the record is set aside if
+// it is at fault, so that it doesn't block the others for ever.
 func (f *forwarder) failed(ctx context.Context, r spool.Record, err error) {
 	f.batch = 1
 	f.failures++
@@ -180,8 +181,8 @@ func (f *forwarder) failed(ctx context.Context, r spool.Record, err error) {
 	pause(ctx, min(firstPause<<min(f.failures-1, 10), lastPause))
 }
 
-// mayBeFaultOfMessage reports whether the record itself may be at fault: NATS has answered with a
-// refusal. A missing acknowledgement is never the record's fault.
+// mayBeFaultOfMessage reports whether the message may be at fault: NATS has refused it. A missing
+// acknowledgement is never the message's fault.
 func mayBeFaultOfMessage(err error) bool {
 	switch publish.CauseOf(err) {
 	case publish.Rejected, publish.WrongStream, publish.NoStream:
@@ -190,10 +191,10 @@ func mayBeFaultOfMessage(err error) bool {
 	return false
 }
 
-// setAsideIfAtFault sets the first record aside if it is at fault and not NATS, and reports whether it was
-// tried again. It is at fault if NATS takes a later one and refuses it again, and so are those behind it that
-// NATS refuses then. Later ones that are known to be stored aren't sent and prove nothing. Each attempt looks
-// further: many such records may follow each other.
+// setAsideIfAtFault sets the first record aside if the record is at fault and not NATS, and reports whether
+// it was tried again. The record is at fault if NATS takes a later one and then refuses the first one again.
+// Records behind it that NATS refuses then are at fault, too. A later record that is known to be stored isn't
+// sent, and shows nothing. Each attempt tries records further behind: many at fault may follow each other.
 func (f *forwarder) setAsideIfAtFault(ctx context.Context, first spool.Record) bool {
 	limit := min(firstBatch<<min(2*f.failures/suspectEvery, 6), maxBatch)
 	others, err := f.Spool.Next(f.kind, max(first.Seq, f.looked), limit, maxBytes/2)
@@ -207,7 +208,7 @@ func (f *forwarder) setAsideIfAtFault(ctx context.Context, first spool.Record) b
 	if taken < 0 {
 		return false
 	}
-	results[taken] = publish.Result{} // not noted as acknowledged, so that it is sent again
+	results[taken] = publish.Result{} // so that it isn't noted as acknowledged, and is sent again
 	f.keepAcked(others, results)
 	records, err := f.Spool.Next(f.kind, 0, limit, maxBytes/2)
 	if err != nil || len(records) == 0 {
@@ -217,11 +218,11 @@ func (f *forwarder) setAsideIfAtFault(ctx context.Context, first spool.Record) b
 	return true
 }
 
-// isTaken reports whether NATS has acknowledged a message. A record that is known to be stored isn't sent.
+// isTaken reports whether NATS has acknowledged a message now. One that is known to be stored isn't sent.
 func isTaken(r publish.Result) bool { return r.Status != "" }
 
-// alarm logs why nothing is delivered, with the remedy if there is one. It logs a cause again only
-// after another one.
+// alarm logs why nothing is delivered, and the remedy if somebody must act. It logs a cause only if the last
+// one was different.
 func (f *forwarder) alarm(err error) {
 	cause := publish.CauseOf(err)
 	if awaitsLook(f.kind, err) || f.cause.Swap(cause) == cause {

@@ -6,27 +6,27 @@ import (
 	"time"
 )
 
-// drainGate lets a kind's messages be published directly again after they went through the spool. Under a
-// steady flow the spool never runs empty: while one record is delivered others are appended. So once a
-// single batch is left, the gate closes for a moment. New messages wait, nothing is appended, the last
-// records are delivered, and then the waiting messages are published directly, still in order.
+// drainGate helps a spool to run empty, so that new messages are published directly again. Under a steady
+// flow it never would: while one record is delivered others are appended. So once a single batch is left,
+// the gate closes for a moment. New messages wait at the gate, the last records are delivered, and then the
+// waiting messages are published directly, still in order.
 //
 // If the disk or the stream is too slow for that, the messages have waited in vain.
 type drainGate struct {
 	mu   sync.Mutex
-	held context.Context // ends when the gate opens; nil before it is first closed
+	held context.Context // ends when the gate opens; nil: it was never closed
 	open context.CancelFunc
-	next time.Time // it doesn't close before this time
+	next time.Time // the gate doesn't close before this time
 }
 
 const (
-	// holdFor is longer than an acknowledgement takes over any distance. Within answerBound it
-	// leaves a held message enough time to be tried in JetStream and then spooled.
+	// holdFor is longer than an acknowledgement takes over any distance. It leaves a held message enough
+	// of answerBound to be tried in JetStream and then spooled.
 	holdFor   = 250 * time.Millisecond
 	holdEvery = 5 * time.Second
 )
 
-// close holds new messages for a while, unless it has done so a short time ago.
+// close closes the gate for a moment, unless it was closed a short time ago.
 func (g *drainGate) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

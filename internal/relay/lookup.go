@@ -14,29 +14,29 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
-// lookup finds out which of the spool's messages of one kind the stream has stored already. Within
-// its duplicate window a stream recognises copies itself. A message that has waited longer may be a
-// copy of a stored one, if an acknowledgement was lost, or if the vendor sent the event again to
-// another instance. One scan of the stream serves all waiting messages (ADR 9).
+// lookup finds out which of the spool's messages of one kind the stream has stored already. Within its
+// duplicate window a stream recognises copies itself. A message that has waited for longer may be a copy of
+// a stored one: an acknowledgement was lost, or the vendor sent the event again, to another instance. One
+// scan of the stream serves all waiting messages (ADR 9).
 type lookup struct {
 	*Relay
 	kind publish.Kind
 
-	scanned    time.Time // when the last scan began; zero: its result isn't valid
-	since      time.Time // the scan read the messages stored since then
-	upTo       uint64    // the highest record number when the scan began
-	found      stream.Found
-	unreadable bool      // the stream can't be read: a right is missing, or scans have failed for too long
-	failing    time.Time // the first failure since the last successful scan; zero: none
+	scanned    time.Time    // when the last scan began; zero: its result isn't valid
+	since      time.Time    // the scan has read the messages that were stored since then
+	upTo       uint64       // the highest record number when the scan began
+	found      stream.Found // the scan's result
+	unreadable bool         // the stream can't be read: a right is missing, or scans have failed for too long
+	failing    time.Time    // when a scan failed first since the last successful one; zero: none has
 }
 
 const (
 	// clockMargin allows for the difference between our clock and NATS', and for slow acknowledgements.
 	clockMargin = time.Minute
 	scanBound   = 10 * time.Minute
-	// lookupPatience is how long messages wait while look-ups fail. They are safe in the spool, and
-	// JetStream takes minutes to get a quorum again or to bring a replica up to date. But a look-up
-	// that never works must not block events for ever.
+	// lookupPatience is how long messages wait while scans fail. They are safe in the spool, and JetStream
+	// may take minutes to get a quorum again or to bring a replica up to date. But scans that never
+	// succeed must not block events for ever.
 	lookupPatience = time.Hour
 )
 
@@ -48,8 +48,8 @@ func (l *lookup) stored(ctx context.Context, records []spool.Record) (map[string
 	if !slices.ContainsFunc(records, mayBeForgotten) {
 		return nil, nil
 	}
-	// The last scan counts as long as the stream recognises all copies that were stored since. It covers
-	// a record if it looked for the record and went back far enough.
+	// The last scan is valid as long as the stream recognises all copies that were stored since. It covers
+	// a record that was in the spool then, if it went back far enough.
 	age := now.Sub(l.scanned)
 	isValid := !l.scanned.IsZero() && age >= 0 && age < window/2
 	needsScan := func(r spool.Record) bool {
@@ -65,14 +65,14 @@ func (l *lookup) stored(ctx context.Context, records []spool.Record) (map[string
 		return nil, nil
 	}
 	info, err := l.Publisher.Info(ctx, l.kind)
-	if err == nil && !l.found.IsOf(info) { // the result is about the stream that was read
+	if err == nil && !l.found.IsOf(info) { // the result is of the stream that was read, not of this one
 		err = fmt.Errorf("looking up: %w", errOtherStream)
 	}
 	if err != nil {
 		l.scanned = time.Time{}
 		return nil, &publish.Error{Cause: publish.LookupFailed, Err: err}
 	}
-	return l.found.IDs, nil // of all records: during a scan of minutes the stream forgets more
+	return l.found.IDs, nil // for all records: a scan may take minutes, in which the stream forgets more
 }
 
 // mayBeForgotten reports whether the stream may have stored a copy of the record and forgotten its id.
@@ -89,14 +89,14 @@ func (l *lookup) isUnsure(r spool.Record) bool {
 var errOtherStream = errors.New("the stream was deleted and created again, or restored, since the look-up")
 
 // isRemembered reports whether a stream with that duplicate window still recognises every copy of a
-// message that arrived at that time. A copy may have been stored up to reach earlier.
+// message by its time of arrival. A copy may have been stored up to reach earlier.
 func isRemembered(arrived, now time.Time, reach, window time.Duration) bool {
 	age := now.Sub(arrived)
 	return age >= 0 && age+reach+clockMargin < window
 }
 
-// firstCopy returns the earliest time at which a copy of a message may have been stored. It is zero,
-// for unknown, if the message arrived after now: the clock was set back.
+// firstCopy returns the earliest time at which a copy of a message may have been stored; zero, for unknown,
+// if the message arrived after now: the clock was set back.
 func firstCopy(arrived, now time.Time, reach time.Duration) time.Time {
 	if arrived.After(now) {
 		return time.Time{}
@@ -104,7 +104,7 @@ func firstCopy(arrived, now time.Time, reach time.Duration) time.Time {
 	return arrived.Add(-reach - clockMargin)
 }
 
-// scan reads the messages that the stream has stored since the first copy of the oldest record.
+// scan reads the ids of all messages that the stream has stored since a copy of any record may have been.
 func (l *lookup) scan(ctx context.Context, records []spool.Record, now time.Time) error {
 	since := now
 	for _, r := range records {

@@ -4,7 +4,7 @@
 // [Relay.Publish] returns nil only once the message is durable. It returns in time for a sender that
 // waits a second, whatever the state of NATS and the disk. The spool keeps a record until JetStream has
 // acknowledged it. A message that NATS refuses while it takes others is set aside and retried later, so
-// that it doesn't block others. No message is stored twice, within the limits in ADR 9.
+// that it doesn't block them. No message is stored twice, within the limits in ADR 9.
 package relay
 
 import (
@@ -40,26 +40,27 @@ type Config struct {
 	Log           *zap.Logger
 	Now           func() time.Time
 
-	quiet time.Duration // how long the spool is empty before a breaker closes; 0: a minute
+	quiet time.Duration // a breaker closes after the spool was empty for so long; 0: a minute
 }
 
 // Observer counts what happens, for the metrics. Its methods must not wait.
 type Observer interface {
-	// Published counts an attempt. way is Direct or FromSpool; outcome is stored, duplicate, Found
-	// or a publish.Cause.
+	// Published counts an attempt to publish. way is Direct or FromSpool; outcome is stored, duplicate,
+	// Found or a publish.Cause.
 	Published(kind publish.Kind, way, outcome string)
-	// PossiblyDuplicate counts a published message of which the stream may have an older copy that
-	// it doesn't recognise.
+	// PossiblyDuplicate counts a published message of which the stream may have an older copy with a
+	// forgotten id.
 	PossiblyDuplicate(kind publish.Kind)
 }
 
-// The ways to JetStream.
+// The ways of a message to JetStream.
 const (
 	Direct    = "direct"
 	FromSpool = "spool"
 )
 
-// Found is the outcome of a message that needn't be published, because it turned out to be stored.
+// Found is the outcome of a message that needn't be published: a look-up or a late acknowledgement shows
+// that it is stored.
 const Found = "found"
 
 // Relay takes messages to JetStream.
@@ -68,17 +69,17 @@ type Relay struct {
 	breakers   [publish.Kinds]breaker
 	gates      [publish.Kinds]drainGate
 	acked      acked
-	forwarders [publish.Kinds]*forwarder // by kind; nil: it isn't delivered
+	forwarders [publish.Kinds]*forwarder // nil for a kind that isn't delivered
 	ctx        context.Context           // ends with Close
 	cancel     context.CancelFunc
 	done       sync.WaitGroup
 }
 
 const (
-	// answerBound bounds Publish: a sender may wait only a second, and the request and the answer
-	// take a part of it.
+	// answerBound bounds Publish: a sender may wait only a second, of which request and answer take a
+	// part.
 	answerBound = 800 * time.Millisecond
-	// spoolTime is left for the spool if JetStream doesn't answer.
+	// spoolTime is what is left for the spool if JetStream doesn't answer.
 	spoolTime = answerBound / 8
 )
 
@@ -99,7 +100,7 @@ func Start(c Config) *Relay {
 	return r
 }
 
-// Publish makes the message durable and returns how, by the deadline. Its errors wrap
+// Publish makes the message durable by the deadline, and returns how. Its errors wrap
 // publish.ErrTooLarge, publish.ErrNoRoom or publish.ErrUnavailable. After an error the message may still
 // be stored once: perhaps only the acknowledgement was lost, or the disk was still writing.
 func (r *Relay) Publish(ctx context.Context, deadline time.Time, m publish.Message) (publish.Status, error) {
@@ -138,8 +139,8 @@ func (r *Relay) Publish(ctx context.Context, deadline time.Time, m publish.Messa
 	return "", fmt.Errorf("%w: %w; and the spool does not take it: %w", publish.ErrUnavailable, directErr, spoolErr)
 }
 
-// bound returns when Publish must return: at the deadline, unless PUBLISH_TIMEOUT is so long that the
-// spool would have no time left.
+// bound returns when Publish must return: at the deadline, or later if PUBLISH_TIMEOUT is so long that no
+// time would be left for the spool.
 func (r *Relay) bound(deadline time.Time) time.Time {
 	if least := holdFor + r.Timeout + spoolTime; least > answerBound {
 		return time.Now().Add(least)
@@ -147,24 +148,24 @@ func (r *Relay) bound(deadline time.Time) time.Time {
 	return deadline
 }
 
-// isFinal reports whether a failed publish means that the message can't be made durable at all.
+// isFinal reports whether the spool can't help after a failed publish: NATS will never take the message.
 func isFinal(err error) bool {
 	return errors.Is(err, publish.ErrTooLarge) || errors.Is(err, publish.ErrNoRoom)
 }
 
-// awaitsLook reports whether a message must wait for the next look at the quarantine, which is no failure
-// of NATS.
+// awaitsLook reports whether a message must wait for the next look at the quarantine's stream. That is no
+// failure of NATS.
 func awaitsLook(kind publish.Kind, err error) bool {
 	return kind == publish.Refused && publish.CauseOf(err) == publish.Busy
 }
 
-// isDirect reports whether a message goes to JetStream at once. While others wait in the spool it
-// goes there too: after a time-out, which spools its message, the following ones are also spooled.
+// isDirect reports whether a message goes to JetStream at once. While others wait in the spool it goes
+// there too, so after a time-out, which spools a message, the next ones are also spooled.
 func (r *Relay) isDirect(kind publish.Kind) bool {
 	return r.Spool.Len(kind) == 0 && r.Publisher.Ready(kind) == nil && r.breakers[kind].isClosed() && r.ctx.Err() == nil
 }
 
-// publish tries JetStream once, and gives up at the bound.
+// publish tries JetStream once, until the bound at most.
 func (r *Relay) publish(ctx context.Context, bound time.Time, m publish.Message) (publish.Status, error) {
 	if time.Until(bound) < r.Timeout { // else the publisher gives up earlier
 		var cancel context.CancelFunc
@@ -177,8 +178,8 @@ func (r *Relay) publish(ctx context.Context, bound time.Time, m publish.Message)
 	return status, err
 }
 
-// note counts an attempt, reports it to the breaker, and returns the outcome's label. That a message which
-// was set aside fails again says nothing new about NATS.
+// note counts an attempt, reports it to the breaker, and returns the outcome's label. If a message that was
+// set aside fails again, the breaker isn't told: that says nothing new about NATS.
 func (r *Relay) note(way string, kind publish.Kind, result publish.Result, wasSetAside bool) string {
 	outcome := string(result.Status)
 	if result.Err != nil {
@@ -195,8 +196,8 @@ func (r *Relay) note(way string, kind publish.Kind, result publish.Result, wasSe
 	return outcome
 }
 
-// append puts the message into the spool. If JetStream hasn't been tried and may take the message,
-// append leaves time for that.
+// append appends the message to the spool. If JetStream hasn't been tried and may take the message, append
+// leaves time for that.
 func (r *Relay) append(ctx context.Context, m publish.Message, attempted time.Time) error {
 	if deadline, _ := ctx.Deadline(); attempted.IsZero() && r.Publisher.Ready(m.Kind) == nil && r.breakers[m.Kind].isClosed() {
 		var cancel context.CancelFunc
@@ -212,8 +213,8 @@ func (r *Relay) append(ctx context.Context, m publish.Message, attempted time.Ti
 // Breaker returns the state of the events' breaker: closed, open or half-open.
 func (r *Relay) Breaker() string { return r.breakers[publish.Event].state() }
 
-// NotDirect returns why messages can't go to JetStream directly now, even with an empty spool; nil
-// if they can.
+// NotDirect returns why messages can't go to JetStream directly now, even if the spool is empty; nil if
+// they can.
 func (r *Relay) NotDirect(kind publish.Kind) error {
 	err := r.Publisher.Ready(kind)
 	if state := r.breakers[kind].state(); err == nil && state != "closed" {
@@ -224,8 +225,8 @@ func (r *Relay) NotDirect(kind publish.Kind) error {
 }
 
 // NotTried returns why a message that the spool refuses with spoolErr isn't tried in JetStream either; nil
-// if it is. Only such a message can close a half-open breaker, unless the forwarder does: it delivers from
-// a full spool or disk, but not from an empty spool or a failing disk.
+// if it is. With a half-open breaker it is tried if the forwarder publishes nothing that could close the
+// breaker: the spool is empty, or the disk fails. If spool or disk are only full, the forwarder publishes.
 func (r *Relay) NotTried(kind publish.Kind, spoolErr error) error {
 	isFull := errors.Is(spoolErr, spool.ErrFull) || errors.Is(spoolErr, spool.ErrNoDisk)
 	if r.breakers[kind].state() == "half-open" && (r.Spool.Len(kind) == 0 || !isFull) {
@@ -256,8 +257,8 @@ func (r *Relay) Blocked(kind publish.Kind) publish.Cause {
 	return cause
 }
 
-// Drain waits until the spool is empty or the context ends. It waits for quarantined messages only
-// while they can be delivered. No new message may be published meanwhile.
+// Drain waits until the spool is empty or the context ends. It doesn't wait for quarantined messages while
+// they can't be delivered. No new message may be published meanwhile.
 func (r *Relay) Drain(ctx context.Context) {
 	isWanted := func(kind publish.Kind) bool {
 		cause := r.Blocked(kind)
@@ -268,8 +269,8 @@ func (r *Relay) Drain(ctx context.Context) {
 	}
 }
 
-// Close stops delivering. It waits until that has ended, or the context ends. The spool keeps its
-// records.
+// Close stops the delivery of the spool, which keeps its records. It waits until that has ended or the
+// context ends.
 func (r *Relay) Close(ctx context.Context) error {
 	r.cancel()
 	done := make(chan struct{})

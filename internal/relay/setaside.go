@@ -11,13 +11,13 @@ import (
 
 // retrySetAside retries the records that were set aside, every r.RetrySetAside, until the context ends.
 func (r *Relay) retrySetAside(ctx context.Context) {
-	var lookups []*lookup // apart from the forwarders', which run meanwhile
+	var lookups []*lookup // not the forwarders', which run at the same time
 	for _, kind := range r.Kinds {
 		lookups = append(lookups, &lookup{Relay: r, kind: kind})
 	}
 	for logged := int64(0); ctx.Err() == nil; {
 		pause(ctx, r.RetrySetAside)
-		if s := r.Spool.Stats(); s.SetAside > 0 && s.Err == nil { // delivered records must be removable
+		if s := r.Spool.Stats(); s.SetAside > 0 && s.Err == nil { // else delivered records can't be removed
 			if n := r.trySetAside(ctx, lookups); n > 0 {
 				left := r.Spool.Stats().SetAside
 				r.Log.Info("messages that were set aside are delivered", zap.Int("messages", n), zap.Int64("left", left))
@@ -31,7 +31,7 @@ func (r *Relay) retrySetAside(ctx context.Context) {
 	}
 }
 
-// trySetAside tries to deliver all of them, and returns how many it delivered.
+// trySetAside tries once to deliver each record that was set aside, and returns how many it delivered.
 func (r *Relay) trySetAside(ctx context.Context, lookups []*lookup) (n int) {
 	for after := uint64(0); ctx.Err() == nil; {
 		records, err := r.Spool.SetAside(after, firstBatch)

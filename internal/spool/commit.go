@@ -18,7 +18,7 @@ import (
 
 // waiting is a record to be written.
 type waiting struct {
-	journal, from *journal // from is where a record is that moves to be set aside; nil if it is new
+	journal, from *journal // from has the record until it is set aside; nil: the record is new
 	kind          publish.Kind
 	id            id
 	seq, oldSeq   uint64 // oldSeq and oldSize are those in from
@@ -36,11 +36,11 @@ func newWaiting(r *Record, j, from *journal) *waiting {
 	}
 }
 
-// probe is a record without contents, which no reader returns.
+// probe is a record without a payload, which no reader returns.
 var probe = Record{isFirst: true}
 
 const (
-	// One write is bounded, so that nobody waits for long.
+	// A write is bounded, so that no caller waits for long.
 	maxRecords = 1024
 	maxBytes   = 8 << 20
 	// maxBuffer is the size up to which the buffer of a write is used again.
@@ -49,7 +49,7 @@ const (
 	tick = time.Second
 )
 
-// run is the committer.
+// run is the committer's loop.
 func (s *Spool) run() {
 	defer close(s.done)
 	ticker := time.NewTicker(tick)
@@ -64,12 +64,12 @@ func (s *Spool) run() {
 		case <-ticker.C:
 			due = true
 		}
-		s.working.Store(new(time.Now()))
+		s.busySince.Store(new(time.Now()))
 		if due {
 			s.checkFiles()
 			s.measure()
 		}
-		closed := s.isClosed() // no record comes and none is settled after that
+		closed := s.isClosed() // after that no record is appended or settled
 		for i, j := range s.journals {
 			s.commit(j, due && i == 0 && s.failure.Load() != nil)
 		}
@@ -77,7 +77,7 @@ func (s *Spool) run() {
 			s.recover()
 		}
 		s.remove()
-		s.working.Store(nil)
+		s.busySince.Store(nil)
 		s.mu.Lock()
 		more := slices.ContainsFunc(s.journals[:], func(j *journal) bool { return len(j.pending) > 0 })
 		s.mu.Unlock()
@@ -91,7 +91,7 @@ func (s *Spool) run() {
 	}
 }
 
-// take returns the next batch to write to a journal.
+// take returns the next records to write to a journal.
 func (s *Spool) take(j *journal) []*waiting {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,15 +105,15 @@ func (s *Spool) take(j *journal) []*waiting {
 	return batch
 }
 
-// commit writes what waits for a journal, with one write and one sync. If nothing waits and mayProbe is
-// set, it writes a probe, to find out whether the disk can be written.
+// commit writes the records that wait for a journal, with one write and one sync. If none waits and
+// mayProbe is set, it writes a probe, to find out whether the disk can be written.
 func (s *Spool) commit(j *journal, mayProbe bool) {
 	batch := s.take(j)
 	if len(batch) == 0 && !mayProbe {
 		return
 	}
 	err := s.write(j, batch)
-	s.noteWrite(err) // before the waiting callers go on: they may ask whether there is room
+	s.noteWrite(err) // before the callers return: they may ask whether there is room
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, w := range batch {
@@ -127,7 +127,7 @@ func (s *Spool) commit(j *journal, mayProbe bool) {
 	}
 }
 
-// added counts a record that is on disk now. s.mu must be held.
+// added counts a record that is durable now. s.mu must be held.
 func (s *Spool) added(w *waiting) {
 	s.last.Store(w.seq)
 	s.free.Add(-w.size) // until it is measured again
@@ -138,8 +138,8 @@ func (s *Spool) added(w *waiting) {
 	signal(w.journal.changed)
 }
 
-// count counts a record unless it is a copy. A record that is set aside replaces the one in the queue.
-// s.mu must be held.
+// count counts a record unless it is a copy of another one. A record that is set aside replaces the one in
+// the queue. s.mu must be held.
 func (s *Spool) count(w *waiting) {
 	switch {
 	case s.dropped[w.oldSeq], w.from == nil && s.ids.hasDurable(w.id):
@@ -199,7 +199,7 @@ func (s *Spool) try(j *journal, batch []*waiting) (err error) {
 		s.buf = nil
 	}
 	err = in.append(b)
-	s.unused = s.unused || err != nil
+	s.hasGap = s.hasGap || err != nil
 	if err == nil && len(batch) > 0 {
 		in.last = batch[len(batch)-1].seq
 	}
@@ -219,8 +219,8 @@ func (s *Spool) try(j *journal, batch []*waiting) (err error) {
 // newSegment creates a segment. It doesn't preallocate the file: that would make a single sync a third
 // faster, but hide where the records end.
 func (s *Spool) newSegment(journal string) (*segment, error) {
-	if s.unused { // else a recovery would miss them
-		for _, j := range s.journals { // all numbers in a segment are of one run
+	if s.hasGap { // a recovery expects gaps only between segments, and before such multiples
+		for _, j := range s.journals {
 			j.seal()
 		}
 		s.next = skip(s.next, failureBits)
@@ -228,11 +228,11 @@ func (s *Spool) newSegment(journal string) (*segment, error) {
 	var salt [4]byte
 	_, _ = rand.Read(salt[:]) // never fails
 	in := &segment{disk: s.disk, number: s.next, salt: binary.BigEndian.Uint32(salt[:])}
-	s.next++ // even after a failure the file may stay in the directory
+	s.next++ // also after an error: the file may exist
 	in.path = s.path(nameOf(journal, in.number, in.salt))
 	var err error
 	in.file, err = s.disk.open(in.path, os.O_CREATE|os.O_EXCL|os.O_RDWR)
-	s.unused = err != nil
+	s.hasGap = err != nil
 	return in, err
 }
 
@@ -253,9 +253,9 @@ func (s *Spool) measure() {
 	s.report()
 }
 
-// report logs when the disk begins to take nothing more, and when it takes records again.
+// report logs when the spool can't be written any more, and when it can be written again.
 func (s *Spool) report() {
-	err := s.hasFree(0, reserve)
+	err := s.checkFree(0, reserve)
 	if failure := s.failure.Load(); failure != nil {
 		err = *failure
 	}
@@ -269,15 +269,15 @@ func (s *Spool) report() {
 	s.reported = err != nil
 }
 
-// hasFree returns nil if left bytes stay free on the disk after n more are written.
-func (s *Spool) hasFree(n, left int64) error {
-	if free := s.free.Load(); n > free-left {
-		return fmt.Errorf("%w: %d bytes are free, at least %d are needed", ErrNoDisk, free, n+left)
+// checkFree returns an error if fewer than least bytes stay free on the disk after n more are written.
+func (s *Spool) checkFree(n, least int64) error {
+	if free := s.free.Load(); n > free-least {
+		return fmt.Errorf("%w: %d bytes are free, at least %d are needed", ErrNoDisk, free, n+least)
 	}
 	return nil
 }
 
-// release closes everything. No caller waits any more.
+// release closes the files. No caller waits for the committer any more.
 func (s *Spool) release() {
 	s.recovery.Wait() // a recovery stops when the spool is closed
 	if s.loaded && !s.recovering.Load() {

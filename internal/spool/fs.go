@@ -10,8 +10,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/fileio"
 )
 
-// disk is the part of a file system that the spool uses. Tests replace it by one that fails on
-// demand and forgets what wasn't synced.
+// disk is the part of a file system that the spool uses. Tests replace it with one that fails on demand
+// and forgets what wasn't synced.
 type disk interface {
 	lock(dir string) (io.Closer, error) // creates the directory
 	open(path string, flag int) (file, error)
@@ -38,8 +38,8 @@ func (osDisk) lock(dir string) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The directory and its parent, DATA_DIR, may be new, so their names must be made durable too. A
-	// process that may not read a directory can't have created one in it.
+	// The directory and its parent, DATA_DIR, may be new, so their names must be made durable too. If we
+	// may not read the directory that has such a name, we can't have created the name.
 	parent := filepath.Dir(filepath.Clean(dir))
 	for _, in := range []string{parent, filepath.Dir(parent)} {
 		if err := fileio.SyncDir(in); err != nil && !errors.Is(err, os.ErrPermission) {
@@ -64,8 +64,8 @@ func (osDisk) rename(from, to string) error { return os.Rename(from, to) }
 func (osDisk) remove(path string) error     { return os.Remove(path) }
 func (osDisk) syncDir(dir string) error     { return fileio.SyncDir(dir) }
 
-// free returns how much the directory's disk has free for us. On a read-only disk the directory may
-// not exist, only its parent.
+// free returns how many bytes of the directory's disk we may use. On a read-only disk only the directory's
+// parent may exist.
 func (osDisk) free(dir string) int64 {
 	for _, path := range []string{dir, filepath.Dir(dir)} {
 		if n, err := freeBytes(path); err == nil {

@@ -17,21 +17,21 @@ func idOf(kind publish.Kind, messageID string) id {
 	return id(sum[:16])
 }
 
-// ids has the id of each record, in short lists by their first bits. An id takes 20 bytes. In a map it
-// may take 41, even after it is removed.
+// ids holds the ids of records in short lists, by their first bits. An id takes 20 bytes. In a map it
+// could take 41, even after it is removed.
 type ids struct {
 	lists  [][]id
-	unsure map[id]bool // no record with that id is known to be durable
+	unsure map[id]bool // ids of which no record is known to be durable
 }
 
-// idLists is the number of lists. They take 400 KB, so the set has none until it is used.
+// idLists is the number of lists. Empty ones take 400 KB, so they are made with the first id.
 const idLists = 1 << 14
 
 func listOf(x id) uint16 { return binary.BigEndian.Uint16(x[:]) >> 2 }
 
 func (s *ids) has(x id) bool { return s.lists != nil && slices.Contains(s.lists[listOf(x)], x) }
 
-// hasDurable reports whether there is a durable record, of which another one is a copy.
+// hasDurable reports whether a record with that id is durable. Another one is a copy of it.
 func (s *ids) hasDurable(x id) bool { return s.has(x) && !s.unsure[x] }
 
 // add adds the id of a durable record, even if it is there already.
@@ -47,10 +47,10 @@ func (s *ids) add(x id) {
 	s.lists[listOf(x)] = append(list, x)
 }
 
-// doubt notes that a record may not be durable after all.
+// doubt notes that the records with an id may not be durable after all.
 func (s *ids) doubt(x id) { s.unsure[x] = true }
 
-// remove removes x once. If it was there twice, the one that stays may be the one that isn't durable.
+// remove removes x once. If it was there twice, the record that stays may be the one that isn't durable.
 func (s *ids) remove(x id) {
 	if !s.has(x) {
 		return

@@ -21,16 +21,16 @@ type journal struct {
 	segments atomic.Pointer[[]*segment] // oldest first; another slice after each change
 
 	// Used by the committer alone.
-	active   *segment // the last one, while it may be written
-	keepMark bool     // a file that the disk failed to read has kept its name: the next process may read it
+	active   *segment // the last one, while records may be appended to it
+	keepMark bool     // the mark must stay: a segment that the disk failed to read could not be renamed
 
 	// Guarded by the spool's mu.
 	pending []*waiting // records to be written, in order
-	settled uint64     // records up to this number are to be removed
-	head    position   // everything before it is settled
-	oldest  time.Time  // arrival of the first record, once it was read; zero: none
+	settled uint64     // records up to this number are settled
+	head    position   // all records before it are settled
+	oldest  time.Time  // arrival of the first record that waits; zero: it was not read yet, or there is none
 
-	queued  atomic.Int64
+	queued  atomic.Int64  // records that wait
 	changed chan struct{} // holds at most one
 
 	reading    sync.Mutex // held while [Spool.Next] reads
@@ -69,9 +69,9 @@ const chunk = 128 << 10
 type cursor struct {
 	position
 	seq     uint64 // number of the last record; records up to it are skipped
-	durable int64  // bytes of the segment that were synced before its last write began
-	// damage is called for a part of the segment that has no whole record. If it is nil, such a part is
-	// skipped if a recovery has found it, and otherwise an error.
+	durable int64  // the segment is durable up to this offset, where the last write that was read begins
+	// damage is called for each part of the segment that has no whole record. If it is nil, a part that a
+	// recovery has found is skipped, and any other is an error.
 	damage func(from, to int64, err error)
 	// retry is called when the disk fails to read, and reports whether to try again. If it is nil, or
 	// returns false, what can't be read is damage.
@@ -98,7 +98,7 @@ func (c *cursor) next(later []*segment) (Record, error) {
 		}
 		r, err := c.parse()
 		switch {
-		case errors.Is(err, errGone): // all of it is settled
+		case errors.Is(err, errGone): // all its records are settled
 			c.offset = c.segment.end.Load()
 			continue
 		case errors.Is(err, errDamaged) && c.damage != nil:
@@ -113,14 +113,14 @@ func (c *cursor) next(later []*segment) (Record, error) {
 			}
 			return Record{}, fmt.Errorf("%s at %d: %w", c.segment.path, c.offset, err)
 		}
-		if r.isFirst { // nothing follows a write that failed
+		if r.isFirst { // a write begins only after the one before was synced
 			c.durable = c.offset
 		}
 		c.offset += r.size
 		if r.Seq == probe.Seq {
 			c.durable = c.offset
 		}
-		if r.Seq <= c.seq { // delivered, or written again after a failure
+		if r.Seq <= c.seq { // a probe, or delivered
 			continue
 		}
 		c.seq = r.Seq
@@ -148,7 +148,7 @@ func (c *cursor) parse() (Record, error) {
 	if sum != crc32.Update(c.segment.salt, castagnoli, b[recordHeader:]) {
 		return r, fmt.Errorf("%w: a record's checksum doesn't match", errDamaged)
 	}
-	if r.Seq <= c.seq { // next skips it, as it does a probe
+	if r.Seq <= c.seq { // next skips it
 		return r, nil
 	}
 	return r, r.decode(b[recordHeader:])
@@ -184,8 +184,8 @@ func isReadFailure(err error) bool {
 	return err != nil && !errors.Is(err, errGone) && !errors.Is(err, os.ErrClosed)
 }
 
-// resync moves to the next whole record, or the segment's end. It reads each byte once, except those
-// behind a header with a correct checksum, which nobody can forge without the segment's salt.
+// resync moves to the next whole record, or to the segment's end. It reads each byte once, except those
+// behind a header with a correct checksum, which a sender can't forge without the segment's salt.
 func (c *cursor) resync() {
 	for c.offset++; c.offset < c.segment.end.Load(); {
 		if _, err := c.fill(recordHeader); err != nil {

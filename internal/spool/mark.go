@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 )
 
-// The mark holds how far each journal is delivered. Its file is overwritten after each delivery and
-// synced only at the end: if it is lost, the remaining segments are delivered again.
+// The mark says how far each journal is delivered. Its file is overwritten after each delivery, and synced
+// only when the spool is closed: if it is lost, the remaining segments are delivered again.
 const (
 	markName  = "mark"
 	markBytes = 8*journals + 4

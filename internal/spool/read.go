@@ -33,7 +33,8 @@ func (s *Spool) list(j *journal, after uint64, limit int, bytes int64) ([]Record
 		return nil, nil
 	}
 	c := &j.read
-	// The last call may have ended elsewhere, or failed to read what a recovery has read since.
+	// The cursor goes on where the last call ended, if that is the right place. After a recovery it starts
+	// anew: more may be readable.
 	if after = max(after, settled); after != c.seq || recoveries != j.recoveries {
 		c.seek(head)
 		c.seq, j.recoveries = after, recoveries
@@ -48,7 +49,7 @@ func (s *Spool) list(j *journal, after uint64, limit int, bytes int64) ([]Record
 		if err != nil {
 			if errors.Is(err, errDamaged) {
 				s.mu.Lock()
-				if recoveries == s.recoveries { // else a recovery that has begun since finds out what is lost
+				if recoveries == s.recoveries { // else a recovery that has begun since finds the damage
 					s.recoverAgain()
 				}
 				s.mu.Unlock()
@@ -72,15 +73,16 @@ func (s *Spool) list(j *journal, after uint64, limit int, bytes int64) ([]Record
 	return records, nil
 }
 
-// noteFirst notes the first records that aren't settled. queued is how many there should be.
+// noteFirst notes the records at the beginning of the queue, as they were read. queued is how many the queue
+// should have.
 func (s *Spool) noteFirst(j *journal, settled uint64, queued int64, recoveries int, records []Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case settled != j.settled || recoveries != s.recoveries: // the records are outdated
+	case settled != j.settled || recoveries != s.recoveries: // they are outdated
 	case len(records) > 0:
 		j.oldest = records[0].Arrived
-	case queued != 0: // the count is wrong: some records can't be read any more, or can again
+	case queued != 0: // the count is wrong: some records can't be read any more, or can be read again
 		s.recoverAgain()
 	default: // all that follow are dropped copies
 		j.settled, j.head = j.read.seq, j.read.position
@@ -94,13 +96,13 @@ func (s *Spool) isDropped(seq uint64) bool {
 	return s.dropped[seq]
 }
 
-// Recovery returns the progress of the recovery in bytes; ok is false if none is running.
+// Recovery returns the progress of the recovery in bytes, and reports whether one is running.
 func (s *Spool) Recovery() (read, all int64, ok bool) {
 	return s.bytesRead.Load(), s.bytesToRead.Load(), s.recovering.Load()
 }
 
-// Read calls visit with every record in the directory: first those set aside, then those in the queues.
-// It changes nothing, and a bridge may be using the directory. It returns damage apart from other errors.
+// Read calls visit with each record in the directory: first those set aside, then those in the queues. It
+// changes nothing, and a bridge may be using the directory. Damage is returned apart from other errors.
 func Read(dir string, visit func(r *Record) error) (damage, err error) {
 	delivered, segments, err := openJournals(osDisk{}, dir, os.O_RDONLY)
 	if err != nil {
@@ -115,12 +117,12 @@ func Read(dir string, visit func(r *Record) error) (damage, err error) {
 // Stats is the state of a spool.
 type Stats struct {
 	Queued    [publish.Kinds]int64     // records that wait
-	Oldest    [publish.Kinds]time.Time // arrival of the first of them, once Next has returned it
+	Oldest    [publish.Kinds]time.Time // arrival of the first one, once Next has returned it
 	SetAside  int64                    // records set aside
-	Bytes     int64                    // of all of them
+	Bytes     int64                    // of all records
 	FileBytes int64
 	FreeBytes int64 // on the disk
-	Err       error // why the last write failed or hangs; nil if it succeeded
+	Err       error // why the last write failed, or that it hangs; nil if it succeeded
 
 	IsWritable bool // the last write succeeded, and the disk isn't full
 }
@@ -139,6 +141,6 @@ func (s *Spool) Stats() Stats {
 		stats.FileBytes += j.size()
 	}
 	stats.Err = s.writeError()
-	stats.IsWritable = stats.Err == nil && s.hasFree(0, reserve) == nil
+	stats.IsWritable = stats.Err == nil && s.checkFree(0, reserve) == nil
 	return stats
 }

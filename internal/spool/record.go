@@ -19,14 +19,14 @@ type Record struct {
 
 	size       int64    // in the segment
 	at         position // where it was read
-	recoveries int      // how many had begun then
-	isFirst    bool     // of a write
+	recoveries int      // how many had begun when it was read
+	isFirst    bool     // it is the first one of a write
 }
 
 const (
 	recordHeader = 28
-	// largest bounds the length of a payload: the largest body, which the canonical form makes up
-	// to 4.4 times as long, with its envelope.
+	// largest bounds the length of a payload. It allows for the largest body in its canonical form, which
+	// is up to 4.4 times as long, and the envelope.
 	largest = 512 << 20
 )
 
@@ -34,12 +34,12 @@ var (
 	recordMagic = []byte{0xff, 'S', 'P', 'L'}
 	castagnoli  = crc32.MakeTable(crc32.Castagnoli)
 
-	// errDamaged means that the file doesn't have the bytes that were written.
+	// errDamaged means that a file's contents aren't those that were written.
 	errDamaged = errors.New("damaged")
 	errHeader  = fmt.Errorf("%w: the checksum of a record's header doesn't match", errDamaged)
 )
 
-// appendHeader appends the header of a payload, in the form of a segment with that salt
+// appendHeader appends the header of a record with that payload, for a segment with that salt
 // (docs/spool-format.md).
 func (r *Record) appendHeader(b, payload []byte, salt uint32) []byte {
 	begin := len(b)
@@ -92,7 +92,7 @@ func appendText[T string | []byte](b []byte, text T) []byte {
 
 var errPayload = fmt.Errorf("%w: a record's payload can't be decoded", errDamaged)
 
-// decode decodes the record's payload. Its data is a part of the payload, not a copy.
+// decode decodes the record's payload. The record's data is a part of it, not a copy.
 func (r *Record) decode(b []byte) error {
 	if len(b) < 16 {
 		return errPayload

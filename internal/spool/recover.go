@@ -15,11 +15,11 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-// ErrVersion means that the spool's files have another format.
+// ErrVersion means that a file of the spool has another format.
 var ErrVersion = errors.New("written by another version of the bridge, and left as it is: run that version until its spool is empty " +
 	"and remove the file if it is still there, or set DATA_DIR to another directory")
 
-// oldName is the file of a build before December 2026.
+// oldName is the spool's file in builds before December 2026.
 const oldName = "spool.db"
 
 // recovery is the result of reading a spool's journals.
@@ -30,11 +30,11 @@ type recovery struct {
 	queued     [journals]int64
 	bytes      [publish.Kinds]int64
 	damage     []error
-	lastWrites []error  // unreadable ends of segments: a crash may have cut the last write short
-	missing    []string // numbers that aren't in any segment
+	lastWrites []error  // like damage, but in the last write of a segment: a crash may have cut it short
+	missing    []string // gaps in the sequence numbers
 }
 
-// openJournals opens the files of the directory.
+// openJournals opens the segments in the directory, and reads the mark.
 func openJournals(d disk, dir string, flag int) (delivered [journals]uint64, segments [journals][]*segment, err error) {
 	defer func() {
 		if err != nil {
@@ -45,18 +45,18 @@ func openJournals(d disk, dir string, flag int) (delivered [journals]uint64, seg
 	if err != nil {
 		return delivered, segments, err
 	}
-	isThere := slices.Contains(names, lockName)
+	isSpool := slices.Contains(names, lockName)
 	for _, name := range names {
 		journal, number, salt, isOurs := parseName(name)
 		i := slices.Index(journalNames[:], journal)
 		switch {
 		case isOurs && i >= 0:
-			isThere = true
+			isSpool = true
 			in, err := openSegment(d, filepath.Join(dir, name), flag, number, salt)
 			switch {
 			case err == nil:
 				segments[i] = append(segments[i], in)
-			case flag == os.O_RDWR || !errors.Is(err, os.ErrNotExist): // else delivered and removed meanwhile
+			case flag == os.O_RDWR || !errors.Is(err, os.ErrNotExist): // else a bridge has just removed it
 				return delivered, segments, err
 			}
 		case name == oldName || segmentName.MatchString(name):
@@ -69,7 +69,7 @@ func openJournals(d disk, dir string, flag int) (delivered [journals]uint64, seg
 		// A damaged mark is removed: the numbers may begin at 1 again, and if the mark came back it would
 		// hide new records.
 		return delivered, segments, d.remove(filepath.Join(dir, markName))
-	case !isThere:
+	case !isSpool:
 		return delivered, segments, os.ErrNotExist
 	}
 	return delivered, segments, nil
@@ -100,11 +100,11 @@ func (s *Spool) load() (err error) {
 		if n := len(segments[i]); n > 0 {
 			j.segments.Store(&segments[i])
 			highest = max(highest, segments[i][n-1].number)
-			s.bytes[i%publish.Kinds].Add(j.size()) // the most that it can be; exact after the recovery
+			s.bytes[i%publish.Kinds].Add(j.size()) // an upper bound until the recovery ends
 		}
 	}
 	s.mu.Unlock()
-	// Old segments are never continued, so all numbers in a segment are of one run.
+	// No record is appended to an old segment, so all numbers in a segment are of one run.
 	if highest > 0 {
 		s.next = skip(highest, runBits)
 	}
@@ -118,10 +118,10 @@ func (s *Spool) load() (err error) {
 // count the runs. So no number is used twice, even before the last run's records have been read.
 const runBits = 40
 
-// failureBits is the number of low bits that a failed write skips, because it may leave numbers unused.
+// failureBits is the number of low bits that are skipped after a failed write, which may leave a gap.
 const failureBits = 24
 
-// skip returns the first number after another one with so many low bits 0.
+// skip returns the next higher multiple of 1<<bits.
 func skip(number uint64, bits int) uint64 { return (number>>bits + 1) << bits }
 
 // recover begins to read all segments in the background. Meanwhile new records go into new segments
@@ -144,7 +144,7 @@ func (s *Spool) recover() {
 		delivered[i], segments[i] = j.settled, j.all()
 		total += j.size()
 		if len(segments[i]) > 0 {
-			j.queued.CompareAndSwap(0, 1) // there may be some records
+			j.queued.CompareAndSwap(0, 1) // records may wait
 		}
 	}
 	s.bytesRead.Store(0)
@@ -158,14 +158,14 @@ func (s *Spool) recover() {
 			}
 			return nil
 		})
-		if err == nil && !s.isClosed() { // else a failed read may not have been tried again
+		if err == nil && !s.isClosed() { // closing ends the repetition of failed reads, so records may seem lost
 			s.recovered <- found
 		}
 	})
 }
 
-// patience returns a function that waits after a failed read, and reports whether to try again. A disk may
-// fail for a while only, or a network on the way to it, and then what it can't read now is whole.
+// patience returns a function that waits after a failed read, and reports whether to try again. The disk,
+// or the network in front of it, may work again soon, and then nothing is lost.
 func (s *Spool) patience() func(err error) bool {
 	var since time.Time
 	return func(err error) bool {
@@ -183,16 +183,15 @@ func (s *Spool) patience() func(err error) bool {
 	}
 }
 
-// recoverAgain requests another recovery, because the records on disk aren't those that are counted.
+// recoverAgain requests another recovery: the counted records aren't those on disk.
 func (s *Spool) recoverAgain() {
 	s.mustRecover.Store(true)
 	signal(s.wake)
 }
 
 // scan counts the records and calls visit with each. Those that are set aside come first, so that their
-// copies in the queues don't count as waiting. It notes what can't be read: that is damage, except in a
-// segment's last write, which a crash may have cut short and of which nothing was acknowledged. An error
-// of visit ends the scan.
+// copies in the queues don't count as waiting. Parts that can't be read are damage, except in a segment's
+// last write: a crash may have cut it short before it was acknowledged. An error of visit ends the scan.
 func (f *recovery) scan(segments [journals][]*segment, delivered [journals]uint64, visit func(r *Record) error) error {
 	for n := range journals {
 		i := setAside - n
@@ -207,8 +206,8 @@ func (f *recovery) scan(segments [journals][]*segment, delivered [journals]uint6
 	return nil
 }
 
-// missing returns the numbers that should be in a segment, and aren't in any. After a crash the mark may be
-// older than the removal of a segment.
+// missing returns the gaps in the sequence numbers: segments were removed. After a crash these may be
+// delivered ones, because the mark may be older than their removal.
 func missing(segments [journals][]*segment, delivered [journals]uint64) (gaps []string) {
 	all := slices.Concat(segments[:]...)
 	slices.SortFunc(all, func(a, b *segment) int { return cmp.Compare(a.number, b.number) })
@@ -222,7 +221,7 @@ func missing(segments [journals][]*segment, delivered [journals]uint64) (gaps []
 	return gaps
 }
 
-// scanSegment is scan for a segment of journal i.
+// scanSegment is scan for one segment of journal i.
 func (f *recovery) scanSegment(c *cursor, in *segment, i int, visit func(r *Record) error) error {
 	type place struct {
 		offset int64
@@ -234,7 +233,8 @@ func (f *recovery) scanSegment(c *cursor, in *segment, i int, visit func(r *Reco
 	c.damage = func(from, to int64, err error) {
 		p := place{from, fmt.Errorf("%s, from byte %d on: %w", in.path, from, err)}
 		unreadable = append(unreadable, p)
-		// What the disk can't read may be whole, and what is in a file of another's name is: they are kept.
+		// An unreadable end is cut off, unless the disk fails to read it, or the first header is wrong:
+		// then the file may have another one's name, whose salt doesn't fit, and be whole.
 		if to >= in.end.Load() && in.readErr.Load() == nil && !isFirstHeader(p) {
 			in.end.Store(from)
 			return
@@ -285,7 +285,7 @@ func (f *recovery) scanSegment(c *cursor, in *segment, i int, visit func(r *Reco
 	return nil
 }
 
-// adopt uses the result of a recovery.
+// adopt takes over the result of a recovery.
 func (s *Spool) adopt(f *recovery) {
 	s.mu.Lock()
 	s.ids, s.dropped = f.ids, f.dropped
@@ -294,7 +294,7 @@ func (s *Spool) adopt(f *recovery) {
 	}
 	for i, j := range s.journals {
 		j.queued.Store(f.queued[i])
-		j.head = position{} // damage may begin before it
+		j.head = position{} // a damaged part may begin before it
 	}
 	for _, w := range s.meanwhile {
 		s.count(w)
@@ -323,8 +323,8 @@ func (s *Spool) adopt(f *recovery) {
 	}
 }
 
-// checkFiles opens the files if that has failed so far, and restores those that were removed: they can be
-// read as long as they are open.
+// checkFiles opens the files if that has failed so far, and restores those that somebody has removed: as
+// long as they are open, they can be read.
 func (s *Spool) checkFiles() {
 	if !s.loaded {
 		s.noteWrite(s.load())

@@ -15,7 +15,7 @@ import (
 
 const (
 	format        = "v2"
-	damagedSuffix = ".damaged" // a damaged segment whose readable records are delivered
+	damagedSuffix = ".damaged" // of a damaged segment whose readable records are delivered
 )
 
 // segment is one file of a journal.
@@ -25,16 +25,16 @@ type segment struct {
 	number uint64       // higher than those of all earlier records and segments, lower than those of its records
 	salt   uint32       // start value of its checksums, so that no message can contain a valid record
 	last   uint64       // the highest number of its records; used by the committer, or the recovery
-	end    atomic.Int64 // size of the part that is read
-	// mayBeUnsynced means that an earlier process wrote it and its last write may not be durable.
+	end    atomic.Int64 // where reading ends
+	// mayBeUnsynced means that an earlier process wrote it, and its last write may not be durable.
 	mayBeUnsynced bool
 	hasFailed     bool                  // a write or a sync failed: nothing may be written to it any more
-	damaged       atomic.Bool           // some of it can't be read
-	skips         sync.Map              // the parts without a whole record that recoveries have found: offset to end
-	readErr       atomic.Pointer[error] // why the disk failed to read some of it; nil: it didn't
+	damaged       atomic.Bool           // a part of it can't be read
+	skips         sync.Map              // offset to end of each part in which a recovery found no whole record
+	readErr       atomic.Pointer[error] // why the disk failed to read a part of it; nil: it didn't
 
 	mu   sync.RWMutex // held while the file is read, and while it is replaced
-	file file         // nil: all of it was delivered, and the file removed
+	file file         // nil: the segment was removed
 }
 
 // segmentName matches the names of segments of all formats. Early builds called theirs .log.
@@ -71,7 +71,7 @@ func openSegment(d disk, path string, flag int, number uint64, salt uint32) (*se
 	return s, nil
 }
 
-// append writes b to the end and syncs.
+// append writes b to the end and makes it durable.
 //
 // A full disk doesn't harm the existing contents. After any other failure the file must not be
 // written or synced again: the kernel may have dropped what it could not write, and reports that
@@ -95,23 +95,23 @@ func (s *segment) append(b []byte) error {
 	return nil
 }
 
-// seal writes a probe behind the last record. It proves that the records before it were synced: if
-// they can't be read, they are damaged.
+// seal writes a probe behind the last record. It shows a later recovery that the records before it are
+// durable: if they can't be read, that is damage.
 func (s *segment) seal() {
 	if n, err := s.file.WriteAt(probe.appendHeader(nil, nil, s.salt), s.end.Load()); err == nil {
 		s.end.Add(int64(n))
 	}
 }
 
-// makeDurable makes the last write of an earlier process durable; it begins at from. A sync alone
-// isn't enough: if one has failed in that process, the kernel may have dropped the data and still
-// show it to this one. So the same bytes are written again, in place: that needs no room, and a
-// crash meanwhile does no harm.
+// makeDurable makes the last write of an earlier process durable, which begins at from. A sync alone isn't
+// enough: if one failed in that process, the kernel may have dropped the data and still show it to this
+// one. So the same bytes are written again in place: that needs no room, and a crash meanwhile does no
+// harm.
 func (s *segment) makeDurable(from int64) (err error) {
 	switch {
 	case from == s.end.Load():
 		return nil
-	case s.hasFailed, s.damaged.Load(): // what we read could be worse than what is on disk
+	case s.hasFailed, s.damaged.Load(): // the bytes on disk could be better than those that we read
 		return errDamaged
 	}
 	err = s.rewrite(s.file, s.file, from) // its name may not be durable either
@@ -120,7 +120,7 @@ func (s *segment) makeDurable(from int64) (err error) {
 	return err
 }
 
-// rewrite writes the segment from an offset on to a file at its path, and makes that durable.
+// rewrite copies the segment's bytes from an offset on to a file with its name, and makes them durable.
 func (s *segment) rewrite(to file, source io.ReaderAt, from int64) error {
 	if _, err := io.Copy(io.NewOffsetWriter(to, from), io.NewSectionReader(source, from, s.end.Load()-from)); err != nil {
 		return err
@@ -134,8 +134,8 @@ func (s *segment) rewrite(to file, source io.ReaderAt, from int64) error {
 // errGone means that the segment was removed.
 var errGone = errors.New("removed")
 
-// read fills b. Where the disk fails to read a page, b has zeros, which count as damage; the error is the
-// disk's.
+// read fills b. A page that the disk fails to read becomes zeros, which count as damage, and the error is
+// the disk's.
 func (s *segment) read(b []byte, offset int64) (err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -158,7 +158,7 @@ func (s *segment) read(b []byte, offset int64) (err error) {
 	return err
 }
 
-// ReadAt is read for a copy of the file, which has zeros where the file can't be read.
+// ReadAt is read without errors, for restore: the copy has zeros where the file can't be read.
 func (s *segment) ReadAt(b []byte, offset int64) (int, error) {
 	_ = s.read(b, offset)
 	return len(b), nil
@@ -166,7 +166,7 @@ func (s *segment) ReadAt(b []byte, offset int64) (int, error) {
 
 const page = 4096
 
-// restore writes the file again after somebody has removed it.
+// restore writes the file again after somebody else has removed it.
 func (s *segment) restore() error {
 	fresh, err := s.disk.open(s.path, os.O_CREATE|os.O_EXCL|os.O_RDWR)
 	if err != nil {
@@ -191,8 +191,8 @@ func (s *segment) remove() error {
 	s.file = nil
 	s.mu.Unlock()
 	if s.damaged.Load() {
-		// The new name is durable before the mark is: else the file could come back, be readable, and be
-		// taken for delivered.
+		// The new name is durable before the mark is written. Otherwise the file could be back after a
+		// crash and be readable, and the mark would say that it is delivered.
 		return cmp.Or(s.disk.rename(s.path, s.path+damagedSuffix), s.disk.syncDir(filepath.Dir(s.path)))
 	}
 	return s.disk.remove(s.path)

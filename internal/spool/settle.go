@@ -11,14 +11,14 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-// retireAt is the size from which the active segment is removed once all of it is settled. A smaller
-// one is used again.
+// retireAt is the size from which the active segment is removed once all its records are settled. To a
+// smaller one more records are appended.
 const retireAt = 1 << 20
 
 // Settle removes records from the beginning of the kind's queue, as [Spool.Next] has returned them.
-// Those with a Reason are set aside, and Settle waits until they are on disk. After an error no record
-// is removed. If the spool was read again meanwhile, the records are outdated: call Next again. Settle
-// doesn't wait until the removal is on disk: after a crash records may come again.
+// Those with a Reason are set aside, and Settle waits until that is durable. After an error no record is
+// removed. If a recovery has begun since Next, that is an error: call Next again. Settle doesn't wait until
+// the removal is durable: after a crash Next may return the records again.
 func (s *Spool) Settle(kind publish.Kind, records []Record) error {
 	return s.settle(s.journals[kind], records)
 }
@@ -59,7 +59,7 @@ func (s *Spool) settle(j *journal, records []Record) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.isOutdated(records) {
-		s.recoverAgain() // to count those that were set aside meanwhile
+		s.recoverAgain() // some may have been set aside, and their copies in the queue count too
 		return errRecovering
 	}
 	for _, r := range records {
@@ -81,16 +81,16 @@ func (s *Spool) settle(j *journal, records []Record) error {
 	return nil
 }
 
-// isOutdated reports whether a recovery has begun since the records were read. It may have lost one, or
-// chosen another copy, which would be removed with this one. s.mu must be held.
+// isOutdated reports whether a recovery has begun since the records were read. It may have dropped one of
+// them and kept another copy, which must not be removed. s.mu must be held.
 func (s *Spool) isOutdated(records []Record) bool {
 	return s.recovering.Load() || slices.ContainsFunc(records, func(r Record) bool { return r.recoveries != s.recoveries })
 }
 
 var errRecovering = errors.New("spool is being read")
 
-// move writes the journal's records that have a reason to the journal of those set aside. It does nothing if
-// they are outdated.
+// move writes those of a journal's records that have a reason to the journal of those set aside. If the
+// records are outdated, it returns an error.
 func (s *Spool) move(from *journal, records []Record) (err error) {
 	aside := s.journals[setAside]
 	var batch []*waiting
@@ -120,9 +120,9 @@ func (s *Spool) move(from *journal, records []Record) (err error) {
 	return err
 }
 
-// remove removes the segments whose records are all settled, and writes the mark. The mark stays before a
-// segment that the disk failed to read, until that is renamed: the next process may be able to read it.
-// A segment that comes back after a loss of power is delivered again.
+// remove removes the segments whose records are all settled, and writes the mark. The mark doesn't pass a
+// segment that the disk failed to read until that is renamed: the next process may be able to read it. If a
+// loss of power undoes a removal, the segment is delivered again.
 func (s *Spool) remove() {
 	if s.recovering.Load() {
 		return

@@ -33,17 +33,17 @@ import (
 type Config struct {
 	Dir      string
 	MaxBytes int64 // of the encoded records
-	// MaxOf is the limit of each kind; 0: MaxBytes alone. A sender with one captured delivery can
-	// cause records that aren't events, and they must not displace events.
+	// MaxOf limits each kind; 0: only MaxBytes does. With one captured delivery a sender can fill the
+	// spool with records that aren't events, and these must leave room for events.
 	MaxOf [publish.Kinds]int64
-	// ReadPatience is how long a recovery waits for a disk that fails to read, before what it can't read
-	// counts as lost; 0: two minutes. A network disk may take that long to come back.
+	// ReadPatience is how long a recovery repeats a read that fails, before the records there count as
+	// lost; 0: two minutes. A network disk may take that long to come back.
 	ReadPatience time.Duration
 	Log          *zap.Logger
 
 	disk         disk          // nil: the operating system's
 	segmentSize  int64         // 0: it depends on MaxBytes
-	openPatience time.Duration // how long Open waits for the recovery; 0: openPatience
+	openPatience time.Duration // 0: the constant of that name
 }
 
 // journals is the number of journals: one for each kind, and one for the records that are set aside.
@@ -59,14 +59,15 @@ var journalNames = [journals]string{publish.Event.String(), publish.Quarantined.
 type Spool struct {
 	config   Config
 	disk     disk
-	lock     io.Closer // nil if the disk had no room for it yet
+	lock     io.Closer // nil until the disk has room for it
 	journals [journals]*journal
 
 	mu        sync.Mutex
 	ids       ids                  // of the records on disk; during a recovery, of those appended since it began
 	unwritten [publish.Kinds]int64 // bytes of the records that aren't on disk yet
 	dropped   map[uint64]bool      // records on disk that are copies of another one, or were set aside
-	// recoveries counts the recoveries that have begun. meanwhile has the records written during one.
+	// recoveries counts the recoveries that have begun. meanwhile holds the records written since the
+	// last one began, while it runs.
 	recoveries int
 	meanwhile  []*waiting
 	closed     bool
@@ -75,23 +76,23 @@ type Spool struct {
 
 	// Used by the committer alone.
 	next      uint64 // the next sequence number; none is used twice
-	unused    bool   // a failure has left numbers of this run unused
+	hasGap    bool   // a failed write has left a gap in the numbers
 	recovery  sync.WaitGroup
 	recovered chan *recovery
 	loaded    bool             // the journals are open
-	reported  bool             // it was logged that the disk takes nothing
-	mark      [journals]uint64 // the numbers in the mark: up to them the journals are settled
+	reported  bool             // that the disk can't be written is logged
+	mark      [journals]uint64 // what the mark's file says
 	buf       []byte           // for a write
 
 	failure                atomic.Pointer[error]     // why the last write failed; nil if it succeeded
-	working                atomic.Pointer[time.Time] // since when the committer uses the disk; nil: it doesn't
+	busySince              atomic.Pointer[time.Time] // when the committer began to use the disk; nil: it doesn't
 	recovering             atomic.Bool
-	mustRecover            atomic.Bool  // damage was found: the recovery must run again
+	mustRecover            atomic.Bool  // another recovery is requested
 	bytesRead, bytesToRead atomic.Int64 // of the recovery
 	bytes                  [publish.Kinds]atomic.Int64
 	free                   atomic.Int64  // bytes free on the disk
 	last                   atomic.Uint64 // the highest sequence number on disk
-	earlier                atomic.Uint64 // the same when the files were opened
+	earlier                atomic.Uint64 // the highest one of an earlier process
 }
 
 // The reasons to refuse a record.
@@ -114,10 +115,10 @@ const (
 	// A journal has about 128 segments at most: each is an open file, and is removed as a whole.
 	minSegment  = 8 << 20
 	maxSegments = 128
-	// hungAfter is how long the committer may use the disk before the disk counts as failing. No
-	// sender waits as long.
+	// hungAfter is how long the committer may use the disk before the disk counts as failing. Senders
+	// don't wait that long.
 	hungAfter = time.Second
-	// openPatience is how long Open waits for the recovery. It is long enough for a small spool.
+	// openPatience is how long Open waits for the recovery: long enough for a small spool.
 	openPatience = 500 * time.Millisecond
 	readPatience = 2 * time.Minute
 )
@@ -168,9 +169,9 @@ func Open(c Config) (*Spool, error) {
 
 func (s *Spool) path(name string) string { return filepath.Join(s.config.Dir, name) }
 
-// Append keeps the message, whose data must not change any more. It returns nil once the record is on
-// disk, and at once if one with its kind and id is there already. If the context ends first, the record
-// is dropped, unless it is being written at that moment: then it may be kept.
+// Append appends a record with the message, whose data must not change any more. It returns nil once the
+// record is durable, and at once if one with the same kind and id is durable already. If the context ends
+// first, the record is dropped; if it is just being written, it may be kept.
 func (s *Spool) Append(ctx context.Context, m publish.Message, attempted time.Time) error {
 	w, err := s.enqueue(&Record{Message: m, Attempted: attempted})
 	if w == nil {
@@ -196,7 +197,7 @@ func (s *Spool) Append(ctx context.Context, m publish.Message, attempted time.Ti
 	return fmt.Errorf("waiting for the disk: %w", ctx.Err())
 }
 
-// enqueue queues the record to be written, and returns it; nil if it is on disk already, or refused.
+// enqueue queues the record to be written. It returns nil if the record is durable already, or refused.
 func (s *Spool) enqueue(r *Record) (*waiting, error) {
 	w := newWaiting(r, s.journals[r.Kind], nil)
 	if w.size > recordHeader+largest { // it couldn't be read again
@@ -219,7 +220,7 @@ func (s *Spool) enqueue(r *Record) (*waiting, error) {
 	return w, nil
 }
 
-// room returns nil if n more bytes of the kind can be kept. s.mu must be held.
+// room returns an error if there is no room for n more bytes of the kind. s.mu must be held.
 func (s *Spool) room(kind publish.Kind, n int64) error {
 	var used, unwritten int64
 	for k, waiting := range s.unwritten {
@@ -235,11 +236,11 @@ func (s *Spool) room(kind publish.Kind, n int64) error {
 	if unwritten > 0 && unwritten+n > maxUnwritten {
 		return fmt.Errorf("%w: %d bytes wait for it", ErrSlow, unwritten)
 	}
-	return s.hasFree(unwritten+n, reserve+int64(kind)*reserveForOthers)
+	return s.checkFree(unwritten+n, reserve+int64(kind)*reserveForOthers)
 }
 
-// Room returns nil while an event of n bytes can be kept: there is room, and the last write succeeded. It
-// never waits for the disk.
+// Room returns an error if an event of n bytes can't be appended: there is no room, or the last write
+// failed. It never waits for the disk.
 func (s *Spool) Room(n int64) error {
 	if err := s.writeError(); err != nil {
 		return err
@@ -254,7 +255,7 @@ func (s *Spool) writeError() error {
 	if err := s.failure.Load(); err != nil {
 		return *err
 	}
-	if since := s.working.Load(); since != nil && time.Since(*since) > hungAfter {
+	if since := s.busySince.Load(); since != nil && time.Since(*since) > hungAfter {
 		return fmt.Errorf("%w: no answer for %s", ErrSlow, time.Since(*since).Round(time.Second))
 	}
 	return nil
@@ -269,14 +270,14 @@ func (s *Spool) Holds(kind publish.Kind, messageID string) bool {
 	return s.recovering.Load() || s.ids.has(id)
 }
 
-// Len returns how many records of the kind wait, without those set aside. During a recovery it is zero
-// only if there certainly are none.
+// Len returns how many records of the kind wait, without those set aside. During a recovery it is an
+// estimate, and zero only if no record waits.
 func (s *Spool) Len(kind publish.Kind) int64 { return s.journals[kind].queued.Load() }
 
 // Last returns the highest number of any record that is or was on disk.
 func (s *Spool) Last() uint64 { return s.last.Load() }
 
-// Earlier returns the highest number of a record of earlier processes; 0 until the files were opened.
+// Earlier returns the highest number of a record of earlier processes; 0 until the files are open.
 func (s *Spool) Earlier() uint64 { return s.earlier.Load() }
 
 // Changes returns a channel that gets a value after records of the kind were appended, or the last one
