@@ -38,7 +38,7 @@ const maxBody = 64 << 20
 // checkRules checks the bounds of variables, and rules about several of them.
 func (l *loader) checkRules(c *Config) {
 	window, tolerance := c.minDuplicates()
-	atLeast := fmt.Sprintf("takes at least %s, an hour more than the time in which %s accepts a delivery: ", FormatDuration(window), tolerance)
+	atLeast := fmt.Sprintf("takes at least %s, an hour longer than a delivery is accepted (%s): ", FormatDuration(window), tolerance)
 	forgets := c.StreamMaxAge > 0 && c.StreamDuplicates > c.StreamMaxAge
 	embedded := !c.set["NATS_URL"] // a wrong NATS_URL is set, too
 	secured := !c.NATSToken.IsEmpty() || c.NATSUser != "" && !c.NATSPassword.IsEmpty()
@@ -65,7 +65,7 @@ func (l *loader) checkRules(c *Config) {
 			"SUBJECT_PREFIX and NATS_INBOX_PREFIX", c.SubjectPrefix == "" || !slices.ContainsFunc([]string{".", "-quarantine.", "-dead."}, func(ours string) bool {
 				return strings.HasPrefix(c.NATSInboxPrefix+".", c.SubjectPrefix+ours)
 			}),
-			"the stream would store NATS' replies as events: set two of which neither begins the other, such as webhooks and _INBOX",
+			"the stream would store NATS' replies as events: neither may begin with the other, such as webhooks and _INBOX",
 		},
 		{"NATS_TLS_FIRST", !c.NATSTLSFirst || !embedded, "the embedded server has no TLS: set NATS_URL, or leave this out"},
 		{
@@ -96,7 +96,7 @@ func (l *loader) checkRules(c *Config) {
 		},
 		{
 			"OTEL_SDK_DISABLED", !c.OTELDisabled || strings.EqualFold(l.vars["OTEL_SDK_DISABLED"], "true"),
-			"takes true or false: to OpenTelemetry nothing else is true",
+			"takes true or false: OpenTelemetry takes any other value for false",
 		},
 		{protocol, c.SpansURL() == "" || cmp.Or(l.vars[protocol], c.OTLPProtocol) == "http/protobuf", "takes http/protobuf"},
 	} {

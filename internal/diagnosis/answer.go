@@ -82,7 +82,7 @@ func (d *diagnoser) examineAnswer(received time.Time) {
 		remedy = "if that is a compression, have the proxy pass the body on uncompressed; " +
 			"else capture the body as it was sent, byte for byte"
 	case r.Version == "1.0" && len(r.Values("Transfer-Encoding")) > 0 && len(r.Body) > 0:
-		problem = "the body is chunked, which HTTP/1.0 doesn't have: it counts as empty"
+		problem = "the body is chunked, which HTTP/1.0 doesn't know: it counts as empty"
 		remedy = "have the proxy in front speak HTTP/1.1 to the bridge (nginx: proxy_http_version 1.1)"
 	}
 	if problem != "" {

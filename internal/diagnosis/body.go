@@ -54,7 +54,7 @@ func difference(raw, text []byte) string {
 var bodyReadings = []reading{
 	{
 		"without what is around its JSON",
-		"nothing is wrong with the delivery if only the capture has it, as a file's last line break or a byte order mark; " +
+		"nothing is wrong with the delivery if only the capture has it (a last line break, a byte order mark); " +
 			"else find what adds it on the way", jsonAlone,
 	},
 	{

@@ -43,7 +43,7 @@ func (d *diagnoser) explain(refusal error) {
 		remedy = "if the capture is whole, a proxy drops it, or the sender isn't the vendor: a few such requests are normal on the internet. " +
 			"If only the body was captured, give the header with -H"
 	case errors.Is(refusal, verify.ManySignatures):
-		problem, remedy = refusal.Error(), "find what adds the other, and have it pass on the vendor's alone"
+		problem, remedy = refusal.Error(), "find what adds a second one, and have it pass on the vendor's alone"
 	case errors.Is(refusal, verify.MalformedSignature):
 		problem = "the signature isn't in the form that the vendor documents, and no part of it is right"
 		remedy = "compare it with the vendor's log: a proxy may have changed or cut it. " +

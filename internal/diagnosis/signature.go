@@ -63,7 +63,7 @@ func (d *diagnoser) examineSignature(f Field, expected []verify.MAC, isExpected 
 // misplaced returns the cause of a signature in another header, or in the right one in another form.
 func (d *diagnoser) misplaced(header string, isExpected bool) Cause {
 	prefix := d.endpoint.Prefix
-	problem := "the signature is in the header " + header + ", and the bridge looks for " + d.endpoint.Provider.Signature.Header
+	problem := "the signature is in the header " + header + ", but the bridge looks for it in " + d.endpoint.Provider.Signature.Header
 	form := "the signature is right, but " + header + " has it in another encoding, with other text around it, or beside another value"
 	switch {
 	case isExpected && d.isDescribed():

@@ -116,7 +116,7 @@ func (v *vendor) parseTime(set verify.Settings) (err error) {
 	case hasTime && !inSignature:
 		return errors.New("SIGNATURE_FORMAT has {timestamp}: set signature")
 	case set.Timestamp == "" && strings.Contains(set.Signed, "{timestamp}"):
-		return errors.New("SIGNED has {timestamp}: say where it comes from")
+		return errors.New("SIGNED has {timestamp}: set where it is")
 	case set.Timestamp == "":
 		return nil
 	case inSignature:
