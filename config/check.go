@@ -181,11 +181,11 @@ func (l *loader) warnOfNames(c *Config) {
 		}
 	}
 	for _, p := range providers.Presets {
-		// With an endpoint, its own variable may refer to this one, as $(GITHUB_SECRETS) in Kubernetes.
+		// With an endpoint, its own variable may refer to this one, as $(ACME_SECRETS) in Kubernetes.
 		hasEndpoint := slices.ContainsFunc(c.Endpoints, func(e Endpoint) bool { return e.Provider == p.Name })
 		for _, name := range []string{"SECRETS", "SECRETS_FILE"} {
 			variable := (&verify.Provider{Name: p.Name}).Variable(name)
-			if c.set[variable] && !hasEndpoint && p.Site != "" {
+			if c.set[variable] && !hasEndpoint && p.Source != "" {
 				l.warn("%s is not a variable of the bridge and has no effect; for %s, set ENDPOINTS_<i>_PROVIDER=%s and ENDPOINTS_<i>_%s",
 					variable, p.Title, p.Name, name)
 			}

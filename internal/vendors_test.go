@@ -23,7 +23,7 @@ func TestVendorsAreInTheirFolders(t *testing.T) {
 		names = append(append(names, p.Events...), p.Name, p.Title, p.Signature.Header)
 	}
 	for _, p := range providers.Presets {
-		if p.Site != "" { // else it is any vendor
+		if p.Source != "" { // else it is any vendor
 			names = append(names, p.Name, p.Title, p.Settings.SignatureHeader)
 		}
 	}

@@ -76,7 +76,7 @@ func printVariables(w io.Writer, variables []config.Variable, problems config.Pr
 func printPresets(w io.Writer) {
 	for _, p := range providers.Presets {
 		source := ""
-		if p.Site != "" {
+		if p.Source != "" {
 			source = fmt.Sprintf(", as %s says", p.Source)
 		}
 		_, _ = fmt.Fprintf(w, "ENDPOINTS_<i>_PROVIDER=%s\n    %s%s\n", p.Name, p.Title, source)

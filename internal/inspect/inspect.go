@@ -116,6 +116,6 @@ func vendors(w http.ResponseWriter, _ *http.Request) {
 	for _, p := range providers.All {
 		const name = ".name[data-provider=%q]::before"
 		_, _ = fmt.Fprintf(w, name+" { background: %s; }\n@media (prefers-color-scheme: dark) { "+name+" { background: %s; } }\n",
-			p.Name, p.Docs.Colour[0], p.Name, p.Docs.Colour[1])
+			p.Name, p.Colour[0], p.Name, p.Colour[1])
 	}
 }

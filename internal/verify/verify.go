@@ -23,12 +23,12 @@ import (
 // Provider is a vendor of webhooks. [Provider.Verify] uses Signature, Read and Time, in this order.
 // `bridge send` and the demo use Compose, Time and Signature to make deliveries like the vendor's.
 type Provider struct {
-	Name       string   // as in the configuration and the envelope
-	Title      string   // as people write it
-	TypePrefix string   // of the CloudEvents type: the vendor in reverse DNS, with the final dot
-	Events     []string // the known names; the first is the default to send
-	Samples    []string // bodies of its events
-	Docs       Docs
+	Name       string    // as in the configuration and the envelope
+	Title      string    // as people write it
+	TypePrefix string    // of the CloudEvents type: the vendor in reverse DNS, with the final dot
+	Events     []string  // the known names; the first is the default to send
+	Samples    []string  // bodies of its events
+	Colour     [2]string // of its events on the live page, on a light and on a dark background
 
 	Signature Signature
 	// Read adds to c what an authentic delivery says: [Paths] finds it. The error is Unreadable or a
@@ -39,17 +39,6 @@ type Provider struct {
 	Compose func(event, id string, data stringify.Text) []byte
 
 	Described // only package hmac sets it: zero for a vendor with a folder of its own
-}
-
-// Docs is what the documents and the live page say about a vendor, in Markdown.
-type Docs struct {
-	Site     string    // its home page
-	About    string    // facts about it and their sources
-	Register string    // where its dashboard takes the endpoint's URL
-	SecretAt string    // where its dashboard shows the secret
-	Colour   [2]string // of its events on the live page, on a light and on a dark background
-
-	Entity, EntityID, UserID, Time string // the sources of the envelope's attributes
 }
 
 // Signature describes where a vendor's signatures are, and what they cover.

@@ -44,17 +44,7 @@ var Provider = verify.Provider{
 		"referrer.reward_claimed", "referrer.rewarded", "referrer.visited", "campaign.ended", "campaign.launched",
 	},
 	Samples: []string{accepted, visited, claimed},
-	Docs: verify.Docs{
-		Site: "https://withflock.com",
-		About: "referral campaigns. " +
-			"According to the text of its page it signs the timestamp and the data; according to the code there, the whole body. " +
-			"It sends each event only once. Only `invitee.accepted` has a documented payload.",
-		Register: "app.withflock.com, *Webhooks*",
-		SecretAt: "on the *Secrets* page",
-		Colour:   [2]string{"#0b6660", "#5ecfc3"},
-		Entity:   "`entity`", EntityID: "`entityId`",
-		UserID: "`data.invitee.id` or `data.referrer.id`, as `entity` says", Time: "`timestamp`, in UTC",
-	},
+	Colour:  [2]string{"#0b6660", "#5ecfc3"},
 	Signature: verify.Signature{
 		Header:  "X-Flock-Signature",
 		Format:  verify.Format{Encodings: []verify.Encoding{verify.Hex}},

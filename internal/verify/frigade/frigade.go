@@ -50,18 +50,7 @@ var Provider = verify.Provider{
 		"flowResponse.abortedFlow",
 	},
 	Samples: []string{completedStep, completedFlow, startedStep},
-	Docs: verify.Docs{
-		Site: "https://frigade.com",
-		About: "product onboarding. According to its older page it signs `data`, according to the newer one the whole body. " +
-			"It waits 1000 ms for an answer, and retries five times with growing pauses. " +
-			"What it signs [comes from browsers](consumers.md#trust). " +
-			"Its secret can't be rotated: add a second subscription, which has a secret of its own. While both exist, each event comes twice.",
-		Register: "the dashboard, *Webhooks*, *New webhook*",
-		SecretAt: "shown when the webhook is made",
-		Colour:   [2]string{"#7434a3", "#d0a1f7"},
-		Entity:   "the first token of `type`", EntityID: "`data.id`",
-		UserID: "`data.foreignUserId`, else `data.userId`", Time: "`time`, as sent, in any zone; not signed where `signed` is `data`",
-	},
+	Colour:  [2]string{"#7434a3", "#d0a1f7"},
 	Signature: verify.Signature{
 		Header:  "X-Webhook-Signature",
 		Format:  verify.Format{Encodings: []verify.Encoding{verify.Base64, verify.Hex}},

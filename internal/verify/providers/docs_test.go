@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,23 +15,54 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/hmac"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/markdown"
 )
 
-// The documents' parts about the vendors are made from the providers.
-func TestDocuments(t *testing.T) {
-	markdown.Generated(t, "../../../README.md", func(text string) string { return markdown.Part(t, text, "vendors", registering()) })
-	markdown.Generated(t, "../../../docs/providers.md", func(text string) string {
-		return markdown.Part(t, markdown.Part(t, text, "vendors", all()), "presets", described())
-	})
-	markdown.Generated(t, "../../../docs/event.schema.json", func(text string) string { return schema(t, text) })
+// texts are what the documents say about a vendor, in Markdown: docs.json in its folder.
+type texts struct {
+	Site     string // its home page
+	About    string // facts about it
+	Register string // where its dashboard takes the endpoint's URL
+	SecretAt string // where its dashboard shows the secret
+
+	Entity, EntityID, UserID, Time string // the sources of the envelope's attributes
 }
 
-func registering() string {
+// readTexts reads a folder's docs.json.
+func readTexts[T any](t *testing.T, folder string) (all T) {
+	t.Helper()
+	content, err := os.ReadFile("../" + folder + "/docs.json")
+	expect.NoError(t, err)
+	decoder := json.NewDecoder(bytes.NewReader(content))
+	decoder.DisallowUnknownFields()
+	expect.NoErrorf(t, decoder.Decode(&all), "%s", folder)
+	return all
+}
+
+// The documents' parts about the vendors are made from the providers and their texts.
+func TestDocuments(t *testing.T) {
+	docs := make(map[string]texts)
+	for _, p := range providers.All {
+		docs[p.Name] = readTexts[texts](t, p.Name)
+		for field, text := range reflect.ValueOf(docs[p.Name]).Fields() {
+			if text.IsZero() {
+				t.Errorf("%s: docs.json has no %s", p.Name, field.Name)
+			}
+		}
+	}
+	markdown.Generated(t, "../../../README.md", func(text string) string { return markdown.Part(t, text, "vendors", registering(docs)) })
+	markdown.Generated(t, "../../../docs/providers.md", func(text string) string {
+		return markdown.Part(t, markdown.Part(t, text, "vendors", all(docs)), "presets", described(t))
+	})
+	markdown.Generated(t, "../../../docs/event.schema.json", func(text string) string { return schema(t, text, docs) })
+}
+
+func registering(docs map[string]texts) string {
 	var out string
 	for _, p := range providers.All {
 		out += markdown.Item(fmt.Sprintf("**%s**: `https://hooks.example.com/webhooks/%s` in %s; the secret, for `%s`, is %s",
-			p.Title, p.Name, p.Docs.Register, p.Variable("SECRETS"), p.Docs.SecretAt))
+			p.Title, p.Name, docs[p.Name].Register, p.Variable("SECRETS"), docs[p.Name].SecretAt))
 	}
 	return out
 }
@@ -46,15 +79,17 @@ func signs(p *verify.Provider, s verify.Scheme) string {
 }
 
 // described lists the providers that settings describe.
-func described() string {
+func described(t *testing.T) string {
+	t.Helper()
 	var out strings.Builder
+	docs := readTexts[map[string]texts](t, "hmac")
 	for i, p := range providers.Presets {
 		if i > 0 {
 			out.WriteByte('\n')
 		}
-		about := p.About
-		if p.Site != "" {
-			about += " Register " + p.Register + ". [Source](" + p.Source + ")."
+		about := docs[p.Name].About
+		if p.Source != "" {
+			about += " Register " + docs[p.Name].Register + ". [Source](" + p.Source + ")."
 		}
 		if configured, problems := p.Configure("example", verify.Settings{}); problems == nil {
 			about += " Scheme `" + configured.Signature.Schemes[0].Name + "`."
@@ -66,20 +101,20 @@ func described() string {
 				fmt.Fprintf(&settings, "    %s=%s\n", s.Variable, s.Value)
 			}
 		}
-		if p.Site != "" {
+		if p.Source != "" {
 			fmt.Fprintf(&out, "\n%s", settings.String())
 		}
 	}
 	return out.String()
 }
 
-func all() string {
+func all(docs map[string]texts) string {
 	var out strings.Builder
 	for i, p := range providers.All {
 		if i > 0 {
 			out.WriteByte('\n')
 		}
-		fmt.Fprintf(&out, "## %s\n\n%s\n", p.Title, markdown.Wrap("["+p.Title+"]("+p.Docs.Site+"): "+p.Docs.About, ""))
+		fmt.Fprintf(&out, "## %s\n\n%s\n", p.Title, markdown.Wrap("["+p.Title+"]("+docs[p.Name].Site+"): "+docs[p.Name].About, ""))
 		item := func(format string, args ...any) {
 			out.WriteString(markdown.Item(fmt.Sprintf(format, args...)))
 		}
@@ -104,14 +139,14 @@ func all() string {
 			item("**`%s`**, by default `%s`: `%s` must be recent too", p.Variable("FRESHNESS"), p.Time.Freshness()[0], p.Time.SignedMember)
 		}
 		item("**attributes**: `type` is `%s` and the event's name; `entity` is %s; `entityid` is %s; `userid` is %s; `time` is %s",
-			p.TypePrefix, p.Docs.Entity, p.Docs.EntityID, p.Docs.UserID, p.Docs.Time)
+			p.TypePrefix, docs[p.Name].Entity, docs[p.Name].EntityID, docs[p.Name].UserID, docs[p.Name].Time)
 		item("**known events**: `%s`", strings.Join(p.Events, "`, `"))
 	}
 	return out.String()
 }
 
 // schema returns the event's schema with the parts that depend on the vendors.
-func schema(t *testing.T, text string) string {
+func schema(t *testing.T, text string, docs map[string]texts) string {
 	t.Helper()
 	replace := func(pattern, with string) {
 		t.Helper()
@@ -138,10 +173,10 @@ func schema(t *testing.T, text string) string {
 		say := func(list *[]string, what string) {
 			*list = append(*list, p.Title+": "+strings.ReplaceAll(what, "`", "")+".")
 		}
-		say(&entity, p.Docs.Entity)
-		say(&entityID, p.Docs.EntityID)
-		say(&userID, p.Docs.UserID)
-		say(&times, p.Docs.Time)
+		say(&entity, docs[p.Name].Entity)
+		say(&entityID, docs[p.Name].EntityID)
+		say(&userID, docs[p.Name].UserID)
+		say(&times, docs[p.Name].Time)
 		for _, s := range p.Signature.Schemes {
 			if !slices.Contains(signed, s.Name) {
 				signed = append(signed, s.Name)

@@ -60,8 +60,8 @@ func TestProviders(t *testing.T) {
 			t.Errorf("%s: the header %s is not in canonical case", p.Name, p.Signature.Header)
 		}
 		for what, isThere := range map[string]bool{
-			"title": p.Title != "", "site": p.Docs.Site != "", "about": p.Docs.About != "", "place to register": p.Docs.Register != "", "place of the secret": p.Docs.SecretAt != "", "type prefix": p.TypePrefix != "", "encodings": len(p.Signature.Format.Encodings) > 0, "schemes": len(p.Signature.Schemes) > 0,
-			"tolerance": p.Time.Tolerance > 0, "events": len(p.Events) > 0, "samples": len(p.Samples) > 0, "colours": p.Docs.Colour[0] != "" && p.Docs.Colour[1] != "",
+			"title": p.Title != "", "type prefix": p.TypePrefix != "", "encodings": len(p.Signature.Format.Encodings) > 0, "schemes": len(p.Signature.Schemes) > 0,
+			"tolerance": p.Time.Tolerance > 0, "events": len(p.Events) > 0, "samples": len(p.Samples) > 0, "colours": p.Colour[0] != "" && p.Colour[1] != "",
 		} {
 			if !isThere {
 				t.Errorf("%s has no %s", p.Name, what)
