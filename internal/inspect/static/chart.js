@@ -2,7 +2,7 @@ import { byId, count, counted } from './dom.js'
 
 const svg = 'http://www.w3.org/2000/svg'
 const seconds = 120
-const stored = new Map() // how many events were stored in each second (Unix time)
+const stored = new Map() // by second (Unix time): how many events were stored
 
 // record counts events by the second in which they were stored.
 export function record(items) {

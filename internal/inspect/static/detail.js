@@ -38,7 +38,7 @@ export function detail(item, about, onBack) {
   show(kind)
 }
 
-// selectTab marks one of the tabs as selected, which alone the Tab key reaches.
+// selectTab marks one of the tabs as selected. The Tab key reaches only that one.
 export function selectTab(tabs, chosen) {
   for (const tab of tabs) {
     tab.setAttribute('aria-selected', tab === chosen)
@@ -58,13 +58,14 @@ export function arrows(tabs) {
   }))
 }
 
-// facts shows names and values, to copy. If anything follows a value, that is shown in its place.
+// facts shows pairs of a name and a value, each with a button that copies the value. If more follows the
+// value, that is shown instead.
 export const facts = (pairs) => el('dl', { class: 'facts' }, ...pairs.filter(([, value]) => value !== undefined && value !== '')
   .map(([name, value, ...shown]) => el('div', {},
     el('dt', {}, name), el('dd', { data: { value } }, el('span', {}, ...shown.length ? shown : [String(value)]),
       copyButton('copy', name, (button) => button.parentElement.dataset.value, 'act')))))
 
-// time shows a time as it was sent and how long ago that is; unless the browser is in UTC, as local time too.
+// time shows a time as it was sent, in local time unless that is UTC, and how long ago it is.
 const time = (text) => text
   ? [text, `${text} `, el('span', { class: 'nowrap' }, `(${new Date(text).getTimezoneOffset() ? `${clock(text)}, ` : ''}`, ago(text), ')')]
   : []

@@ -1,9 +1,9 @@
-// Small helpers. Everything that comes from an event gets into the page as text.
+// Small helpers. All that comes from an event is put into the page as text, never as HTML.
 
 export const byId = (id) => document.getElementById(id)
 
-// el makes an element. on… are listeners, data is its dataset, the rest are attributes. Children are
-// elements or text.
+// el makes an element. Attributes that begin with on are listeners, data is the dataset. Children are elements
+// or text.
 export function el(tag, attributes = {}, ...children) {
   const element = document.createElement(tag)
   for (const [name, value] of Object.entries(attributes)) {
@@ -33,13 +33,13 @@ export async function copy(text, what) {
   }
 }
 
-// copyButton makes a button that copies what text returns, and then reads “Copied”. what names the text if the
-// label doesn't.
+// copyButton makes a button that copies the text that a function returns, and then reads “Copied”. what names
+// the text, if the label doesn't.
 export function copyButton(label, what, text, kind = '', name = what ? `Copy ${what}` : undefined) {
   const button = el('button', { type: 'button', class: kind, 'aria-label': name, title: name }, label)
   let back
   button.addEventListener('click', async () => {
-    button.textContent = await copy(await text(button), what || 'It is') ? 'Copied' : 'Not allowed'
+    button.textContent = await copy(await text(button), what || 'Text') ? 'Copied' : 'Not allowed'
     button.dataset.copied = 'true'
     clearTimeout(back)
     back = setTimeout(() => {
@@ -80,7 +80,7 @@ export function span(seconds) {
 
 export const since = (text) => `${span(Math.max(0, (Date.now() - new Date(text)) / 1000))} ago`
 
-// ago shows how long ago a time is, and on hovering the time. refreshTimes updates all of them.
+// ago shows how long ago a time is, with the time as its title. refreshTimes updates all of them.
 export const ago = (text) => el('time', { datetime: text, title: text }, since(text))
 export function refreshTimes() {
   for (const time of document.querySelectorAll('time')) {
@@ -94,8 +94,8 @@ export const commandLine = (command, purpose) => el('div', { class: 'command' },
   el('code', {}, command), copyButton('Copy command', '', () => command, '', `Copy command: ${command}`),
   el('p', { class: 'hint' }, purpose))
 
-// morph makes an element the same as a new one. It keeps the nodes that are there, and so focus, selection
-// and scrolling.
+// morph makes an element the same as a new one. It keeps the nodes that exist, so focus, selection and
+// scrolling stay.
 export function morph(old, fresh) {
   if (old.nodeName !== fresh.nodeName) return old.replaceWith(fresh)
   if (old.nodeType === Node.TEXT_NODE) {

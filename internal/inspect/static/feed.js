@@ -1,5 +1,5 @@
-// Feed receives server-sent events. It connects again by itself, even if the server has dropped it for being
-// slow or has restarted.
+// Feed receives server-sent events. It reconnects by itself, also if the server has dropped a slow page or has
+// restarted.
 export class Feed {
   #source
   #timer
@@ -7,7 +7,7 @@ export class Feed {
 
   constructor(on) {
     this.#on = on
-    // A hidden page holds no connection: a browser allows an origin only six.
+    // A hidden page has no connection: browsers allow only six per origin.
     document.addEventListener('visibilitychange', () => document.hidden ? this.#close() : this.#open())
     if (!document.hidden) this.#open()
   }
@@ -18,7 +18,7 @@ export class Feed {
     for (const kind of ['hello', 'state', 'events']) source.addEventListener(kind, (e) => this.#on[kind](JSON.parse(e.data)))
     source.addEventListener('error', () => {
       this.#on.lost()
-      this.#close() // the browser would give up at some errors
+      this.#close() // after some errors, the browser would not reconnect
       this.#timer = setTimeout(() => this.#open(), 1000)
     })
   }

@@ -1,5 +1,5 @@
-// The fields of an event that a search may name. internal/inspect/query.go has the same for the stream;
-// testdata/queries.json holds both to it.
+// The fields of an event that a search may name. internal/inspect/query.go has the same for searching the
+// stream; testdata/queries.json tests both.
 const fields = {
   user: ({ event }) => event?.userid,
   entity: ({ event }) => event?.subject ?? event?.entity,
@@ -11,16 +11,16 @@ const fields = {
 }
 export const fieldNames = Object.keys(fields)
 
-// words splits a search into words, each with the field's name if it has one.
+// words splits a search into words, each with the name of its field, if it has one.
 const words = (search) => search.toLowerCase().split(/\s+/).filter(Boolean).map((word) => {
   const [, name, value] = /^([a-z]+):(.*)$/.exec(word) ?? []
   return { word, name, value, known: Object.hasOwn(fields, name ?? '') }
 })
 
-// unknownFields returns the names in a search that look like fields and are none.
+// unknownFields returns the names in a search that look like fields but aren't.
 export const unknownFields = (search) => words(search).filter(({ name, known }) => name && !known).map(({ name }) => name)
 
-// text returns all that is searched of an event, in lower case, made once.
+// text returns the text of an event that is searched, in lower case. It is made once.
 function text(item) {
   item.text ??= [item.subject, ...Object.values(item.event ?? {}), item.payload].join('\n').toLowerCase()
   return item.text

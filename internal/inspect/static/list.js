@@ -4,7 +4,7 @@ import { byId, clock, el } from './dom.js'
 const maxEvents = 5000
 const maxBytes = 32 << 20
 
-// newest returns the newest of the events: as many as the bounds allow, and at least one.
+// newest returns the newest events: as many as the bounds allow, and at least one.
 export function newest(items) {
   let from = items.length
   for (let bytes = 0; from > 0 && items.length - from < maxEvents; from--) {
@@ -14,11 +14,11 @@ export function newest(items) {
   return items.slice(Math.min(from, items.length - 1))
 }
 
-// List is the list of events, newest first. Only the rows in sight are in the page.
+// List is the list of events, newest first. Only the visible rows are in the document.
 export class List {
   #all = [] // oldest first
-  #found = [] // by a search of the stream, oldest first; older than all
-  #shown = [] // #found, then those of #all that match
+  #found = [] // by a search of the stream, oldest first; older than #all
+  #shown = [] // #found, then the events of #all that match
   #matches = () => true
   #rows = new Map() // by sequence number
   #chosen
@@ -87,7 +87,7 @@ export class List {
       while (from + gone < this.#shown.length && this.#shown[from + gone].sequence < first) gone++
       this.#shown.splice(from, gone)
     }
-    if (away) { // what is being read stays where it is
+    if (away) { // the visible events stay where they are
       this.#unseen += fresh.length
       this.#space.style.height = `${this.#shown.length * height}px`
       this.#box.scrollTop += fresh.length * height
@@ -95,14 +95,14 @@ export class List {
     this.draw()
   }
 
-  // addFound adds events that were found in the stream, oldest first, before those that are there.
+  // addFound adds older events that a search of the stream has found, oldest first.
   addFound(items) {
     this.#found.unshift(...items)
     this.#shown.unshift(...items)
     this.draw()
   }
 
-  // filter shows the events that match, and none that were found in the stream before.
+  // filter shows the events that match, and forgets those that were found in the stream.
   filter(matches) {
     this.#matches = matches
     this.#found = []
@@ -118,7 +118,7 @@ export class List {
     this.#onChoose(item)
   }
 
-  // step moves the choice down by so many events.
+  // step chooses the event that is so many rows below the chosen one.
   step(by) {
     if (!this.#shown.length) return
     const last = this.#shown.length - 1
@@ -160,7 +160,7 @@ export class List {
       keep.set(item.sequence, row)
     }
     for (const [sequence, row] of this.#rows) if (!keep.has(sequence)) row.remove()
-    let next = this.#space.firstElementChild // in the order in which they are seen, for screen readers
+    let next = this.#space.firstElementChild // rows are in the visible order, for screen readers
     for (const row of keep.values()) {
       if (row === next) next = next.nextElementSibling
       else this.#space.insertBefore(row, next)

@@ -13,26 +13,26 @@ let state
 let paused = false
 let waiting = [] // events that are not in the list yet
 let last // the newest event that has come
-let joins = false // whether the next events are the first of a connection
-let anew = false // whether the list is cleared before they are added
+let isFirstBatch = false // whether the next events are the first of a connection
+let clearFirst = false // whether the list is cleared before the waiting events are added
 let scheduled = false
 
 const list = new List({ onChoose: (item) => detail(item, about, back), onOpen: open })
 const streamSearch = new StreamSearch({ onFound: (items) => list.addFound(items), onChange: showCounts })
 detail(undefined, about, back)
 
-// Events are added to the list once a frame, however many there are.
+// schedule adds the waiting events to the list in the next frame: at most once per frame, however many come.
 function schedule() {
   if (scheduled || paused) return
   scheduled = true
   requestAnimationFrame(() => {
     scheduled = false
     if (paused) return
-    if (anew) {
+    if (clearFirst) {
       streamSearch.reset()
       list.clear()
     }
-    anew = false
+    clearFirst = false
     const items = waiting
     waiting = []
     for (const item of items) {
@@ -44,7 +44,7 @@ function schedule() {
   })
 }
 
-// offer adds a value to a select, in alphabetical order.
+// offer adds an option to a select, in alphabetical order.
 const offered = new Set()
 function offer(id, value) {
   const known = `${id}\n${value}`
@@ -58,7 +58,7 @@ function offer(id, value) {
 new Feed({
   hello(hello) {
     about = hello
-    joins = true
+    isFirstBatch = true
     byId('where').textContent = `${hello.stream} at ${hello.nats}`
     byId('where').title = `bridge ${hello.version}`
     document.title = `${hello.stream} · bridge inspect`
@@ -67,8 +67,8 @@ new Feed({
   events(items) {
     const { streamCreated } = items.at(-1)
     const isOther = last && last.streamCreated !== streamCreated
-    if (isOther || joins && items[0].sequence > last?.sequence + 1) reset() // else the list would have a gap
-    joins = false
+    if (isOther || isFirstBatch && items[0].sequence > last?.sequence + 1) reset() // else the list would have a gap
+    isFirstBatch = false
     const fresh = items.filter((item) => item.streamCreated === streamCreated && !(item.sequence <= last?.sequence))
     last = fresh.at(-1) ?? last
     record(fresh)
@@ -97,7 +97,7 @@ new Feed({
 function reset() {
   waiting = []
   last = undefined
-  anew = true
+  clearFirst = true
   forget()
 }
 

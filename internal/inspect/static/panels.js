@@ -9,21 +9,21 @@ const table = (label, names, rows) => el('div', { class: 'scroll', tabindex: '0'
   el('table', {}, head(names), el('tbody', {}, ...rows)))
 const hint = (...text) => el('p', { class: 'hint' }, ...text)
 
-// rate is messages a second.
+// rate formats a number of messages per second.
 const rate = (n) => n >= 10 ? count(Math.round(n)) : n.toFixed(1)
 
-// judge returns in a few words whether a consumer keeps up, and how bad that is.
+// judge returns a consumer's state in words, and its severity.
 function judge(c) {
-  const { max_ack_pending: most, deliver_subject: push } = c.config
+  const { max_ack_pending: maxPending, deliver_subject: deliverSubject } = c.config
   if (c.paused) return ['paused', 'warn']
-  if (most > 0 && c.num_ack_pending >= most) return ['stuck: nothing is acknowledged', 'bad']
+  if (maxPending > 0 && c.num_ack_pending >= maxPending) return ['stuck: nothing is acknowledged', 'bad']
   if (c.num_pending === 0) return [c.num_ack_pending ? 'handling the last messages' : 'keeps up', 'good']
-  if (push ? !c.push_bound : c.num_waiting === 0 && c.num_ack_pending === 0) return ['behind: nobody asks for more', 'bad']
+  if (deliverSubject ? !c.push_bound : c.num_waiting === 0 && c.num_ack_pending === 0) return ['behind: no client asks for more', 'bad']
   if (growth(c) > 0) return [`falling behind, ${rate(growth(c))} a second`, 'bad']
   return ['behind', 'warn']
 }
 
-// streamPanel shows the stream, its consumers and what they put aside.
+// streamPanel shows the stream, its consumers and their dead letters.
 export function streamPanel(state) {
   const fresh = el('div', {}, ...streamParts(state))
   const box = byId('panel-stream')
@@ -88,7 +88,7 @@ function consumerTable(consumers, more) {
 
 function lastDelivery(c) {
   if (c.delivered.last_active) return ago(c.delivered.last_active)
-  return c.delivered.consumer_seq ? el('span', { title: 'NATS has restarted since then and no longer knows.' }, '–') : 'never'
+  return c.delivered.consumer_seq ? el('span', { title: 'NATS has restarted since, and no longer knows.' }, '–') : 'never'
 }
 
 function deadLetters({ stream, messages, sequence, time, subject, reason }) {
@@ -100,15 +100,15 @@ function deadLetters({ stream, messages, sequence, time, subject, reason }) {
   ]
 }
 
-const open = new Map() // rows of quarantined deliveries
-let listed = '' // the list that is shown
+const open = new Map() // by delivery: its rows
+let shown = '' // the state that is shown
 
 // quarantinePanel shows the deliveries in quarantine. Those that are open stay open.
 export function quarantinePanel({ connected, quarantine, deliveries, quarantineProblem }, { command }) {
   const list = deliveries ?? []
-  const now = JSON.stringify([connected, list, quarantineProblem, quarantine?.state.messages])
-  if (now === listed) return
-  listed = now
+  const now = JSON.stringify([connected, list, quarantineProblem, quarantine?.state.messages, quarantine?.state.bytes, quarantine?.config.max_bytes])
+  if (now === shown) return
+  shown = now
   const keyOf = (d) => `${d.sequence} ${d.id}` // a stream that was created again counts from 1
   const keys = new Set(list.map(keyOf))
   for (const key of open.keys()) if (!keys.has(key)) open.delete(key)
@@ -122,12 +122,22 @@ export function quarantinePanel({ connected, quarantine, deliveries, quarantineP
     el('h2', {}, 'Quarantine'),
     hint('Deliveries with a correct signature that could not be published. ' +
       '“Show” has the commands that publish or delete one; this page changes nothing.'),
+    fill(quarantine),
     rows.length ? table('In quarantine', [['Body'], ['Received'], ['Reason'], ['Endpoint'], ['Size', 'n'], ['Id']], rows)
       : hint(quarantineProblem ||
         (quarantine ? 'The quarantine is empty.' : connected ? 'Waiting for the quarantine’s stream.' : 'Waiting for NATS.')),
     quarantine?.state.messages > list.length && list.length
       ? hint(`The newest ${count(list.length)} of ${count(quarantine.state.messages)}. “bridge quarantine list” prints all.`) : '')
   if (box.contains(focused)) focused.focus({ preventScroll: true })
+}
+
+// fill shows how full the quarantine is. A full one may have some bytes left, too few for the next delivery.
+function fill(quarantine) {
+  const [used, max] = [quarantine?.state.bytes, quarantine?.config.max_bytes]
+  if (!(max > 0)) return ''
+  const isFull = used > 0.9 * max
+  return el('p', { class: isFull ? 'hint warn' : 'hint' }, `It uses ${bytes(used)} of ${bytes(max)}.`,
+    isFull ? ' It is full: new deliveries push out the oldest. Release or drop some, or raise QUARANTINE_MAX_BYTES.' : '')
 }
 
 function deliveryRows(d, command) {

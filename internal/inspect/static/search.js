@@ -1,10 +1,10 @@
 import { announce, byId, count, counted, since } from './dom.js'
 
 // A search stops at one of these bounds, and can go on from there.
-const maxFound = 500
-const maxBytes = 8 << 20 // of what it finds
-const maxRead = 1_000_000
-const maxTime = 30_000 // in ms
+const maxFound = 500 // events
+const maxBytes = 8 << 20 // of found events
+const maxRead = 1_000_000 // events
+const maxTime = 30_000 // ms
 
 // StreamSearch searches the stream for events older than those that the page holds. It asks the server for
 // one part after the other.
@@ -12,8 +12,8 @@ export class StreamSearch {
   #phase = 'idle' // or running, stopped, whole, failed
   #problem = ''
   #progress = { read: 0, share: 0 }
-  #start // the event before which it began
-  #running // aborts the search that runs
+  #start // the search began before this event
+  #running // aborts the search
   #onFound
   #onChange
 
@@ -25,8 +25,8 @@ export class StreamSearch {
 
   get running() { return this.#phase === 'running' }
 
-  // begin searches before an event, or goes on where the last search stopped. It reports whether it is a
-  // new search.
+  // begin searches the events before one, or goes on where the last search stopped. It reports whether the
+  // search is new.
   begin(criteria, oldest) {
     if (this.running) return false
     const isNew = this.#phase !== 'stopped' || this.#hasGap(oldest)
@@ -86,10 +86,11 @@ export class StreamSearch {
     }
   }
 
-  // hasGap reports whether the page has dropped events since the search began, which weren't searched.
+  // hasGap reports whether the page has dropped events since the search began: they weren't searched.
   #hasGap(oldest) { return this.#start && (oldest?.streamCreated !== this.#start.streamCreated || oldest.sequence > this.#start.sequence) }
 
-  // show shows how far the search is. held is the number of events on the page, oldest the oldest of them.
+  // show shows the progress. held is the number of events on the page, oldest is the oldest of them. It reports
+  // whether the stream has older events that weren't searched.
   show({ filtering, held, found, oldest, stream }) {
     const done = this.#phase === 'whole' || this.#phase === 'stopped'
     const phase = done && this.#hasGap(oldest) ? 'idle' : this.#phase

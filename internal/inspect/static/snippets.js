@@ -2,7 +2,7 @@ import { copyButton, el } from './dom.js'
 
 const kinds = [['nats', 'nats'], ['go', 'Go'], ['javascript', 'JavaScript']]
 const shell = (text) => /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`
-const templates = new Map() // by kind, once asked for
+const templates = new Map() // by kind, once fetched
 
 async function template(kind) {
   if (!templates.has(kind)) {
@@ -13,7 +13,7 @@ async function template(kind) {
   return templates.get(kind)
 }
 
-// scopes returns the subjects to choose from, narrowest first: the event's, its endpoint's, all.
+// scopes returns the subjects to choose from: the event's, all of its endpoint, all events.
 function scopes(subject, prefix) {
   const under = `${prefix}.`
   const all = `${under}>`

@@ -1,10 +1,10 @@
 import { copyButton, el } from './dom.js'
 
-const openDepth = 4 // levels that are open to begin with
-const atOnce = 100 // members that are shown at one time
-const longest = 400 // characters of a string that are shown at one time
+const openDepth = 4 // levels that are open at first
+const atOnce = 100 // members that are shown at first
+const longest = 400 // characters of a string that are shown at first
 
-// tree shows a JSON value. It adds what is in a closed branch to the page when the branch is opened.
+// tree shows a JSON value. It fills a closed branch when the branch is opened.
 export function tree(value) {
   const root = el('div', { class: 'tree' })
   if (isBranch(value)) members(root, value, 1)
