@@ -15,10 +15,10 @@ import (
 type consumer struct {
 	jetstream.Consumer
 	config   jetstream.ConsumerConfig
-	atLeader bool // it is at the stream's leader, which has all messages
+	atLeader bool // it is on the stream's leader, which has all messages
 }
 
-// locate asks the stream's leader for its state, and decides where to read on.
+// locate asks the stream's leader for the stream's state, and decides where to read on.
 func (r *Reader) locate(ctx context.Context) (jetstream.Stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -60,8 +60,9 @@ func (r *Reader) first(info *jetstream.StreamInfo) uint64 {
 		return max(1, state.FirstSeq, state.LastSeq-min(state.LastSeq, r.Section.Last)+1)
 	case r.Section.First > 0:
 		return max(r.Section.First, state.FirstSeq)
-	case r.Section.Since.IsZero(), r.Section.Since.After(state.LastTime): // by Since, the server would begin with the first
-		// The server's "new" would lose the messages that come between two consumers.
+	case r.Section.Since.IsZero(), r.Section.Since.After(state.LastTime):
+		// Asked for a time after the last message, the server would begin with the first one. Asked for new
+		// messages, it would leave out those that come between two consumers.
 		return state.LastSeq + 1
 	}
 	return 0
@@ -75,7 +76,7 @@ func (r *Reader) attach(ctx context.Context, stream jetstream.Stream) (*consumer
 		FilterSubjects: r.Section.Subjects, HeadersOnly: r.Section.HeadersOnly,
 		AckPolicy: jetstream.AckNonePolicy, InactiveThreshold: inactive, MemoryStorage: true, Replicas: 1,
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.next,
-		// A unique value, which makes our configuration differ from others' of the same name.
+		// A unique value, by which our configuration differs from others' of the same name.
 		Description: "webhook-bridge " + nuid.Next(),
 	}
 	if r.next == 0 {
@@ -86,7 +87,7 @@ func (r *Reader) attach(ctx context.Context, stream jetstream.Stream) (*consumer
 		return nil, fmt.Errorf("creating consumer: %w", err)
 	}
 	consumer := &consumer{Consumer: made, config: c}
-	// If the stream was created again in the meantime, the consumer belongs to the new one.
+	// If the stream was created again in the meantime, it is the new stream's consumer.
 	info, err := stream.Info(ctx)
 	if err == nil && !info.Created.Equal(r.created) {
 		err = errOther
@@ -95,18 +96,18 @@ func (r *Reader) attach(ctx context.Context, stream jetstream.Stream) (*consumer
 		r.detach(ctx, consumer)
 		return nil, fmt.Errorf("asking for stream: %w", err)
 	}
-	copies, at := info.Cluster, made.CachedInfo().Cluster
-	consumer.atLeader = copies == nil || len(copies.Replicas) == 0 || at != nil && at.Leader != "" && at.Leader == copies.Leader
+	of, at := info.Cluster, made.CachedInfo().Cluster
+	consumer.atLeader = of == nil || len(of.Replicas) == 0 || at != nil && at.Leader != "" && at.Leader == of.Leader
 	return consumer, nil
 }
 
-// create creates the consumer under a free name.
+// create creates the consumer with a name that isn't taken.
 func (r *Reader) create(ctx context.Context, stream jetstream.Stream, c *jetstream.ConsumerConfig) (jetstream.Consumer, error) {
 	names := r.Names
 	if len(names) == 0 {
 		names = []string{r.Name + nuid.Next()}
 	}
-	for _, i := range rand.Perm(len(names)) { //nolint:gosec // nobody gains by guessing it
+	for _, i := range rand.Perm(len(names)) { //nolint:gosec // it isn't a secret
 		c.Name = names[i]
 		consumer, err := stream.CreateConsumer(ctx, *c)
 		if !errors.Is(err, jetstream.ErrConsumerExists) {

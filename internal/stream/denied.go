@@ -9,7 +9,7 @@ import (
 )
 
 // Denied holds the rights that NATS has denied to our account, on one connection or several. NATS reports
-// a denial through the connection's error handler alone: the request itself looks like a time-out.
+// a denial only to the connection's error handler: the request itself times out.
 type Denied struct {
 	mu     sync.Mutex
 	rights map[string]time.Time // such as "publish on webhooks.a": when each was denied last
@@ -35,7 +35,7 @@ func (d *Denied) Note(err error) (right string, isNew bool) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.rights == nil || len(d.rights) >= maxDenied { // requests that need the forgotten ones time out once more
+	if d.rights == nil || len(d.rights) >= maxDenied { // a request that needs a forgotten one times out once more
 		d.rights = make(map[string]time.Time)
 	}
 	_, known := d.rights[right]
@@ -47,16 +47,16 @@ func (d *Denied) Note(err error) (right string, isNew bool) {
 func (d *Denied) Publishing(subject string, since time.Time) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.rights) == 0 { // as usual
+	if len(d.rights) == 0 { // the usual case
 		return false
 	}
 	at, known := d.rights[publishOn+subject]
 	return known && !at.Before(since)
 }
 
-// RightFor returns a right that was denied since a time, and that one of the requests to JetStream or its
-// answer needs; "" if there is none. A request is the beginning of a subject after $JS.API, with a dot
-// after each whole token.
+// RightFor returns a right that was denied since a time and that one of the requests to JetStream needs, or
+// its answer; "" if there is none. A request is the beginning of what follows $JS.API in a subject, with a
+// dot after each whole token.
 func (d *Denied) RightFor(requests []string, since time.Time) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()

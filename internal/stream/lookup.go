@@ -13,8 +13,8 @@ import (
 // LookupPrefix is the prefix of the names of the consumers that [Find] creates.
 const LookupPrefix = "bridge-lookup-"
 
-// LookupNames are these names. The rights for look-ups cover them alone, so that they can't affect
-// other consumers. No more than this many look-ups can run at the same time.
+// LookupNames are these names. The rights for look-ups cover only them, so that look-ups can't affect other
+// consumers. No more look-ups than names can run at the same time.
 var LookupNames = []string{LookupPrefix + "0", LookupPrefix + "1", LookupPrefix + "2", LookupPrefix + "3"}
 
 // Found is the result of a look-up in one stream.
@@ -30,8 +30,8 @@ func (f Found) IsOf(info *jetstream.StreamInfo) bool {
 	return f.Created.Equal(info.Created) && f.Last <= info.State.LastSeq
 }
 
-// Find reads the ids of all messages that the stream has stored since a time (zero: of all), and
-// returns the wanted ones. The time is by our clock, and is adjusted if the server's is behind. For
+// Find reads the ids of the messages that the stream has stored since a time (zero: of all), and returns
+// those that are wanted. The time is by our clock; it is adjusted if the server's clock is behind. For
 // denied, see [Reader].
 func Find(
 	ctx context.Context, js jetstream.JetStream, name string, since time.Time,

@@ -8,8 +8,8 @@
 // leader has no more messages.
 //
 // nats.go's ordered consumer promises neither. After a stream was created again, it also waits for the
-// sequence number that it had reached, which may take days. This package reads a consumer until it ends,
-// as it does with its stream. Before it creates the next one, it asks when the stream was created.
+// sequence number that it had reached, which may take days. A [Reader] reads one consumer after the other:
+// a consumer ends with its stream. Before it creates the next one, it asks when the stream was created.
 package stream
 
 import (
@@ -26,15 +26,15 @@ import (
 type Section struct {
 	Stream      string
 	Subjects    []string  // must not overlap; none: all
-	Since       time.Time // begin at this time of storing
+	Since       time.Time // begin with the messages stored at this time
 	Last        uint64    // begin so many messages before the end
 	First       uint64    // begin with this sequence number
 	Stop        bool      // end with the last message that the stream has at the beginning
-	Before      uint64    // with Stop, end before this sequence number, if it isn't 0
+	Before      uint64    // with Stop, end before this sequence number; 0: no limit
 	HeadersOnly bool      // without payloads
 }
 
-// Beginning is a time before every message: a section since then begins with the first one.
+// Beginning is a time before every message. A section since then begins with the first message.
 var Beginning = time.Unix(1, 0)
 
 // Message is a message of the stream.
@@ -42,8 +42,8 @@ type Message struct {
 	jetstream.Msg
 	Sequence      uint64
 	Stored        time.Time
-	StreamCreated time.Time // sequence numbers of different streams can't be compared
-	Pending       uint64    // about how many messages of the section follow
+	StreamCreated time.Time // a stream that was created again has the same sequence numbers
+	Pending       uint64    // about how many messages follow in the section
 }
 
 // IsUnavailable reports whether the error means that there is no JetStream, or none for this account.
@@ -57,8 +57,8 @@ type Reader struct {
 	JetStream jetstream.JetStream
 	Section   Section
 	Name      string // prefix of the consumers' names
-	// Names, if set, are the only names that the account may give to consumers. If another reader uses
-	// them at the same time, a message may be handled twice.
+	// Names, if set, are the only names that the account may give to consumers. If another reader uses the
+	// same names at the same time, a message may be handled twice.
 	Names []string
 	// Handle is called with one message at a time. Its error ends Run.
 	Handle func(Message) error
@@ -79,12 +79,12 @@ type Reader struct {
 const (
 	requestTimeout = 5 * time.Second
 	heartbeat      = 5 * time.Second  // of an idle consumer; it ends when two are missing
-	silence        = 5 * time.Second  // how long to wait for a message that must come
+	silence        = 5 * time.Second  // how long to wait for a message that the stream has
 	inactive       = 30 * time.Second // after which the server removes a consumer
 	pause          = 500 * time.Millisecond
-	maxMessages    = 500              // to ask for at one time
-	maxBytes       = 16 << 20         // of them; a server holds 64 MiB for a slow client
-	patience       = 15 * time.Second // without progress, for a section that ends
+	maxMessages    = 500              // in one request
+	maxBytes       = 16 << 20         // in one request; a server holds 64 MiB for a slow client
+	patience       = 15 * time.Second // without progress, for a section with Stop
 )
 
 var (
@@ -96,16 +96,17 @@ var (
 
 	errDone    = errors.New("the section is read")
 	errDrained = errors.New("the consumer has no more messages")
-	errBehind  = errors.New("the copy of the stream that was read lacks messages that the leader has")
+	errBehind  = errors.New("the replica that was read lacks messages that the leader has")
 	errBroken  = errors.New("the connection broke")
 	errOther   = errors.New("the stream or the consumer was created again in the meantime")
 	errMissing = errors.New("messages were lost on the way")
 	errSilent  = errors.New("no message came, although the stream has more")
-	errInUse   = errors.New("all consumer names that may be used are in use")
+	errInUse   = errors.New("all consumer names that the account may use are taken")
 )
 
-// Run reads until a section with Stop is complete. It returns the error of the context or of Handle, and
-// repeats other failed attempts. It gives up a section with Stop after a while without progress.
+// Run reads the section: until it is complete if it has Stop, else until the context ends. It returns the
+// error of the context or of Handle, and tries again after other errors. It gives up a section with Stop
+// after a while without progress.
 func (r *Reader) Run(ctx context.Context) error {
 	ctx, r.end = context.WithCancelCause(ctx)
 	defer r.end(nil)
@@ -156,8 +157,8 @@ func (r *Reader) attempt(ctx context.Context) error {
 	return err
 }
 
-// watch ends the attempt when the connection breaks, because messages may be lost then, and Run when
-// a right is denied.
+// watch ends the attempt when the connection breaks, because messages may be lost then. It ends Run when a
+// right is denied.
 func (r *Reader) watch(ctx context.Context, cancel context.CancelCauseFunc, breaks chan nats.Status, began time.Time) {
 	defer r.JetStream.Conn().RemoveStatusListener(breaks)
 	poll := time.NewTicker(20 * time.Millisecond)
@@ -184,7 +185,7 @@ func (r *Reader) open(ctx context.Context) error {
 		return err
 	}
 	isRead := r.Section.Stop && r.next > r.until
-	if isRead && len(r.Names) == 0 { // with Names, first learn whether the account may create a consumer
+	if isRead && len(r.Names) == 0 { // with Names, an account that may not create a consumer is an error
 		return errDone
 	}
 	consumer, err := r.attach(ctx, stream)
@@ -205,7 +206,7 @@ func (r *Reader) open(ctx context.Context) error {
 	before := r.next
 	err = r.read(ctx, consumer)
 	if len(r.Names) > 0 && r.next != before && !r.isStillOurs(ctx, stream, consumer) {
-		r.next = before // it may have been another reader's, which began elsewhere
+		r.next = before // it may have been another reader's, which began at another message
 		return errOther
 	}
 	return err
@@ -267,7 +268,7 @@ func (r *Reader) take(m jetstream.Msg, next uint64) error {
 	case r.Section.Stop && sequence == r.until:
 		return errDone
 	case r.Section.Stop && meta.NumPending == 0:
-		return errDrained // its copy of the stream has no more
+		return errDrained // its replica has no more
 	}
 	return nil
 }
