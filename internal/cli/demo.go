@@ -91,15 +91,15 @@ func (d *demo) start(ctx context.Context, dir string) (err error) {
 	if d.bridge, err = app.New(ctx, d.config, version(), telemetry.NewLogger(d.prog.err, d.config.LogFormat, d.config.LogLevel)); err != nil {
 		return err
 	}
-	// After the bridge, which may have been given the page's usual port.
+	// After the bridge's, because a variable may give the bridge the page's usual port.
 	if d.page, err = new(net.ListenConfig).Listen(ctx, "tcp", defaultOrFree(ctx, defaultPageAddr)); err != nil {
 		return fmt.Errorf("listening for the live page: %w", err)
 	}
-	d.config.EmbeddedNATSAddr = strings.TrimPrefix(d.bridge.NATSURL(), "nats://") // with the port that it took
+	d.config.EmbeddedNATSAddr = strings.TrimPrefix(d.bridge.NATSURL(), "nats://") // with the port that it got
 	return nil
 }
 
-// defaultOrFree returns the default address, or one with a free port if it is in use.
+// defaultOrFree returns the address or, if that is in use, one with a free port.
 func defaultOrFree(ctx context.Context, address string) string {
 	if probe, err := new(net.ListenConfig).Listen(ctx, "tcp", address); err == nil && probe.Close() == nil {
 		return address
@@ -107,7 +107,7 @@ func defaultOrFree(ctx context.Context, address string) string {
 	return "127.0.0.1:0"
 }
 
-// show sends the samples, prints each as a subscriber receives it, and then what to try next.
+// show sends the samples, prints each as a subscriber receives it, and then prints what to try next.
 func (d *demo) show(ctx context.Context) error {
 	nc, err := nats.Connect(d.bridge.NATSURL())
 	if err != nil {
@@ -184,14 +184,14 @@ func (d *demo) printCommands(event []byte) error {
 	return nil
 }
 
-// envelope formats an event with one attribute per line, and the vendor's body cut to one line.
+// envelope formats an event with one attribute per line, and the vendor's body truncated to one line.
 func envelope(event []byte) string {
 	attributes, body, _ := strings.Cut(string(event), `,"data":`) // the last member
 	text := strings.TrimSuffix(string(indented([]byte(attributes+"}"))), "\n}\n")
 	return text + ",\n" + truncate(`  "data": `+strings.TrimSuffix(body, "}"), 80) + "\n}\n"
 }
 
-// programName returns how to call this program again: go run removes its file.
+// programName returns the command that runs this program again: go run removes the binary.
 func programName() string {
 	if strings.Contains(os.Args[0], "go-build") {
 		return "go run ./cmd/bridge"

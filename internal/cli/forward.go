@@ -78,8 +78,8 @@ type poster struct {
 	client      *http.Client
 	lines       printer
 
-	posted, failed, interrupted atomic.Int64
-	pending                     atomic.Uint64 // how many events are left, about
+	begun, posted, failed atomic.Int64
+	pending               atomic.Uint64 // about how many events are left
 }
 
 const (
@@ -116,7 +116,7 @@ func (p *poster) check() error {
 	return nil
 }
 
-// forward posts the chosen events, and prints how many at the end.
+// forward posts the chosen events. At the end it prints how many were delivered.
 func (p *poster) forward(ctx context.Context) error {
 	begin := time.Now()
 	reading, end := context.WithCancel(ctx)
@@ -129,12 +129,14 @@ func (p *poster) forward(ctx context.Context) error {
 		p.pending.Store(m.Pending + 1)
 		if e := p.chosen.event(p.prog, m); e != nil {
 			work.Go(func() error {
+				if ctx.Err() != nil {
+					return nil
+				}
+				p.begun.Add(1)
 				switch err := p.deliver(ctx, m.Subject(), e.ID, m.Data()); {
 				case err == nil:
 					p.posted.Add(1)
-				case errors.Is(err, errInterrupted):
-					p.interrupted.Add(1)
-				default:
+				case !errors.Is(err, errInterrupted):
 					p.failed.Add(1)
 				}
 				return nil
@@ -142,31 +144,27 @@ func (p *poster) forward(ctx context.Context) error {
 		}
 		return nil
 	})
-	_ = work.Wait() // each error is printed and counted
+	_ = work.Wait() // it returns nil
 	end()
-	if err == nil { // the last events were read, and Ctrl-C may have kept them from being posted
+	if err == nil { // all were read, but Ctrl-C may have stopped the posting of the last ones
 		err = ctx.Err()
 	}
-	posted, failed, interrupted := p.posted.Load(), p.failed.Load(), p.interrupted.Load()
-	if posted+failed+interrupted > 0 || err == nil {
-		p.prog.say("%d delivered, %d not, in %s", posted, failed+interrupted, time.Since(begin).Round(time.Millisecond))
+	begun, posted := p.begun.Load(), p.posted.Load()
+	if begun > 0 || err == nil {
+		p.prog.say("%d delivered, %d not, in %s", posted, begun-posted, time.Since(begin).Round(time.Millisecond))
 	}
-	if failed > 0 && (err == nil || p.chosen.follow && ctx.Err() != nil) {
+	if failed := p.failed.Load(); failed > 0 && (err == nil || p.chosen.follow && ctx.Err() != nil) {
 		return fmt.Errorf("events that were not delivered: %d", failed)
 	}
 	return err
 }
 
-// forwardDurable posts the events of a durable consumer: the server remembers the delivered ones.
+// forwardDurable posts the events of a durable consumer: the server remembers which were delivered.
 func (p *poster) forwardDurable(ctx context.Context) error {
-	in, err := p.stream(ctx, p.cfg.StreamName)
-	if err == nil {
-		err = checkSubjects(in, p.chosen.subjects)
-	}
-	if err != nil {
+	if _, err := p.stream(ctx, p.cfg.StreamName, p.chosen.subjects...); err != nil {
 		return err
 	}
-	name := "forward-" + p.durable // no service's consumer
+	name := "forward-" + p.durable // the prefix keeps it apart from services' consumers
 	if found, err := p.js.Consumer(ctx, p.cfg.StreamName, name); err == nil {
 		is := found.CachedInfo().Config
 		subjects := strings.Fields(strings.Join(append(is.FilterSubjects, is.FilterSubject), " "))
@@ -180,10 +178,10 @@ func (p *poster) forwardDurable(ctx context.Context) error {
 		p.chosen.since = time.Now()
 	}
 	p.prog.say("forwarding stream %s as consumer %s, until Ctrl-C", p.cfg.StreamName, name)
-	err = consumer.Run(ctx, skipping{p.js, p}, consumer.Options{
+	err := consumer.Run(ctx, skipping{p.js, p}, consumer.Options{
 		Durable: name, Stream: p.cfg.StreamName, SubjectPrefix: p.cfg.SubjectPrefix, Filters: p.chosen.subjects, Since: p.chosen.since,
 		Concurrency: p.concurrency,
-		AckWait:     15 * time.Second, // until the events of a killed forwarder are posted again
+		AckWait:     15 * time.Second, // then the events of a forwarder that was killed are posted again
 		Timeout:     math.MaxInt64,    // the service may not be there yet
 		MaxAttempts: math.MaxInt,
 		Logger:      slog.New(slog.DiscardHandler), // each answer is printed, and connect prints that NATS is away
@@ -200,8 +198,8 @@ func (p *poster) forwardDurable(ctx context.Context) error {
 	return err
 }
 
-// skipping is the JetStream that [consumer.Run] gets. The library publishes a dead letter only for a
-// message that isn't an event, because events are retried for ever. skipping prints its reason instead.
+// skipping is a JetStream for [consumer.Run] that prints dead letters instead of publishing them. They are
+// messages that aren't events: events are posted again for ever.
 type skipping struct {
 	jetstream.JetStream
 	p *poster
@@ -212,8 +210,8 @@ func (s skipping) PublishMsg(_ context.Context, m *nats.Msg, _ ...jetstream.Publ
 	return new(jetstream.PubAck), nil
 }
 
-// deliver posts an event until it is delivered, refused for good, or tried maxAttempts times, and
-// prints each answer.
+// deliver posts an event until it is delivered, refused for good, or posted maxAttempts times. It prints
+// each answer.
 func (p *poster) deliver(ctx context.Context, subject, id string, payload []byte) error {
 	attempt, waiting := 1, false
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
@@ -221,7 +219,7 @@ func (p *poster) deliver(ctx context.Context, subject, id string, payload []byte
 		if errors.Is(err, errInterrupted) {
 			return err
 		}
-		if errors.Is(err, syscall.ECONNREFUSED) { // the service hasn't started: this is no attempt
+		if errors.Is(err, syscall.ECONNREFUSED) { // the service isn't running: this doesn't count as an attempt
 			if !waiting {
 				p.printAnswer(subject, id, "nothing listens there; events wait until your service does")
 			}
@@ -247,7 +245,7 @@ func (p *poster) deliver(ctx context.Context, subject, id string, payload []byte
 	}
 }
 
-// post posts an event once. It returns the answer in words, and its status, 0 if none came.
+// post posts an event once. It returns the answer's status, 0 if none came, and the answer in words.
 func (p *poster) post(ctx context.Context, payload []byte) (code int, answer string, err error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.to, bytes.NewReader(payload))
 	if err != nil {

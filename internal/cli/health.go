@@ -25,7 +25,7 @@ func healthCommand(prog program) *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("asking for health: %w", err)
 			}
-			// Without the environment's proxy, which is not for this machine.
+			// A proxy in the environment is not for this machine.
 			client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 			got, err := exchange(client, request)
 			remedy := ""
@@ -33,12 +33,12 @@ func healthCommand(prog program) *cobra.Command {
 			case errors.Is(err, errInterrupted):
 				return err
 			case err != nil:
-				return fmt.Errorf("no bridge answers at ADMIN_ADDR: %w; start it with `bridge serve`, or set ADMIN_ADDR to where it listens", err)
+				return fmt.Errorf("no bridge answers at ADMIN_ADDR: %w; start one with `bridge serve`, or set ADMIN_ADDR to its address", err)
 			case got.code == http.StatusOK:
 				_, _ = fmt.Fprintln(prog.out, got.body)
 				return nil
-			case got.code != http.StatusServiceUnavailable && got.code != http.StatusForbidden: // it refuses a name as its address
-				remedy = "; that is not the admin listener: set ADMIN_ADDR to where the bridge has it"
+			case got.code != http.StatusServiceUnavailable && got.code != http.StatusForbidden: // 403: ADMIN_ADDR has a name that the listener refuses
+				remedy = "; that is not a bridge's admin listener: set ADMIN_ADDR to its address"
 			}
 			return fmt.Errorf("%s answers %s: %s%s", url, got.status, got.body, remedy)
 		},

@@ -17,7 +17,7 @@ import (
 // maxAnswer is how many bytes of an answer are read.
 const maxAnswer = 64 << 10
 
-// withoutUser is what a flag for a URL takes.
+// withoutUser is the error for a URL with a user and password.
 const withoutUser = "leave out the user and password, which others could see in the list of processes"
 
 type answer struct {
@@ -26,16 +26,16 @@ type answer struct {
 	body   string
 }
 
-// exchange sends a request and reads the answer. If only a part of the body comes, it returns that
-// and an error. If no answer comes, the code is 0. If the request's context ends, the error is
+// exchange sends a request and reads the answer. If only a part of the body comes, it returns that part
+// and an error. If no answer comes, the code is 0. If the request's context ends first, the error is
 // errInterrupted.
 func exchange(client *http.Client, request *http.Request) (answer, error) {
 	r, err := client.Do(request)
 	if err != nil && request.Context().Err() != nil {
 		return answer{}, errInterrupted
 	}
-	if failed, ok := errors.AsType[*url.Error](err); ok { // the cause may quote all that another protocol's server says
-		const notHTTP = "what listens there doesn't speak HTTP: it may be NATS"
+	if failed, ok := errors.AsType[*url.Error](err); ok { // it may quote what a server sends that doesn't speak HTTP
+		const notHTTP = "the server there doesn't speak HTTP: it may be NATS"
 		switch {
 		case isA[tls.RecordHeaderError](err):
 			failed.Err = errors.New(notHTTP)
@@ -61,17 +61,17 @@ func local(address string) string {
 	return net.JoinHostPort(host, port)
 }
 
-// withHint adds to an error of sending what to do about it.
+// withHint adds to a send error what to do about it.
 func withHint(err error) error {
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("nothing listens there: %w; start a bridge with `bridge serve`, or give its address with --url", err)
 	case isA[x509.UnknownAuthorityError](err):
-		return fmt.Errorf("%w; if the certificate is your own, give the file of its authority as SSL_CERT_FILE", err)
+		return fmt.Errorf("%w; if the certificate is your own, set SSL_CERT_FILE to its authority's file", err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%w; does --url name the bridge, and does a firewall let it through?", err)
 	case isA[*net.DNSError](err):
-		return fmt.Errorf("%w; the name in --url can't be resolved", err)
+		return fmt.Errorf("%w; check the name in --url", err)
 	case strings.Contains(err.Error(), "HTTP response to HTTPS client"):
 		return fmt.Errorf("%w; there is no TLS: give --url http://…", err)
 	}

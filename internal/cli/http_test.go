@@ -42,9 +42,9 @@ func TestHints(t *testing.T) {
 	for url, want := range map[string]string{
 		strings.Replace(plain.URL, "http:", "https:", 1): "; there is no TLS: give --url http://…",
 		"http://" + silent.Addr().String():               "; does --url name the bridge, and does a firewall let it through?",
-		"http://bridge.invalid":                          "; the name in --url can't be resolved",
-		"http://" + greeting.Addr().String():             `": what listens there doesn't speak HTTP: it may be NATS, or need https://`,
-		"https://" + greeting.Addr().String():            `": what listens there doesn't speak HTTP: it may be NATS`,
+		"http://bridge.invalid":                          "; check the name in --url",
+		"http://" + greeting.Addr().String():             `": the server there doesn't speak HTTP: it may be NATS, or need https://`,
+		"https://" + greeting.Addr().String():            `": the server there doesn't speak HTTP: it may be NATS`,
 	} {
 		client.Timeout = bound
 		if strings.HasSuffix(url, silent.Addr().String()) {
@@ -65,8 +65,8 @@ func TestAnswersOfOthers(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[int]string{
 		http.StatusMethodNotAllowed: "; perhaps a redirect made it a GET: give the redirect's target as --url, such as https://…\n",
-		http.StatusBadGateway:       "; a proxy answered that, which can't reach the bridge\n",
-		http.StatusGatewayTimeout:   "; a proxy answered that, which can't reach the bridge\n",
+		http.StatusBadGateway:       "; a proxy answered: it can't reach the bridge\n",
+		http.StatusGatewayTimeout:   "; a proxy answered: it can't reach the bridge\n",
 	} {
 		other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }))
 		var words strings.Builder

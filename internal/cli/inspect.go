@@ -65,6 +65,6 @@ func (p program) servePage(ctx context.Context, listener net.Listener, cfg *conf
 	return inspect.New(s.js, inspect.Config{
 		Stream: cfg.StreamName, Prefix: cfg.SubjectPrefix,
 		NATS:    strings.ReplaceAll(config.HideUser(s.server.URL), "[hidden]@", ""),
-		Command: programName(), Version: version(),
+		Command: programName(), Endpoint: example("ENDPOINT"), Secrets: example("SECRETS"), Version: version(),
 	}).Serve(ctx, listener)
 }

@@ -31,8 +31,8 @@ func (p program) print(format string, args ...any) {
 	_, _ = fmt.Fprintln(p.out, printable(fmt.Sprintf(format, args...)))
 }
 
-// output is standard output. A failed write ends the command, which then fails. So commands needn't
-// check for errors of writing.
+// output is standard output. A failed write ends the command with an error, so commands needn't check
+// for write errors.
 type output struct {
 	io.Writer
 	end context.CancelCauseFunc
@@ -48,8 +48,8 @@ func (o output) Write(text []byte) (int, error) {
 	return n, err
 }
 
-// endIfUnread ends the command when nobody reads its output any more, as after `| head -1`. Otherwise
-// it would go on until its next line.
+// endIfUnread ends the command as soon as nobody reads its output any more, as after `| head -1`, and
+// not only at its next line: it writes an empty line, which fails.
 func (p program) endIfUnread() {
 	out, _ := p.out.(output)
 	if pipe, ok := out.Writer.(*os.File); ok {
@@ -69,7 +69,7 @@ func Main() int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	context.AfterFunc(ctx, stop) // the first signal ends the command in order, a second one at once
-	log.SetOutput(io.Discard)    // net/http's client quotes there what a server says that doesn't speak HTTP
+	log.SetOutput(io.Discard)    // net/http logs there what a server sends that doesn't speak HTTP
 	return run(ctx, os.Args[1:], program{os.Environ(), os.Stdin, forTerminal(os.Stdout), forTerminal(os.Stderr)})
 }
 

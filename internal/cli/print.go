@@ -19,13 +19,13 @@ import (
 
 type printer struct {
 	out     io.Writer
-	prefix  string // of the subjects, not printed
-	columns int    // width of a line; 0: unlimited
+	prefix  string // of subjects; it is not printed
+	columns int    // of a line; 0: no limit
 	colours bool
 }
 
-// newPrinter returns a printer to standard output, for subjects with this prefix. On a terminal its
-// lines fit the width, and are coloured unless NO_COLOR is set.
+// newPrinter returns a printer to standard output. On a terminal its lines fit the width, and are coloured
+// unless NO_COLOR is set.
 func newPrinter(prog program, prefix string) printer {
 	p := printer{out: prog.out, prefix: prefix}
 	to, _ := prog.out.(output)
@@ -39,11 +39,11 @@ func newPrinter(prog program, prefix string) printer {
 	return p
 }
 
-// shortID is how many digits of an id are printed: `bridge show` takes an abbreviated id.
+// shortID is how many digits of an id are printed: `bridge show` takes the beginning of an id.
 const shortID = 8
 
-// print prints an event for people: the time of receipt, its endpoint and name, the person and the
-// thing it is about, and the beginning of its id.
+// print prints an event in one line: the time of receipt, the endpoint and the event's name, the person and
+// the thing that it is about, and the beginning of its id.
 func (p printer) print(subject string, e *event.Event, now time.Time) {
 	received, name, id := e.ReceivedTime, p.name(subject), shortened(e.ID)
 	if t, err := time.Parse(time.RFC3339, received); err == nil {
@@ -60,14 +60,14 @@ func (p printer) print(subject string, e *event.Event, now time.Time) {
 	_, _ = fmt.Fprintln(p.out, line+p.paint(faint, id))
 }
 
-// The terminal's own colours, so that they suit its background.
+// Codes for the terminal's own colours, which suit its background.
 const (
 	bold  = "1"
 	faint = "2"
 	cyan  = "36"
 )
 
-// paint returns the text as it can be printed, in a colour if they are on.
+// paint returns the printable text, in a colour if p has colours.
 func (p printer) paint(colour, text string) string {
 	text = printable(text)
 	if !p.colours {
@@ -76,7 +76,7 @@ func (p printer) paint(colour, text string) string {
 	return "\x1b[" + colour + "m" + text + "\x1b[0m"
 }
 
-// name returns the endpoint and the event's name, which make up a subject.
+// name returns the endpoint and the event's name from a subject.
 func (p printer) name(subject string) string { return strings.TrimPrefix(subject, p.prefix+".") }
 
 func shortened(id string) string { return id[:min(shortID, len(id))] }
@@ -89,7 +89,7 @@ func (p printer) fit(text string, used int) string {
 	return truncate(text, max(p.columns-used, 10))
 }
 
-// truncate returns the text, cut to that many columns of a terminal.
+// truncate returns the text, cut to so many columns of a terminal.
 func truncate(text string, columns int) string {
 	used, end := 0, 0
 	for i, r := range text {
@@ -114,7 +114,7 @@ func columnsOf(r rune) int {
 	return 1
 }
 
-// formatTime formats a time in now's zone, with the date unless that is today.
+// formatTime formats a time in now's time zone, with the date unless it is today.
 func formatTime(t, now time.Time) string {
 	t = t.In(now.Location())
 	if t.Format(time.DateOnly) == now.Format(time.DateOnly) {
@@ -123,10 +123,9 @@ func formatTime(t, now time.Time) string {
 	return t.Format(time.DateTime)
 }
 
-// terminal writes untrusted text to a terminal: end users choose names and ids, and others may
-// publish to the stream. It escapes characters that could move the cursor, change the terminal's
-// settings or reorder text, as JSON does, so that JSON stays valid. It passes line ends, tabs and
-// colours.
+// terminal writes untrusted text to a terminal: end users choose names and ids, and others may publish to
+// the stream. It escapes characters that could move the cursor, change settings or reorder text. It does
+// so as JSON does, which keeps JSON valid. Line ends, tabs and colours stay.
 type terminal struct{ to io.Writer }
 
 // forTerminal returns the stream, wrapped in a [terminal] if it is a terminal.

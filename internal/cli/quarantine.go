@@ -27,11 +27,11 @@ event, contradict themselves, or are too old or too far in the future. They are 
   bridge quarantine release 5e0c
   bridge quarantine drop --all --reason stale`,
 	}
-	c.AddCommand(listCommand(prog), showCommand(prog), releaseCommand(prog), dropCommand(prog))
+	c.AddCommand(quarantineListCommand(prog), quarantineShowCommand(prog), quarantineReleaseCommand(prog), quarantineDropCommand(prog))
 	return c
 }
 
-func listCommand(prog program) *cobra.Command {
+func quarantineListCommand(prog program) *cobra.Command {
 	var which quarantineSelection
 	var asJSON bool
 	c := &cobra.Command{
@@ -61,7 +61,7 @@ func (p program) printKept(k quarantine.Kept) {
 	p.print("%s  %s  %s  %s  id %s", formatTime(k.Received, time.Now()), k.Endpoint, k.Reason, config.Count(k.Size, "byte"), k.ID)
 }
 
-func showCommand(prog program) *cobra.Command {
+func quarantineShowCommand(prog program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show ID",
 		Short: "Print the body of one delivery as it was received",
@@ -76,7 +76,7 @@ an id. If several deliveries have it, the newest unreadable one is printed, else
 	}
 }
 
-func dropCommand(prog program) *cobra.Command {
+func quarantineDropCommand(prog program) *cobra.Command {
 	var which quarantineSelection
 	c := &cobra.Command{
 		Use:   "drop ID... | --all",
@@ -86,7 +86,7 @@ be the beginning of an id; if an ID is unknown, nothing is removed.`,
 		Example: "  bridge quarantine drop 5e0c\n  bridge quarantine drop --all --endpoint ENDPOINT --reason stale",
 		RunE: prog.withQuarantine(streamVariables, func(ctx context.Context, q *quarantineSession, _ []string) error {
 			chosen, err := q.chosen(ctx, which)
-			if err != nil {
+			if err != nil || len(chosen) == 0 {
 				return err
 			}
 			for i, k := range chosen {
@@ -112,7 +112,7 @@ type quarantineSession struct {
 	store quarantine.Store
 }
 
-// withQuarantine is withNATS for a command that uses the quarantine.
+// withQuarantine is [program.withNATS] for a command that uses the quarantine.
 func (p program) withQuarantine(patterns []string, do func(context.Context, *quarantineSession, []string) error) cobraRun {
 	return p.withNATS(patterns, func(ctx context.Context, s *session, args []string) error {
 		q, err := s.quarantine(ctx)
@@ -134,7 +134,7 @@ func (s *session) quarantine(ctx context.Context) (*quarantineSession, error) {
 // quarantineSelection holds the flags and arguments that choose deliveries.
 type quarantineSelection struct {
 	ids                []string // may be abbreviated
-	endpoints, reasons []string // none: any
+	endpoints, reasons []string // empty: any
 	all                bool
 }
 
@@ -145,7 +145,7 @@ func (c *quarantineSelection) filterFlags(command *cobra.Command) {
 		add(&c.reasons, inWords(reasons, "or"), func(reason string) bool { return slices.Contains(reasons, reason) }))
 }
 
-// flags adds the flags of a command that takes ids, or --all.
+// flags adds the flags and arguments of a command that takes ids, or --all.
 func (c *quarantineSelection) flags(command *cobra.Command) {
 	c.filterFlags(command)
 	command.Flags().BoolVar(&c.all, "all", false, "all of them, or all that --endpoint and --reason choose")
@@ -163,7 +163,8 @@ func (c *quarantineSelection) flags(command *cobra.Command) {
 	}
 }
 
-// chosen returns the chosen deliveries, oldest first. One event may have several.
+// chosen returns the chosen deliveries, oldest first, and prints if there are none. Several may have the
+// same id.
 func (q *quarantineSession) chosen(ctx context.Context, c quarantineSelection) ([]quarantine.Kept, error) {
 	name := q.store.Stream.CachedInfo().Config.Name
 	all, foreign, err := q.store.List(ctx, 0)
@@ -201,9 +202,10 @@ func (q *quarantineSession) chosen(ctx context.Context, c quarantineSelection) (
 	return all, nil
 }
 
-// resolveID returns the known id that this one abbreviates; "" if there is none.
+// resolveID returns the known id that begins so; "" if there is none. It returns an error if there are
+// several.
 func resolveID[T any](known map[string]T, beginning string) (string, error) {
-	if _, exact := known[beginning]; exact {
+	if _, isWhole := known[beginning]; isWhole {
 		return beginning, nil
 	}
 	ids := slices.DeleteFunc(slices.Sorted(maps.Keys(known)), func(id string) bool { return !strings.HasPrefix(id, beginning) })
@@ -217,8 +219,9 @@ func resolveID[T any](known map[string]T, beginning string) (string, error) {
 		beginning, printable(ids[0]), printable(ids[1]))
 }
 
-// show prints an event's last delivery that was answered 200, or else its last one: its details on standard
-// error, its body on standard output. Anybody who has a delivery can add changed copies, answered 401.
+// show prints a delivery with this id: its body on standard output, its details on standard error. Of
+// several, it shows the last one that was answered 200, or else the last one: whoever has a delivery can
+// add changed copies, which are answered 401.
 func (q *quarantineSession) show(ctx context.Context, id string) error {
 	chosen, err := q.chosen(ctx, quarantineSelection{ids: []string{id}})
 	if err != nil {

@@ -243,7 +243,7 @@ func TestReleaseGone(t *testing.T) {
 		to, err := s.session.publisher(ctx)
 		expect.NoError(t, err)
 		defer func() { expect.NoError(t, to.Close(ctx)) }()
-		return (&releaser{prog: prog, cfg: s.session.cfg, from: s.store, to: to}).all(ctx, chosen)
+		return (&releaser{quarantineSession: s, to: to}).all(ctx, chosen)
 	})(c, nil)
 	expect.Equal(t, "0 released, 1 not", fmt.Sprint(err), "the error")
 	expect.Equal(t, id+"  not released: it is gone: somebody else has released or dropped it, or newer deliveries have displaced it\n", out.String(), "what is printed")

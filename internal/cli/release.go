@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/app"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
@@ -16,7 +15,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-func releaseCommand(prog program) *cobra.Command {
+func quarantineReleaseCommand(prog program) *cobra.Command {
 	var which quarantineSelection
 	c := &cobra.Command{
 		Use:   "release ID... | --all",
@@ -49,7 +48,7 @@ Each outcome is printed in a line. The exit status is 0 if all were released.`,
 				defer cancel()
 				_ = to.Close(ctx) // every acknowledgement was awaited
 			}()
-			return (&releaser{prog: prog, cfg: q.cfg, from: q.store, to: to}).all(ctx, chosen)
+			return (&releaser{quarantineSession: q, to: to}).all(ctx, chosen)
 		}),
 	}
 	which.flags(c)
@@ -59,9 +58,7 @@ Each outcome is printed in a line. The exit status is 0 if all were released.`,
 var releaseVariables = endpointVariables(streamVariables...)
 
 type releaser struct {
-	prog     program
-	cfg      *config.Config
-	from     quarantine.Store
+	*quarantineSession
 	to       *publish.Publisher
 	lookedUp time.Time    // when the last look-up began
 	found    stream.Found // the events that were stored already
@@ -69,7 +66,7 @@ type releaser struct {
 }
 
 // all releases the deliveries and prints the outcomes. One look-up serves all, as long as the stream
-// recognises copies that were stored since. Memory holds all: QUARANTINE_MAX_BYTES bounds them.
+// recognises copies that were stored since. All are held in memory: QUARANTINE_MAX_BYTES bounds them.
 func (r *releaser) all(ctx context.Context, chosen []quarantine.Kept) error {
 	messages, unfit, ids := make([]publish.Message, len(chosen)), make([]error, len(chosen)), make(map[string]bool)
 	for i, k := range chosen {
@@ -109,8 +106,8 @@ func (r *releaser) all(ctx context.Context, chosen []quarantine.Kept) error {
 	return nil
 }
 
-// lookUp finds out which of the events are stored already: a copy of a stale delivery may have been
-// stored at any time.
+// lookUp finds the events that are stored already: a copy of a stale delivery may have been stored at any
+// time.
 func (r *releaser) lookUp(ctx context.Context, ids map[string]bool) (err error) {
 	r.lookedUp = time.Now()
 	r.found, err = r.to.Stored(ctx, publish.Event, stream.Beginning, func(id string) bool { return ids[id] })
@@ -139,7 +136,7 @@ func (r *releaser) release(ctx context.Context, k quarantine.Kept, m publish.Mes
 			outcome = "stored, a possible duplicate: the account has no right to look it up"
 		}
 	}
-	if err := r.from.Remove(ctx, k); err != nil {
+	if err := r.store.Remove(ctx, k); err != nil {
 		return "", fmt.Errorf("%s, but it could not be removed from quarantine: %w", outcome, err)
 	}
 	if m.ID != k.ID { // the endpoint's settings have changed
@@ -150,7 +147,7 @@ func (r *releaser) release(ctx context.Context, k quarantine.Kept, m publish.Mes
 
 // verify verifies a delivery again, except its time, and returns the message to publish.
 func (r *releaser) verify(ctx context.Context, k quarantine.Kept) (m publish.Message, err error) {
-	d, err := r.from.Get(ctx, k)
+	d, err := r.store.Get(ctx, k)
 	if err != nil {
 		return m, err
 	}

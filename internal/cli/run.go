@@ -102,13 +102,9 @@ a running bridge's embedded nats-server, at EMBEDDED_NATS_ADDR.`,
 	root.SetErr(prog.err)
 	root.SetFlagErrorFunc(flagError)
 	root.Flags().BoolP("version", "v", false, "print the version")
-	root.AddCommand(serve)
-	for _, command := range []func(program) *cobra.Command{
-		demoCommand, sendCommand, tailCommand, forwardCommand, showEventCommand, streamCommand, inspectCommand,
-		verifyCommand, quarantineCommand, spoolCommand, configCommand, healthCommand, versionCommand,
-	} {
-		root.AddCommand(command(prog))
-	}
+	root.AddCommand(serve, demoCommand(prog), sendCommand(prog), tailCommand(prog), forwardCommand(prog), showCommand(prog),
+		streamCommand(prog), inspectCommand(prog), verifyCommand(prog), quarantineCommand(prog), spoolCommand(prog),
+		configCommand(prog), healthCommand(prog), versionCommand(prog))
 	root.InitDefaultCompletionCmd()
 	completion, _, _ := root.Find([]string{"completion"})
 	completion.Example = "  source <(bridge completion bash)"
@@ -125,7 +121,7 @@ a running bridge's embedded nats-server, at EMBEDDED_NATS_ADDR.`,
 	return root
 }
 
-// flagError returns the error for a wrong flag: what it takes, or which flag may be meant.
+// flagError returns the error for a wrong flag: it says what the flag takes, or which flag may be meant.
 func flagError(c *cobra.Command, err error) error {
 	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 		flag, takes := invalid.GetFlag(), invalid.Unwrap().Error()
@@ -143,7 +139,7 @@ func flagError(c *cobra.Command, err error) error {
 		return usagef("--%s: got %q; %s", flag.Name, invalid.GetValue(), takes)
 	}
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
-		name := cmp.Or(unknown.GetSpecifiedShortnames(), unknown.GetSpecifiedName()) // perhaps with one dash
+		name := cmp.Or(unknown.GetSpecifiedShortnames(), unknown.GetSpecifiedName()) // -since is read as shorthands
 		c.Flags().VisitAll(func(f *pflag.Flag) {
 			if name == f.Name || len(name) > 2 && config.Similar(name, []string{f.Name}) != "" {
 				err = fmt.Errorf("%w (did you mean --%s?)", err, f.Name)
@@ -153,11 +149,13 @@ func flagError(c *cobra.Command, err error) error {
 	return misuse(c, "%w", err)
 }
 
-// finish completes a command and those under it.
+// finish completes a command and its subcommands. It wraps the help at 80 columns, but not within a
+// quoted command.
 func finish(c *cobra.Command) {
 	c.Example = example(cmp.Or(c.Example, "  "+c.CommandPath()))
-	lines := comment.Printer{TextWidth: 80}
-	c.Long = string(lines.Text(new(comment.Parser).Parse(c.Long)))
+	long := quoted.ReplaceAllStringFunc(c.Long, func(command string) string { return strings.ReplaceAll(command, " ", "\x00") })
+	long = string((&comment.Printer{TextWidth: 80}).Text(new(comment.Parser).Parse(long)))
+	c.Long = strings.ReplaceAll(long, "\x00", " ")
 	var names []string
 	for _, sub := range c.Commands() {
 		finish(sub)
@@ -176,8 +174,8 @@ func finish(c *cobra.Command) {
 	}
 }
 
-// refuseEmptyFlags returns an error if a flag has an empty value, as in a script whose variable isn't set.
-// The command would do what it does without the flag. If a flag has a default, the command itself refuses "".
+// refuseEmptyFlags returns an error if a flag is given an empty value, as by a script whose variable isn't
+// set: to the command, the flag would seem to be left out. Commands check flags with a default themselves.
 func refuseEmptyFlags(c *cobra.Command, _ []string) (err error) {
 	c.Flags().Visit(func(f *pflag.Flag) {
 		if f.Value.Type() == "string" && f.Value.String() == "" && f.DefValue == "" {
@@ -187,7 +185,7 @@ func refuseEmptyFlags(c *cobra.Command, _ []string) (err error) {
 	return err
 }
 
-// takes returns a check that there are from least to most arguments, and none is empty.
+// takes returns a check for least to most arguments, none of them empty.
 func takes(least, most int, what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) < least || len(args) > most || slices.Contains(args, "") {
@@ -198,10 +196,13 @@ func takes(least, most int, what string) cobra.PositionalArgs {
 	}
 }
 
-// unknownCommand returns an error if a command with subcommands has arguments: they name none of these.
+// unknownCommand refuses the arguments of a command that has subcommands: the first one names none of them.
 func unknownCommand(c *cobra.Command, args []string) error {
-	if len(args) == 0 {
+	switch {
+	case len(args) == 0:
 		return nil
+	case c.ArgsLenAtDash() == 0: // cobra looks for no command there
+		return misuse(c, "there is a -- before %q: leave it out", args[0])
 	}
 	hint := ""
 	if near := c.SuggestionsFor(args[0]); len(near) > 0 && args[0] != "" {
@@ -210,8 +211,8 @@ func unknownCommand(c *cobra.Command, args []string) error {
 	return misuse(c, "there is no command %q%s", args[0], hint)
 }
 
-// load returns the configuration for a command that uses only the variables that match the
-// patterns. It ignores each mistake that involves another variable.
+// load returns the configuration. It reports only mistakes in variables that match the patterns: those
+// that the command uses.
 func (p program) load(patterns ...string) (*config.Config, error) {
 	c, _, err := config.Load(p.environ)
 	problems, _ := errors.AsType[config.Problems](err)
@@ -228,11 +229,11 @@ func (p program) load(patterns ...string) (*config.Config, error) {
 	return c, nil
 }
 
-// streamVariables matches the variables of a command that reads the stream. Ignoring a bad
-// NATS_URL, the command would use another NATS.
+// streamVariables matches the variables of a command that reads the stream. If it ignored a bad NATS_URL,
+// it would use another NATS.
 var streamVariables = []string{"NATS_*", "EMBEDDED_NATS_ADDR", "SUBJECT_PREFIX", "STREAM_NAME"}
 
-// endpointVariables returns patterns for the variables of endpoints, and the others.
+// endpointVariables returns patterns for the variables of all endpoints, and the others.
 func endpointVariables(others ...string) []string {
 	for _, p := range providers.All {
 		others = append(others, p.Variable("*"))

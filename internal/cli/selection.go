@@ -16,9 +16,9 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// selection chooses events: one must match a value of each filter that has any.
+// selection chooses events. An event must match one value of each filter that has values.
 type selection struct {
-	subjects     []string  // at most one; none: all
+	subjects     []string  // at most one; empty: all
 	since, until time.Time // zero: not set
 	follow       bool
 
@@ -28,7 +28,7 @@ type selection struct {
 
 // flags adds the flags and the argument SUBJECT to a command.
 func (s *selection) flags(c *cobra.Command) {
-	now := time.Now() // the same for both flags
+	now := time.Now() // durations before now refer to it, in both flags
 	f := c.Flags()
 	f.Func("since", "only events stored since this `time`: "+timeForms+" (default: now)", setTime(&s.since, now))
 	f.Func("until", "only events stored until this `time`, given as for --since", setTime(&s.until, now))
@@ -56,12 +56,12 @@ func add(list *[]string, takes string, isValid func(value string) bool) func(str
 
 func isNotEmpty(value string) bool { return value != "" }
 
-// isEventPattern reports whether the text is a valid pattern, or a name: any text without wildcards.
+// isEventPattern reports whether the text is a pattern, or an event's name: any text without wildcards.
 func isEventPattern(text string) bool {
 	return isPattern(text) || text != "" && !strings.ContainsAny(text, "*>")
 }
 
-// partWildcard matches a wildcard that isn't a whole token: to NATS it is an ordinary character.
+// partWildcard matches a wildcard that is only a part of a token: NATS takes it for an ordinary character.
 var partWildcard = regexp.MustCompile(`[^.][*>]|[*>][^.]`)
 
 // isPattern reports whether the text is a subject, perhaps with wildcards.
@@ -87,20 +87,20 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 	switch {
 	case err != nil:
 		return t, errors.New("takes " + timeForms)
-	case t.Before(stream.Beginning): // as the zero time, which means not set
+	case t.Before(stream.Beginning): // the zero time would mean that the flag isn't set
 		return stream.Beginning, nil
 	}
 	return t, nil
 }
 
-// check takes the arguments, and checks them and the flags. With --until, nothing is followed.
+// check sets the subject, and checks it and the flags. With --until, nothing is followed.
 func (s *selection) check(args []string) error {
 	s.subjects, s.follow = args, s.follow && s.until.IsZero()
 	switch {
 	case len(args) == 1 && !isPattern(args[0]):
 		return usagef(example("SUBJECT: got %q; takes a subject such as 'webhooks.ENDPOINT.>': tokens separated by dots, "+
 			"* for any one, > at the end for one or more"), args[0])
-	case time.Until(s.since) > time.Minute: // less is a difference between clocks
+	case time.Until(s.since) > time.Minute: // the server's clock may be a little ahead
 		return usagef("--since: %s is in the future", s.since.Format(time.RFC3339))
 	case s.until.After(time.Now()):
 		return usagef("--until: %s is in the future; leave it out to go on until Ctrl-C", s.until.Format(time.RFC3339))
@@ -110,8 +110,8 @@ func (s *selection) check(args []string) error {
 	return nil
 }
 
-// untilCtrlC returns a command's function that calls run. If the command follows the stream, Ctrl-C is
-// its usual end and no failure.
+// untilCtrlC returns a command's function that calls run. Ctrl-C is the usual end, and no failure, of a
+// command that follows the stream.
 func (s *selection) untilCtrlC(prog program, run cobraRun) cobraRun {
 	return func(c *cobra.Command, args []string) error {
 		prog.endIfUnread()
@@ -123,7 +123,7 @@ func (s *selection) untilCtrlC(prog program, run cobraRun) cobraRun {
 	}
 }
 
-// section returns the part of the stream to read. The server filters by subject and time only.
+// section returns the part of the stream to read. The other filters aren't the server's: see matches.
 func (s *selection) section(cfg *config.Config) stream.Section {
 	section := stream.Section{Stream: cfg.StreamName, Subjects: s.subjects, Since: s.since, Stop: !s.follow}
 	if len(section.Subjects) == 0 {
@@ -135,8 +135,8 @@ func (s *selection) section(cfg *config.Config) stream.Section {
 	return section
 }
 
-// event returns the event of a message, or nil if it doesn't match. It prints why a message is none
-// of the bridge's events, and returns nil.
+// event returns the event of a message, or nil if it doesn't match. If the message isn't one of the bridge's
+// events, it prints why and returns nil.
 func (s *selection) event(prog program, m stream.Message) *event.Event {
 	e, err := event.Parse(m.Data())
 	switch {
@@ -160,7 +160,7 @@ func (s *selection) matches(e *event.Event) bool {
 		(len(s.ids) == 0 || slices.ContainsFunc(s.ids, isID))
 }
 
-// isOneOf reports whether the value is one of the wanted; none wanted: any is.
+// isOneOf reports whether the value is wanted. An empty list means that any is.
 func isOneOf(wanted []string, value string) bool {
 	return len(wanted) == 0 || slices.Contains(wanted, value)
 }

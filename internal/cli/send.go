@@ -131,23 +131,23 @@ func (s *sender) sendOne(ctx context.Context, prog program) error {
 	switch {
 	case got.code == http.StatusOK:
 		return nil
-	case s.tamper || s.age > 0: // as it must be
+	case s.tamper || s.age > 0: // as expected
 		return fmt.Errorf("the delivery was refused: %d", got.code)
 	}
 	return fmt.Errorf("the delivery was refused: %d%s", got.code, remedies[got.code])
 }
 
-// remedies holds what to do about an answer, if the answer doesn't say enough.
+// remedies says what to do about answers that don't say it themselves.
 var remedies = map[int]string{
-	http.StatusUnauthorized:       "; the bridge there has another secret, scheme or time: use its environment, and see its log",
-	http.StatusNotFound:           "; the bridge there has no such endpoint, or --url is not its address: its log line `listening` lists them",
+	http.StatusUnauthorized:       "; that bridge has another secret, scheme or time: use its environment, and see its log",
+	http.StatusNotFound:           "; that bridge has no such endpoint, or --url is not its address: its log line `listening` lists its endpoints",
 	http.StatusMethodNotAllowed:   "; perhaps a redirect made it a GET: give the redirect's target as --url, such as https://…",
-	http.StatusServiceUnavailable: "; it can't be stored now: `bridge health` there prints why",
-	http.StatusBadGateway:         "; a proxy answered that, which can't reach the bridge",
-	http.StatusGatewayTimeout:     "; a proxy answered that, which can't reach the bridge",
+	http.StatusServiceUnavailable: "; it can't be stored now: run `bridge health` there to see why",
+	http.StatusBadGateway:         "; a proxy answered: it can't reach the bridge",
+	http.StatusGatewayTimeout:     "; a proxy answered: it can't reach the bridge",
 }
 
-// sendMany sends count deliveries and prints how often each answer came and how long answers took.
+// sendMany sends count deliveries. It prints how many answers of each kind came, and how long they took.
 func (s *sender) sendMany(ctx context.Context, prog program, count, concurrency int) error {
 	var mu sync.Mutex
 	answers := make(map[string]int)
@@ -204,18 +204,18 @@ func printSummary(w io.Writer, answers map[string]int, times []time.Duration, to
 		at(50), at(90), at(99), at(100))
 }
 
-// percentile returns the smallest of the sorted times that p percent of them don't exceed.
+// percentile returns the p-th percentile of the sorted times, by nearest rank.
 func percentile(times []time.Duration, p int) time.Duration {
 	return times[max(0, (p*len(times)+99)/100-1)]
 }
 
-// kind returns the answer's HTTP status with the status or problem code in its body.
+// kind returns the HTTP status, and the status or problem code in the answer's body.
 func (a answer) kind() string {
 	var body struct {
 		Status any    `json:"status"`
 		Code   string `json:"code"`
 	}
-	_ = json.Unmarshal([]byte(a.body), &body) // a proxy's answer may be anything
+	_ = json.Unmarshal([]byte(a.body), &body) // a proxy's answer may not be JSON
 	what, _ := body.Status.(string)
 	return strings.TrimSpace(fmt.Sprintf("%d %s", a.code, cmp.Or(body.Code, what)))
 }

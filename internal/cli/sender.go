@@ -17,31 +17,31 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
+// sender signs deliveries and sends them.
 type sender struct {
 	endpoint config.Endpoint
 	url      string // of the bridge; after setEndpoint, of the endpoint
-	event    string // "": the vendor's first
-	data     []byte // of every delivery; nil: made up for each
-	body     []byte // of every delivery, except its times; nil: made up from data
-	scheme   string // "": as the endpoint is set
+	event    string // name; "": the vendor's first
+	data     []byte // of every delivery; nil: generated for each
+	body     []byte // of every delivery, except its times; nil: generated from data
+	scheme   string // "": the endpoint's
 	age      time.Duration
 	tamper   bool
 	client   *http.Client
 }
 
-// setEndpoint sets the endpoint, and what depends on it and no flag has set.
+// setEndpoint sets the endpoint, and the defaults that depend on it.
 func (s *sender) setEndpoint(endpoint config.Endpoint) {
 	s.endpoint = endpoint
 	s.event = cmp.Or(s.event, endpoint.Vendor.Events[0])
 	s.scheme = cmp.Or(s.scheme, endpoint.Signature)
-	// The URL has been checked. It may be the vendor's, with the path.
-	to, _ := url.Parse(s.url)
+	to, _ := url.Parse(s.url) // it was checked; it may have the endpoint's path already
 	if path := "/webhooks/" + endpoint.Name; !strings.HasSuffix(strings.TrimSuffix(to.Path, "/"), path) {
 		s.url = to.JoinPath(path).String()
 	}
 }
 
-// delivery returns a new delivery's body and the headers that sign it.
+// delivery returns the body of a new delivery, and the headers that sign it.
 func (s *sender) delivery() (body []byte, header http.Header, err error) {
 	vendor, at := s.endpoint.Vendor, time.Now().Add(-s.age)
 	id := fmt.Sprintf("%016x", rand.Uint64()) //nolint:gosec // it isn't a secret
@@ -85,7 +85,7 @@ func (s *sender) send(ctx context.Context) (answer, error) {
 	return got, nil
 }
 
-// endpointNamed returns the endpoint with this name, or an error if it has no secret.
+// endpointNamed returns the endpoint with this name, or an error if there is none or it has no secret.
 func endpointNamed(cfg *config.Config, name string) (config.Endpoint, error) {
 	names := endpointsOf(cfg)
 	if i := slices.Index(names, name); i >= 0 && len(cfg.Endpoints[i].Secrets) > 0 && cfg.Endpoints[i].Vendor != nil {

@@ -29,16 +29,16 @@ It logs to standard error. The first SIGTERM, SIGHUP or Ctrl-C shuts it down in 
 ends it at once.`,
 		Example: "  SECRETS=… bridge serve\n  SECRETS=… NATS_URL=nats://nats:4222 bridge serve",
 		RunE: func(c *cobra.Command, _ []string) error {
-			signal.Ignore(syscall.SIGPIPE) // a log that nobody reads any more must not end it
+			signal.Ignore(syscall.SIGPIPE) // the bridge goes on if nobody reads its log any more
 			cfg, warnings, err := config.Load(prog.environ)
 			log := telemetry.NewLogger(prog.err, cfg.LogFormat, cfg.LogLevel)
-			for _, warning := range warnings { // despite err: a mistyped name may be its cause
+			for _, warning := range warnings { // also with err: a mistyped name may be its cause
 				log.Warn(warning)
 			}
 			if err == nil {
 				err = serve(c.Context(), cfg, log)
 			}
-			// The log of a container is for programs, a terminal for people.
+			// A container's log is for programs, so the error is logged; people read it on a terminal.
 			if _, terminal := prog.err.(*terminal); err == nil || terminal || cfg.LogFormat == "console" {
 				return err
 			}
@@ -66,9 +66,9 @@ func (e logged) Unwrap() error { return e.error }
 // the program and cached pages of the spool's files.
 const memoryShare = 0.9
 
-// limitMemory sets Go's memory limit to a share of the container's, unless GOMEMLIMIT is set.
-// Without it the heap may grow to twice its live size, and past the container's limit the kernel
-// kills the process. Without a container the limit is ample.
+// limitMemory sets Go's memory limit to a share of the container's, unless GOMEMLIMIT is set. Without a
+// limit the heap may grow to twice its live size, and the kernel kills a process that passes the
+// container's limit. Outside a container, the limit is ample.
 func limitMemory(log *zap.Logger, c *config.Config, container memlimit.Provider) {
 	if set := os.Getenv("GOMEMLIMIT"); set != "" {
 		log.Info("memory limit from GOMEMLIMIT", zap.String("gomemlimit", set))

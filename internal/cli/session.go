@@ -32,8 +32,8 @@ type session struct {
 // cobraRun is the function of a cobra command.
 type cobraRun = func(*cobra.Command, []string) error
 
-// withNATS returns a function that loads the variables that match the patterns, connects to NATS and
-// calls do. Its error is errInterrupted if Ctrl-C ended do.
+// withNATS returns a command's function: it loads the variables that match the patterns, connects to NATS
+// and calls do. If Ctrl-C ended do, it returns errInterrupted.
 func (p program) withNATS(patterns []string, do func(context.Context, *session, []string) error, options ...nats.Option) cobraRun {
 	return func(c *cobra.Command, args []string) error {
 		cfg, err := p.load(patterns...)
@@ -42,7 +42,7 @@ func (p program) withNATS(patterns []string, do func(context.Context, *session, 
 		}
 		ctx, cancel := context.WithCancelCause(c.Context())
 		defer cancel(nil)
-		s, err := p.connect(c.Context(), cfg, append(options, endIfForbidden(cancel))...) // its own error about a right says more
+		s, err := p.connect(c.Context(), cfg, append(options, endIfForbidden(cancel))...) // not ctx: connect explains a missing right itself
 		if err != nil {
 			return err
 		}
@@ -61,7 +61,7 @@ func (p program) withNATS(patterns []string, do func(context.Context, *session, 
 }
 
 // endIfForbidden ends a command that lacks a right. NATS doesn't answer a forbidden request; it
-// only reports the violation on the connection. The right to delete a consumer isn't needed: the
+// only reports the violation on the connection. No command needs the right to delete its consumer: the
 // server removes an unused one after a while.
 func endIfForbidden(end context.CancelCauseFunc) nats.Option {
 	return nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
@@ -71,8 +71,8 @@ func endIfForbidden(end context.CancelCauseFunc) nats.Option {
 	})
 }
 
-// connect connects to a bridge's NATS, and prints when the connection is lost and restored, and why it
-// can't be made again.
+// connect connects to the bridge's NATS. It prints when the connection is lost and restored, and why
+// reconnecting fails.
 func (p program) connect(ctx context.Context, cfg *config.Config, options ...nats.Option) (*session, error) {
 	url := cfg.NATSURL
 	if cfg.IsEmbedded() {
@@ -90,7 +90,7 @@ func (p program) connect(ctx context.Context, cfg *config.Config, options ...nat
 			}
 		}),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
-			if !reported && !errors.Is(err, nats.ErrNoServers) { // that comes first, and says nothing
+			if !reported && !errors.Is(err, nats.ErrNoServers) { // nats.go reports that one first, and it says nothing
 				reported = true
 				p.say("%v; still trying", unreachable(server.Explain(err)))
 			}
@@ -107,7 +107,7 @@ func (p program) connect(ctx context.Context, cfg *config.Config, options ...nat
 	return &session{p, cfg, server, server.JetStream(nc)}, nil
 }
 
-// startHint returns what to do where no NATS answers; "" if one does.
+// startHint returns what to do if no NATS server answered; "" if one did.
 func startHint(err error) string {
 	network, _ := errors.AsType[*net.OpError](err)
 	if errors.Is(err, nats.ErrNoServers) || network != nil && network.Op == "dial" {
@@ -121,11 +121,11 @@ const (
 	settleTimeout = 10 * time.Second
 )
 
-// publisher returns a publisher to a bridge's streams as they are: it neither creates nor changes them.
+// publisher returns a publisher for the bridge's streams. It neither creates nor changes them.
 func (s *session) publisher(ctx context.Context) (*publish.Publisher, error) {
 	events, kept := app.Streams(s.cfg)
 	events.Manage, kept.Manage = false, false
-	events.Endpoints, kept.Endpoints = nil, nil // what is published now may be of others
+	events.Endpoints, kept.Endpoints = nil, nil // the messages may be of others
 	p, err := publish.Open(publish.Config{
 		Server: s.server, Stream: events, Quarantine: &kept,
 		Timeout: ackTimeout, Log: zap.NewNop(), // the command reports the errors
@@ -137,8 +137,9 @@ func (s *session) publisher(ctx context.Context) (*publish.Publisher, error) {
 	return p, nil
 }
 
-// stream returns the stream with this name. Its error says what to do.
-func (s *session) stream(ctx context.Context, name string) (jetstream.Stream, error) {
+// stream returns the stream with this name. It returns an error if the stream has nothing on one of these
+// subjects, which may have wildcards.
+func (s *session) stream(ctx context.Context, name string, subjects ...string) (jetstream.Stream, error) {
 	found, err := s.js.Stream(ctx, name)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
@@ -149,36 +150,27 @@ func (s *session) stream(ctx context.Context, name string) (jetstream.Stream, er
 	case err != nil:
 		return nil, fmt.Errorf("reading stream %s: %w", name, err)
 	}
-	return found, nil
-}
-
-// checkSubjects returns an error if one of the subjects matches none of the stream.
-func checkSubjects(in jetstream.Stream, wanted []string) error {
-	has := in.CachedInfo().Config
-	for _, subject := range wanted {
-		if !slices.ContainsFunc(has.Subjects, func(s string) bool { return server.SubjectsCollide(s, subject) }) {
-			return usagef("stream %s has no subject that %s matches, only %s", has.Name, subject, strings.Join(has.Subjects, ", "))
+	has := found.CachedInfo().Config.Subjects
+	for _, subject := range subjects {
+		if !slices.ContainsFunc(has, func(s string) bool { return server.SubjectsCollide(s, subject) }) {
+			return nil, usagef("stream %s has no subject that %s matches, only %s", name, subject, strings.Join(has, ", "))
 		}
 	}
-	return nil
+	return found, nil
 }
 
 // errEnough ends reading without an error.
 var errEnough = errors.New("enough")
 
-// read calls handle with each message of the section that was stored up to a time (zero: no limit),
-// in order. It returns nil when handle returns errEnough or, with Stop, the section is read. It goes
-// on after a reconnection or a recreated stream, and neither loses nor repeats a message. It prints
-// that it has begun, and each new error once.
+// read calls handle with each message of the section that was stored until a time (zero: no limit), in
+// order. It returns nil if handle returns errEnough, or when a section with Stop is complete. It goes on
+// after a reconnection or a recreated stream, and neither loses nor repeats a message. It prints when it
+// begins to follow the stream, and each new error once.
 func (s *session) read(ctx context.Context, section stream.Section, until time.Time, handle func(stream.Message) error) error {
-	found, err := s.stream(ctx, section.Stream)
-	if err != nil {
+	if _, err := s.stream(ctx, section.Stream, section.Subjects...); err != nil {
 		return err
 	}
-	if err := checkSubjects(found, section.Subjects); err != nil {
-		return err
-	}
-	begun, printed := false, ""
+	isFollowing, printed := false, ""
 	reader := stream.Reader{
 		JetStream: s.js, Section: section, Name: "bridge-tail-",
 		Handle: func(m stream.Message) error {
@@ -190,8 +182,8 @@ func (s *session) read(ctx context.Context, section stream.Section, until time.T
 		Report: func(err error) {
 			text := ""
 			switch {
-			case err == nil && !begun && !section.Stop:
-				begun = true
+			case err == nil && !isFollowing && !section.Stop:
+				isFollowing = true
 				text = fmt.Sprintf("following %s in stream %s, until Ctrl-C", strings.Join(section.Subjects, ", "), section.Stream)
 			case errors.Is(err, stream.ErrRecreated):
 				text = fmt.Sprintf("stream %s was deleted and created again, continuing with its first message", section.Stream)

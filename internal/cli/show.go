@@ -16,7 +16,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
-func showEventCommand(prog program) *cobra.Command {
+func showCommand(prog program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show ID",
 		Short: "Print a whole event, from the stream or from quarantine",
@@ -31,7 +31,7 @@ beginning of an id. The stream is searched first, then the quarantine.`,
 	}
 }
 
-// show prints the event with this id, which may be abbreviated.
+// show prints the event whose id begins so, or else the delivery in quarantine.
 func (s *session) show(ctx context.Context, id string) error {
 	name := s.cfg.StreamName
 	found, err := s.stream(ctx, name)
@@ -55,12 +55,12 @@ func (s *session) show(ctx context.Context, id string) error {
 	return nil
 }
 
-// sequenceOf returns the number of the first message with this id, perhaps abbreviated; 0: none.
+// sequenceOf returns the sequence number of the first message whose id begins so; 0 if there is none.
 func (s *session) sequenceOf(ctx context.Context, beginning string) (uint64, error) {
 	found, created := make(map[string]uint64), time.Time{}
 	all := stream.Section{Stream: s.cfg.StreamName, Since: stream.Beginning, HeadersOnly: true, Stop: true}
 	err := s.read(ctx, all, time.Time{}, func(m stream.Message) error {
-		if !m.StreamCreated.Equal(created) { // the stream was recreated
+		if !m.StreamCreated.Equal(created) { // the stream was created again
 			clear(found)
 			created = m.StreamCreated
 		}
@@ -80,7 +80,7 @@ func (s *session) sequenceOf(ctx context.Context, beginning string) (uint64, err
 	return found[id], nil
 }
 
-// showQuarantined prints the delivery with this id, which may be abbreviated.
+// showQuarantined prints the delivery in quarantine whose id begins so.
 func (s *session) showQuarantined(ctx context.Context, id string) error {
 	store, err := s.quarantine(ctx)
 	if err == nil {
@@ -93,14 +93,14 @@ func (s *session) showQuarantined(ctx context.Context, id string) error {
 	return nil
 }
 
-// printFields prints names and their values, a line for each pair.
+// printFields prints pairs of a name and a value, one per line.
 func printFields(w io.Writer, pairs ...any) {
 	for pair := range slices.Chunk(pairs, 2) {
 		_, _ = fmt.Fprintln(w, printable(fmt.Sprintf("%-10s %v", pair...)))
 	}
 }
 
-// indented returns the JSON indented; its values stay as they are stored.
+// indented returns the JSON with indentation. It doesn't change values, such as large numbers.
 func indented(payload []byte) []byte {
 	var out bytes.Buffer
 	if json.Indent(&out, bytes.TrimSpace(payload), "", "  ") != nil {

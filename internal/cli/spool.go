@@ -38,7 +38,7 @@ DATA_DIR delivers its spool by itself; use drain if no bridge will start with it
 		Example: `  bridge spool list /mnt/old/spool
   NATS_URL=nats://nats:4222 bridge spool drain /mnt/old/spool`,
 	}
-	c.AddCommand(spoolListCommand(prog), drainCommand(prog))
+	c.AddCommand(spoolListCommand(prog), spoolDrainCommand(prog))
 	return c
 }
 
@@ -114,7 +114,7 @@ func printRecord(w io.Writer, r *spool.Record, asJSON bool) {
 	_, _ = fmt.Fprintln(w, printable(line))
 }
 
-// unreadableSpool adds to the error what to do.
+// unreadableSpool adds to an error of opening a spool what to do.
 func unreadableSpool(dir string, err error) error {
 	switch {
 	case errors.Is(err, fileio.ErrInUse):
@@ -125,7 +125,7 @@ func unreadableSpool(dir string, err error) error {
 	return err
 }
 
-func drainCommand(prog program) *cobra.Command {
+func spoolDrainCommand(prog program) *cobra.Command {
 	var patience time.Duration
 	c := &cobra.Command{
 		Use:   "drain DIR",
@@ -144,13 +144,13 @@ are any, or some can't be read, the exit status is 1. The spool can be drained a
 				return usagef("--timeout: got %s; takes more than 0s", patience)
 			}
 			if _, err := spool.Read(args[0], func(*spool.Record) error { return errEnough }); err != nil && !errors.Is(err, errEnough) {
-				return unreadableSpool(args[0], err) // found before drain opens it, which would create it
+				return unreadableSpool(args[0], err) // checked here, because drain would create the spool
 			}
 			return nil
 		},
 		RunE: prog.withNATS(drainVariables, func(ctx context.Context, s *session, args []string) error {
 			return s.drain(ctx, args[0], patience)
-		}, func(o *nats.Options) error { // it is called once the flags are known
+		}, func(o *nats.Options) error { // runs when the flags are parsed
 			o.Timeout = min(o.Timeout, patience)
 			return nil
 		}),
@@ -159,7 +159,7 @@ are any, or some can't be read, the exit status is 1. The spool can be drained a
 	return c
 }
 
-// drain opens a spool and delivers it by a relay.
+// drain opens a spool and delivers it, as the bridge does.
 func (s *session) drain(ctx context.Context, dir string, patience time.Duration) error {
 	log := telemetry.NewLogger(s.prog.err, "console", "warn").Logger
 	from, err := spool.Open(spool.Config{Dir: dir, MaxBytes: math.MaxInt64 / 2, ReadPatience: patience / 2, Log: log})
@@ -176,7 +176,7 @@ func (s *session) drain(ctx context.Context, dir string, patience time.Duration)
 	kinds := []publish.Kind{publish.Event, publish.Quarantined, publish.Refused}
 	r := relay.Start(relay.Config{
 		Publisher: to, Spool: from, Kinds: kinds, Timeout: ackTimeout,
-		// A duplicate window is longer than the span in which a delivery is accepted.
+		// The configured window is longer than the span in which a delivery is accepted.
 		Reach:         max(s.cfg.StreamDuplicates, to.Window(publish.Event)),
 		RetrySetAside: retryEvery, Observer: d, Log: log, Now: time.Now,
 	})
@@ -189,17 +189,18 @@ func (s *session) drain(ctx context.Context, dir string, patience time.Duration)
 	return d.end(ctx, dir)
 }
 
-// drainVariables matches the variables of drain. The last two bound how long before a record's
-// arrival a copy can have been stored.
+// drainVariables matches the variables of drain. The last two bound how long before a record arrived a copy
+// of it may have been stored.
 var drainVariables = slices.Concat(streamVariables, []string{"*_TOLERANCE", "STREAM_DUPLICATES"})
 
 const (
-	// retryEvery is how often records that are set aside are tried again, and setAsidePatience is
-	// how long after all others are delivered.
+	// retryEvery is the interval at which records that are set aside are tried again. setAsidePatience is
+	// for how long, once all others are delivered.
 	retryEvery       = time.Second
 	setAsidePatience = 5 * time.Second
 )
 
+// drainer counts the outcomes of draining a spool.
 type drainer struct {
 	prog  program
 	spool *spool.Spool
@@ -216,7 +217,7 @@ func (d *drainer) Published(_ publish.Kind, _, outcome string) {
 
 func (d *drainer) PossiblyDuplicate(kind publish.Kind) { d.Published(kind, "", "possible") }
 
-// left returns how many records wait, and how many are set aside.
+// left returns how many records are waiting, and how many are set aside.
 func (d *drainer) left() (waiting, setAside int64) {
 	stats := d.spool.Stats()
 	for _, n := range stats.Queued {
@@ -225,7 +226,7 @@ func (d *drainer) left() (waiting, setAside int64) {
 	return waiting, stats.SetAside
 }
 
-// wait waits until all is delivered, nothing more can be, or the context ends.
+// wait waits until all records are delivered, there is no progress for that long, or the context ends.
 func (d *drainer) wait(ctx context.Context, patience time.Duration) {
 	var last [3]int64
 	since := time.Now()
@@ -243,8 +244,9 @@ func (d *drainer) wait(ctx context.Context, patience time.Duration) {
 	}
 }
 
+// end prints the counts and the records that are left.
 func (d *drainer) end(ctx context.Context, dir string) error {
-	d.mu.Lock() // closing may have taken too long
+	d.mu.Lock() // the relay may still run, if closing it took too long
 	defer d.mu.Unlock()
 	d.prog.say("%d stored, %d duplicate, %d found stored already, %s", d.outcomes[string(publish.Stored)],
 		d.outcomes[string(publish.Duplicate)], d.outcomes[relay.Found], config.Count(d.outcomes["possible"], "possible duplicate"))

@@ -24,8 +24,7 @@ import (
 // isConsumerName reports whether a durable consumer may have this name.
 var isConsumerName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`).MatchString
 
-// setConsumer returns a function for a flag that takes the name of a durable consumer. An empty name,
-// such as a shell variable that isn't set, is a mistake, too.
+// setConsumer returns a function for a flag that takes the name of a durable consumer. It refuses "", too.
 func setConsumer(to *string) func(string) error {
 	return func(name string) error {
 		if !isConsumerName(name) {
@@ -56,20 +55,17 @@ configuration; --format nsc prints them as commands of "nsc", for an operator th
   STREAM_REPLICAS=3 bridge stream --format nack | kubectl apply -f -
   bridge stream --format json | jq '.[0]'
   bridge stream --format accounts > accounts.conf`,
-		PreRunE: func(*cobra.Command, []string) error {
+		RunE: func(*cobra.Command, []string) error {
 			switch {
 			case !slices.Contains(streamFormats, format):
 				return usagef("--format: got %q; takes %s", format, inWords(streamFormats, "or"))
 			case durable != "" && format != "nats" && format != "nack":
 				return usagef("--consumer needs --format nats or nack")
 			}
-			return nil
-		},
-		RunE: func(*cobra.Command, []string) error {
-			// An external NATS may have more replicas than the embedded server, which needs no
-			// commands. Without endpoints, the duplicate window covers every vendor's defaults.
+			// The embedded server needs no commands, so the streams are for another NATS, which may keep
+			// several replicas. Without endpoints, the duplicate window covers every vendor's defaults.
 			external := program{environ: append(slices.Clip(prog.environ), "NATS_URL=nats://nats:4222")} // the last one counts
-			cfg, err := external.load("SUBJECT_PREFIX", "QUARANTINE*", "NATS_JS_DOMAIN", "STREAM_*", "*_TOLERANCE", "ENDPOINTS_*")
+			cfg, err := external.load("SUBJECT_PREFIX", "QUARANTINE*", "NATS_JS_DOMAIN", "NATS_INBOX_PREFIX", "STREAM_*", "*_TOLERANCE", "ENDPOINTS_*")
 			if err != nil {
 				return err
 			}
@@ -102,7 +98,7 @@ func printStreams(w io.Writer, cfg *config.Config, format, durable string, deadL
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(all.Streams)
 	case "accounts", "nsc":
-		accounts := accountsFor(cfg.StreamName, cfg.SubjectPrefix, cfg.NATSJSDomain)
+		accounts := accountsFor(cfg)
 		if format == "accounts" {
 			_, err := io.WriteString(w, accounts)
 			return err
@@ -116,10 +112,10 @@ func printStreams(w io.Writer, cfg *config.Config, format, durable string, deadL
 	return templates.ExecuteTemplate(w, format+".tmpl", all)
 }
 
-// manifest holds what the templates print.
+// manifest is the data of the templates.
 type manifest struct {
 	Streams                  []jetstream.StreamConfig
-	Consumer, Stream, Prefix string // a durable consumer of all events; without a name there is none
+	Consumer, Stream, Prefix string // a durable consumer of all events; Consumer "": none
 	Domain                   string // of JetStream, or ""
 	Accounts                 any    // as parsed from nats-server's configuration
 }
@@ -137,12 +133,16 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 
 var quoted = regexp.MustCompile(`"[^"]*"`)
 
-// accountsFor returns the account's configuration. The JetStream domain may be "".
-func accountsFor(stream, prefix, domain string) string {
+// accountsFor returns the account's configuration with these names.
+func accountsFor(cfg *config.Config) string {
 	api := "$JS.API"
-	if domain != "" {
-		api = "$JS." + domain + ".API"
+	if cfg.NATSJSDomain != "" {
+		api = "$JS." + cfg.NATSJSDomain + ".API"
 	}
-	names := strings.NewReplacer("WEBHOOKS", stream, "webhooks", prefix, "$JS.API", api)
-	return quoted.ReplaceAllStringFunc(nats.Accounts, names.Replace)
+	accounts := quoted.ReplaceAllStringFunc(nats.Accounts,
+		strings.NewReplacer("WEBHOOKS", cfg.StreamName, "webhooks", cfg.SubjectPrefix, "$JS.API", api).Replace)
+	if cfg.NATSInboxPrefix == "_INBOX" { // the default, on which every client's answers come
+		return accounts
+	}
+	return strings.ReplaceAll(accounts, "_INBOX_bridge", cfg.NATSInboxPrefix)
 }

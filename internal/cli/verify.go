@@ -20,8 +20,8 @@ import (
 )
 
 type verifyOptions struct {
-	endpoint    string // "": as the capture tells
-	file        string // with the whole request, or a body alone; "" or -: standard input
+	endpoint    string // "": that of the captured request
+	file        string // the whole request, or a body alone; "" or -: standard input
 	headersFile string
 	bodyFile    string
 	headers     []string
@@ -142,7 +142,7 @@ func (v *verifyOptions) read(ctx context.Context, prog program, cfg *config.Conf
 	return d, nil
 }
 
-// diagnose returns how the bridge judges the delivery under this configuration.
+// diagnose returns how a bridge with this configuration judges the delivery.
 func (v *verifyOptions) diagnose(cfg *config.Config, d diagnosis.Delivery, now time.Time) (diagnosis.Report, error) {
 	c := diagnosis.Case{Delivery: d, EndpointName: v.endpoint, Now: now, MaxBodyBytes: int64(cfg.MaxBodyBytes), Quarantine: cfg.Quarantine}
 	var err error
@@ -160,7 +160,8 @@ func (v *verifyOptions) diagnose(cfg *config.Config, d diagnosis.Delivery, now t
 	return report, nil
 }
 
-// receivedAt returns when the delivery was received, or the zero time if that is unknown.
+// receivedAt returns when the delivery was received: the time in --at, or else in the Date header. It
+// returns zero if there is neither.
 func receivedAt(at string, d diagnosis.Delivery, now time.Time) (time.Time, error) {
 	switch at {
 	case "":

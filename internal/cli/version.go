@@ -17,7 +17,7 @@ var release string
 // version returns the release, or else the version that the Go toolchain recorded.
 func version() string { return thisBuild().Version }
 
-// build is what a build knows of itself, and the output of `bridge version --json`.
+// build describes this build. It is the output of `bridge version --json`.
 type build struct {
 	Version   string `json:"version"`
 	GoVersion string `json:"goversion"`

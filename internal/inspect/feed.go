@@ -13,12 +13,11 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/internal/stream"
-	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 const (
 	maxPages      = 32
-	initialEvents = 1000    // older events that a page gets first
+	initialEvents = 1000    // stored events that a page gets first
 	maxBatch      = 100     // events sent together
 	maxBatchBytes = 1 << 20 // the last event may go beyond
 	// writeTimeout is how long a browser may go without reading before it is disconnected.
@@ -26,15 +25,9 @@ const (
 	stateEvery   = time.Second
 )
 
-// hello is the first message to a page.
-type hello struct {
-	Config
-	Endpoint string `json:"endpoint"` // of the first provider, for a hint
-	Secrets  string `json:"secrets"`  // the variable of its secrets
-}
-
-// feed sends a page the newest events, those that come, and the state, as server-sent events (WHATWG
-// HTML, 9.2). A page that connects again gets the newest ones again, and drops those that it has.
+// feed sends a page the configuration, the newest events, new ones as they come, and the state, as
+// server-sent events (WHATWG HTML, 9.2). A page that connects again gets the newest ones again, and drops
+// those that it has.
 func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 	select {
 	case s.pages <- struct{}{}:
@@ -50,8 +43,7 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 	s.feeds.Go(func() { s.poll(ctx, states) })
 
 	w.Header().Set("Content-Type", "text/event-stream")
-	first := providers.All[0]
-	err := s.send(w, "hello", hello{s.config, first.Name, first.Variable("SECRETS")})
+	err := s.send(w, "hello", s.config)
 	now, problem := state{}, "Starting."
 	tick := time.NewTicker(stateEvery)
 	defer tick.Stop()
@@ -79,8 +71,8 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// read sends the newest events and those that come. It also sends why the stream can't be read, each
-// time that this changes; "" if the stream can be read.
+// read sends the newest events, and new ones as they come. It also sends why the stream can't be read, each
+// time that this changes; "" if it can be read.
 func (s *Server) read(ctx context.Context, events chan<- item, problems chan<- string) {
 	began := time.Now() // when this attempt to read began
 	reader := stream.Reader{
@@ -88,7 +80,7 @@ func (s *Server) read(ctx context.Context, events chan<- item, problems chan<- s
 		Section: stream.Section{Stream: s.config.Stream, Subjects: []string{s.config.Prefix + ".>"}, Last: initialEvents},
 		Handle:  func(m stream.Message) error { return give(ctx, events, newItem(m)) },
 		Report: func(err error) {
-			if !errors.Is(err, stream.ErrRecreated) { // the page sees it by the events
+			if !errors.Is(err, stream.ErrRecreated) { // the page sees that in the events
 				_ = give(ctx, problems, s.explain(err, began, s.config.Stream, stream.Requests(s.config.Stream, consumerName)...))
 				began = time.Now()
 			}

@@ -45,8 +45,8 @@ var securityHeaders = map[string]string{
 	"Cache-Control":                "no-store",
 }
 
-// isOwn reports whether no other site has made the request. Browsers send Sec-Fetch-Site, and older
-// ones send Origin with some requests.
+// isOwn reports whether the request is not another site's. Browsers send Sec-Fetch-Site; older ones send
+// Origin with some requests.
 func isOwn(r *http.Request) bool {
 	if origin := r.Header.Get("Origin"); origin != "" && origin != "http://"+r.Host {
 		return false

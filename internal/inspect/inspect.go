@@ -4,7 +4,7 @@
 // The page is for one person on one machine. The bridge that faces the internet doesn't serve it.
 // It is served on loopback, under an address or localhost, and refuses requests that another site
 // has made (see guard). Each open page reads the stream with a consumer of its own. The server holds
-// few events, and disconnects a browser that doesn't read them.
+// few events in memory, and disconnects a browser that doesn't read them.
 package inspect
 
 import (
@@ -28,11 +28,13 @@ import (
 
 // Config describes what the page shows. The page gets it as JSON.
 type Config struct {
-	Stream  string `json:"stream"`  // of the events
-	Prefix  string `json:"prefix"`  // of the events' subjects
-	NATS    string `json:"nats"`    // the URL for snippets, without user and password
-	Command string `json:"command"` // the name of this program, for hints
-	Version string `json:"version"`
+	Stream   string `json:"stream"`   // of the events
+	Prefix   string `json:"prefix"`   // of the events' subjects
+	NATS     string `json:"nats"`     // the URL for snippets, without user and password
+	Command  string `json:"command"`  // the name of this program, for hints
+	Endpoint string `json:"endpoint"` // of an example of `bridge send`
+	Secrets  string `json:"secrets"`  // the variable of its secrets
+	Version  string `json:"version"`
 }
 
 // Server serves the page.
@@ -44,7 +46,7 @@ type Server struct {
 
 	pages    chan struct{}  // holds one value for each open page
 	searches chan struct{}  // holds one value for each running search
-	feeds    sync.WaitGroup // what open pages read
+	feeds    sync.WaitGroup // the goroutines of open pages
 }
 
 // New returns a server. Serve runs it.
@@ -70,7 +72,7 @@ const (
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{Handler: s.handler(), ReadHeaderTimeout: headerTimeout, WriteTimeout: answerTimeout, MaxHeaderBytes: 16 << 10}
 	defer s.feeds.Wait()
-	defer context.AfterFunc(ctx, func() { _ = server.Close() })() // feeds never end by themselves
+	defer context.AfterFunc(ctx, func() { _ = server.Close() })() // Shutdown would wait for feeds, which don't end
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
@@ -93,7 +95,7 @@ const consumerName = "bridge-inspect-"
 //go:embed static
 var files embed.FS
 
-// types are the files' content types. The machine's may differ, and browsers are told not to guess.
+// types are the files' content types. The system's may differ, and browsers are told not to guess.
 var types = map[string]string{
 	".html": "text/html; charset=utf-8",
 	".css":  "text/css; charset=utf-8",
@@ -104,13 +106,13 @@ var types = map[string]string{
 
 func static() http.Handler {
 	for extension, kind := range types {
-		_ = mime.AddExtensionType(extension, kind) // fails for a malformed one only
+		_ = mime.AddExtensionType(extension, kind) // fails only for a malformed type
 	}
-	pages, _ := fs.Sub(files, "static") // fails for a malformed path only
+	pages, _ := fs.Sub(files, "static") // fails only for a malformed path
 	return http.FileServerFS(pages)
 }
 
-// vendors serves the style sheet with the colours of providers that have one.
+// vendors serves the style sheet with the providers' colours.
 func vendors(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", types[".css"])
 	for _, p := range providers.All {

@@ -132,7 +132,7 @@ func (p *page) next(name string) []byte {
 	return data
 }
 
-func (p *page) hello() (h hello) {
+func (p *page) hello() (h Config) {
 	p.t.Helper()
 	expect.NoError(p.t, json.Unmarshal(p.next("hello"), &h))
 	return h
@@ -181,7 +181,7 @@ func TestFeed(t *testing.T) {
 	w.publish(1, large)
 	w.publish(1, "no\xff")
 	p := w.open()
-	if h := p.hello(); h.Stream != "WEBHOOKS" || h.Prefix != "webhooks" || h.Secrets != "FLOCK_SECRETS" {
+	if h := p.hello(); h.Stream != "WEBHOOKS" || h.Prefix != "webhooks" || h.NATS != w.nats.URL() {
 		t.Errorf("the greeting: got %+v, want that of WEBHOOKS", h)
 	}
 	all := p.events(3)

@@ -52,7 +52,7 @@ func (s *Server) poll(ctx context.Context, states chan<- state) {
 	}
 }
 
-// pollOnce returns the new state. It takes over from the last one what has not changed.
+// pollOnce returns the new state. It keeps the last list of deliveries if the quarantine hasn't changed.
 func (s *Server) pollOnce(ctx context.Context, last state) (v state) {
 	began := time.Now()
 	events, err := s.open(ctx, s.config.Stream)
@@ -91,7 +91,7 @@ func (s *Server) consumers(ctx context.Context, events jetstream.Stream) (all []
 }
 
 // explain returns in words why a request about a stream failed, or "" if err is nil. began is when the
-// request was made, and apis are the APIs of NATS that it needs.
+// request was made, and apis are the requests to JetStream that it consists of (see [stream.Denied]).
 func (s *Server) explain(err error, began time.Time, name string, apis ...string) string {
 	if err == nil {
 		return ""
@@ -115,7 +115,7 @@ func (s *Server) explain(err error, began time.Time, name string, apis ...string
 	return fmt.Sprintf("Stream %s: %v.", name, err)
 }
 
-// disconnected returns a sentence that NATS is away, and why.
+// disconnected returns a sentence that says that NATS is away, and why.
 func (s *Server) disconnected() string {
 	why := ""
 	if err := s.conn.LastError(); err != nil {
@@ -124,13 +124,13 @@ func (s *Server) disconnected() string {
 	return "NATS is away" + why + ". Trying again."
 }
 
-// deadLetters describes what consumers have put aside for good (docs/consumers.md).
+// deadLetters describes the dead letters of consumers (docs/consumers.md) and the last of them.
 type deadLetters struct {
 	Stream   string    `json:"stream"`
 	Messages uint64    `json:"messages"`
 	Sequence uint64    `json:"sequence"` // of the last one
 	Time     time.Time `json:"time"`
-	Subject  string    `json:"subject"` // on which the consumer had it, else its own; "" if it can't be read
+	Subject  string    `json:"subject"` // of the event, else its own; "" if it can't be read
 	Reason   string    `json:"reason"`  // "" if it has none
 }
 

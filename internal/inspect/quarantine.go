@@ -68,7 +68,7 @@ func (s *Server) quarantined(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case errors.Is(err, quarantine.ErrGone):
-		http.Error(w, "It is gone: somebody has released or dropped it, or newer deliveries have displaced it.", http.StatusNotFound)
+		http.Error(w, "It is gone: somebody has released or dropped it, or newer deliveries have pushed it out.", http.StatusNotFound)
 	case err != nil:
 		http.Error(w, s.explainQuarantine(err, began), http.StatusBadGateway)
 	default:

@@ -8,8 +8,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/event"
 )
 
-// query is what the page asks for by its search and selects. static/filter.js selects the same
-// events: testdata/queries.json tests both.
+// query is the page's filter. static/filter.js selects the same events: testdata/queries.json tests both.
 type query struct {
 	words           []string // in lower case
 	provider, event string

@@ -32,8 +32,8 @@ var (
 
 // part is the result of searching a part of the stream.
 type part struct {
-	Events        []item    `json:"events"` // that match, oldest first; of too many, the newest
-	Read          int       `json:"read"`   // messages
+	Events        []item    `json:"events"` // that match, oldest first; if they are too many, the newest ones
+	Read          int       `json:"read"`   // how many messages were read
 	Time          time.Time `json:"time"`   // when the oldest of them was stored
 	First         uint64    `json:"first"`  // the sequence number of the stream's first message
 	Before        uint64    `json:"before"` // the lowest sequence number that was searched; the page continues before it
@@ -44,8 +44,8 @@ type part struct {
 	bytes int // of the events
 }
 
-// search searches one part of the stream for what the page's filter asks for. The page asks for one
-// part after the other, the newest first. A search needs no more rights than a look-up, because its
+// search searches one part of the stream for messages that the page's filter selects. The page asks for one
+// part after the other, the newest first. A search needs the rights of a look-up alone, because its
 // consumers have the same names.
 func (s *Server) search(w http.ResponseWriter, r *http.Request) {
 	select {
@@ -63,7 +63,7 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) {
 	defer s.conn.RemoveStatusListener(away)
 	go func() {
 		select {
-		case <-away: // the reader would wait for NATS
+		case <-away: // else the reader would wait until NATS is back
 			end(errAway)
 		case <-ctx.Done():
 		}
@@ -96,7 +96,8 @@ func (s *Server) searchPart(ctx context.Context, p *part, values url.Values) err
 	return r.Run(ctx)
 }
 
-// endOf returns the sequence number before which the part ends: the page's lowest in this stream.
+// endOf returns the sequence number before which the part ends: the page names it, unless the stream was
+// created again.
 func endOf(values url.Values, info *jetstream.StreamInfo) uint64 {
 	end := info.State.LastSeq + 1
 	before, err := strconv.ParseUint(values.Get("before"), 10, 64)
@@ -106,12 +107,12 @@ func endOf(values url.Values, info *jetstream.StreamInfo) uint64 {
 	return min(end, before)
 }
 
-// take takes the next message of the part.
+// take adds the next message of the part, if it matches.
 func (p *part) take(m stream.Message) error {
 	if !m.StreamCreated.Equal(p.StreamCreated) {
 		return stream.ErrRecreated
 	}
-	for n := len(p.Events); n > 0 && p.Events[n-1].Sequence >= m.Sequence; n-- { // it is read again
+	for n := len(p.Events); n > 0 && p.Events[n-1].Sequence >= m.Sequence; n-- { // the reader repeats a message
 		p.remove(n - 1)
 	}
 	p.Read++
