@@ -25,13 +25,13 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/tlstest"
 )
 
-// bridgeUp starts `bridge serve` in the background on free ports, with those variables besides the
-// script's, and waits until it listens. A script that has set no secrets has two from then on.
+// bridgeUp starts `bridge serve` in the background on free ports, with these variables besides the
+// script's, and waits until it listens. If the script has set no secrets, it sets two.
 func bridgeUp(ts *testscript.TestScript, neg bool, args []string) {
-	need(ts, !neg && len(args) > 0, "bridge-up NAME [VARIABLE=value...]")
+	checkUsage(ts, !neg && len(args) > 0, "bridge-up NAME [VARIABLE=value...]")
 	vars := []string{
 		"HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0", "EMBEDDED_NATS_ADDR=127.0.0.1:0",
-		"PUBLISH_TIMEOUT=30s", // a disk that stalls would make it spooled instead of stored
+		"PUBLISH_TIMEOUT=30s", // else, if the disk stalls, an event is spooled instead of stored
 	}
 	if ts.Getenv("FLOCK_SECRETS")+ts.Getenv("FRIGADE_SECRETS") == "" {
 		ts.Setenv("FLOCK_SECRETS", "flock-secret")
@@ -46,20 +46,20 @@ func bridgeUp(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	awaitListening(ts, args[0], server == "")
 	if server == "" && !slices.Contains(args, "QUARANTINE=false") {
-		awaitMatch(ts, args[0]+".err", quarantineStands)
+		awaitMatch(ts, args[0]+".err", quarantineReady)
 	}
 }
 
 var (
-	listens          = regexp.MustCompile(`(?m)^\{.*"message":"listening","public":"([^"]+)","admin":"([^"]+)"`)
-	stands           = regexp.MustCompile(`"message":"stream is ready","stream":"WEBHOOKS"`)
-	quarantineStands = regexp.MustCompile(`"message":"stream is ready","stream":"WEBHOOKS_QUARANTINE"`)
-	connected        = regexp.MustCompile(`"message":"connected to NATS","server":"(?:nats://)?([^"]+)"`)
+	listens         = regexp.MustCompile(`(?m)^\{.*"message":"listening","public":"([^"]+)","admin":"([^"]+)"`)
+	streamReady     = regexp.MustCompile(`"message":"stream is ready","stream":"WEBHOOKS"`)
+	quarantineReady = regexp.MustCompile(`"message":"stream is ready","stream":"WEBHOOKS_QUARANTINE"`)
+	connected       = regexp.MustCompile(`"message":"connected to NATS","server":"(?:nats://)?([^"]+)"`)
 )
 
-// listening waits until a bridge in the background listens that was started in another way.
+// listening waits until a bridge that start has started listens.
 func listening(ts *testscript.TestScript, neg bool, args []string) {
-	need(ts, !neg && len(args) == 1, "listening NAME")
+	checkUsage(ts, !neg && len(args) == 1, "listening NAME")
 	awaitListening(ts, args[0], ts.Getenv("NATS_URL") == "")
 }
 
@@ -73,14 +73,14 @@ func awaitListening(ts *testscript.TestScript, name string, embedded bool) {
 	ts.Setenv("ADMIN", addresses[2])
 	if embedded {
 		ts.Setenv("NATS_URL", "nats://"+awaitMatch(ts, log, connected)[1])
-		awaitMatch(ts, log, stands) // until then it spools
+		awaitMatch(ts, log, streamReady) // until then it spools
 	}
 }
 
 // reserve sets a variable to an address where nothing listens, for a server that must come back at
 // the same address.
 func reserve(ts *testscript.TestScript, neg bool, args []string) {
-	need(ts, !neg && len(args) == 1, "reserve VARIABLE")
+	checkUsage(ts, !neg && len(args) == 1, "reserve VARIABLE")
 	addrs, err := process.FreeAddrs(1)
 	ts.Check(err)
 	ts.Setenv(args[0], addrs[0])
@@ -90,7 +90,7 @@ func reserve(ts *testscript.TestScript, neg bool, args []string) {
 // It runs curl's lines without curl, which not every machine has. With a name, the program runs in
 // the background.
 func paste(ts *testscript.TestScript, neg bool, args []string) {
-	need(ts, !neg && (len(args) == 2 || len(args) == 3), "paste FILE TEXT [NAME]")
+	checkUsage(ts, !neg && (len(args) == 2 || len(args) == 3), "paste FILE TEXT [NAME]")
 	line := lineWith(ts, args[0], args[1])
 	words := shellWords(line)
 	for len(words) > 0 && assignment.MatchString(words[0]) {
@@ -115,7 +115,7 @@ var assignment = regexp.MustCompile(`^[A-Z0-9_]+=`)
 
 // fetch gets the URL in the one line of a file that contains a text.
 func fetch(ts *testscript.TestScript, neg bool, args []string) {
-	need(ts, !neg && len(args) == 2, "fetch FILE TEXT")
+	checkUsage(ts, !neg && len(args) == 2, "fetch FILE TEXT")
 	curl(ts, []string{regexp.MustCompile(`http://\S+`).FindString(lineWith(ts, args[0], args[1]))})
 }
 
@@ -134,9 +134,9 @@ func lineWith(ts *testscript.TestScript, file, text string) string {
 	return found[0]
 }
 
-// leftover expects that number of files of that name in the directory for temporary files.
+// leftover expects N files that match the pattern in the directory for temporary files.
 func leftover(ts *testscript.TestScript, neg bool, args []string) {
-	need(ts, !neg && len(args) == 2, "leftover PATTERN N")
+	checkUsage(ts, !neg && len(args) == 2, "leftover PATTERN N")
 	files, err := filepath.Glob(filepath.Join(ts.Getenv("TMPDIR"), args[0]))
 	ts.Check(err)
 	if strconv.Itoa(len(files)) != args[1] {
@@ -205,10 +205,10 @@ func curl(ts *testscript.TestScript, args []string) {
 	ts.Check(err)
 }
 
-// occupy listens on an address until the script ends and sets the variable to it. If another
-// process has that address already, that is enough.
+// occupy listens on an address until the script ends, and sets the variable to it. The address may be in
+// use by another process already.
 func occupy(ts *testscript.TestScript, neg bool, args []string) {
-	need(ts, !neg && len(args) == 2, "occupy VARIABLE ADDRESS")
+	checkUsage(ts, !neg && len(args) == 2, "occupy VARIABLE ADDRESS")
 	address := args[1]
 	if listener, err := net.Listen("tcp", address); err == nil {
 		ts.Defer(func() { listener.Close() })
@@ -221,7 +221,7 @@ func occupy(ts *testscript.TestScript, neg bool, args []string) {
 
 // stored writes the stream's payloads to a file, one a line, once there are at least n messages.
 func stored(ts *testscript.TestScript, neg bool, args []string) {
-	need(ts, !neg && (len(args) == 1 || len(args) == 2), "stored FILE [N]")
+	checkUsage(ts, !neg && (len(args) == 1 || len(args) == 2), "stored FILE [N]")
 	least := 0
 	if len(args) == 2 {
 		var err error
@@ -251,9 +251,9 @@ func stored(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), all.Bytes(), 0o600))
 }
 
-// unmake deletes the stream.
-func unmake(ts *testscript.TestScript, neg bool, args []string) {
-	need(ts, !neg && len(args) == 0, "unmake")
+// deleteStream deletes the stream.
+func deleteStream(ts *testscript.TestScript, neg bool, args []string) {
+	checkUsage(ts, !neg && len(args) == 0, "delete-stream")
 	js, closeNATS := jetStream(ts)
 	defer closeNATS()
 	ctx, cancel := context.WithTimeout(context.Background(), bound)
@@ -261,7 +261,7 @@ func unmake(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(js.DeleteStream(ctx, "WEBHOOKS"))
 }
 
-// jetStream is that at $NATS_URL.
+// jetStream connects to $NATS_URL.
 func jetStream(ts *testscript.TestScript) (js jetstream.JetStream, closeNATS func()) {
 	nc, err := nats.Connect(ts.Getenv("NATS_URL"), nats.Timeout(bound))
 	ts.Check(err)
@@ -272,7 +272,7 @@ func jetStream(ts *testscript.TestScript) (js jetstream.JetStream, closeNATS fun
 
 // logs expects every line of a file to be a JSON object with level, time and message.
 func logs(ts *testscript.TestScript, neg bool, args []string) {
-	need(ts, !neg && len(args) == 1, "logs FILE")
+	checkUsage(ts, !neg && len(args) == 1, "logs FILE")
 	for line := range strings.Lines(ts.ReadFile(args[0])) {
 		var entry struct{ Level, Time, Message string }
 		if err := json.Unmarshal([]byte(line), &entry); err != nil || entry.Level == "" || entry.Time == "" || entry.Message == "" {
@@ -281,9 +281,9 @@ func logs(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// certificate makes NAME.crt and NAME.key, a certificate that is its own authority, for that host.
+// certificate makes NAME.crt and NAME.key, a self-signed certificate for that host.
 func certificate(ts *testscript.TestScript, neg bool, args []string) {
-	need(ts, !neg && len(args) == 2, "certificate NAME HOST")
+	checkUsage(ts, !neg && len(args) == 2, "certificate NAME HOST")
 	cert, key, err := tlstest.PEM(args[1])
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".crt"), cert, 0o600))
@@ -291,12 +291,12 @@ func certificate(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // explain runs `bridge verify` on a delivery, received at 03:04:10 unless --at is given. It expects
-// that exit status, the text that NAME.want stands for, unless NAME is -, and none of the secrets.
+// that exit status, the text that NAME.want streamReady for, unless NAME is -, and none of the secrets.
 //
 // The delivery is NAME.txt where there is such a file, else right.txt with the given parts instead of
 // its own: the request line, headers, the body. A header without a value is left out.
 func explain(ts *testscript.TestScript, neg bool, args []string) {
-	need(ts, !neg && len(args) > 1, "explain STATUS NAME [ENDPOINT] [--at=TIME] [VARIABLE=value...] [PART...]")
+	checkUsage(ts, !neg && len(args) > 1, "explain STATUS NAME [ENDPOINT] [--at=TIME] [VARIABLE=value...] [PART...]")
 	name := args[1]
 	vars := map[string]string{
 		"FLOCK_SECRETS": "flock-secret-0123456789abcdef", "FRIGADE_SECRETS": "frigade-secret-0123456789abcdef",
@@ -367,9 +367,9 @@ func withParts(delivery string, parts []string) string {
 	return strings.Join(lines, "\n") + "\n\n" + body
 }
 
-// likeRight completes an output that lists only what differs from that for the right delivery: above
-// the answer, every label that is missing gets its lines from there. The lines of signed are taken
-// only if the body is the right one too.
+// likeRight completes a wanted output, which lists only the lines that differ from the output for the
+// right delivery. Each label that is missing above the answer gets the lines from there, and the label
+// signed only if the body is the right one, too.
 func likeRight(output, right string) string {
 	own, rest := beforeAnswer(output)
 	usual, _ := beforeAnswer(right)

@@ -16,8 +16,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// NATS doesn't answer forbidden requests. A command ends when it reports one, with an error that
-// names the missing right.
+// NATS doesn't answer forbidden requests. A command ends when NATS reports one, with an error that names
+// the missing right.
 func TestForbidden(t *testing.T) {
 	info := "$JS.API.STREAM.INFO.WEBHOOKS"
 	for _, c := range []struct {
@@ -31,12 +31,12 @@ func TestForbidden(t *testing.T) {
 		{[]string{"forward", "--to", "http://127.0.0.1:1", "--durable", "mine"}, []string{info}, "$JS.API.CONSUMER.INFO.WEBHOOKS.forward-mine"},
 	} {
 		t.Run(strings.Join(c.args[:1], " ")+" without "+c.missing, func(t *testing.T) {
-			o := operate(t, c.rights)
-			o.put(publish.Message{Subject: "webhooks.flock.a"}, "")
+			f := newFixture(t, c.rights)
+			f.put(publish.Message{Subject: "webhooks.flock.a"}, "")
 			poll.Until(t, "it ends before a request without an answer does", func() bool {
 				began := time.Now()
-				if _, words := o.run("", 1, c.args...); !strings.Contains(words, c.missing) || !strings.Contains(words, "docs/operations.md") {
-					t.Error(words)
+				if _, stderr := f.run("", 1, c.args...); !strings.Contains(stderr, c.missing) || !strings.Contains(stderr, "docs/operations.md") {
+					t.Error(stderr)
 				}
 				return time.Since(began) < 4*time.Second
 			})
@@ -45,10 +45,10 @@ func TestForbidden(t *testing.T) {
 }
 
 func TestForbiddenInbox(t *testing.T) {
-	o := operate(t, []string{"webhooks.>"})
-	o.environ = slices.DeleteFunc(o.environ, func(v string) bool { return strings.HasPrefix(v, "NATS_INBOX_PREFIX=") })
-	if _, words := o.run("", 1, "tail", "--follow=false"); !strings.Contains(words, "NATS_INBOX_PREFIX") {
-		t.Error(words)
+	f := newFixture(t, []string{"webhooks.>"})
+	f.environ = slices.DeleteFunc(f.environ, func(v string) bool { return strings.HasPrefix(v, "NATS_INBOX_PREFIX=") })
+	if _, stderr := f.run("", 1, "tail", "--follow=false"); !strings.Contains(stderr, "NATS_INBOX_PREFIX") {
+		t.Error(stderr)
 	}
 }
 
@@ -71,9 +71,9 @@ func TestReadersRights(t *testing.T) {
 		{[][]string{info[:1], mayLookUp}, "forward --since 1h --to " + service.URL},
 		{[][]string{info, mayLookUp, mayList, get}, "show 5e0c"},
 	} {
-		o := operate(t, test.rights...)
-		o.put(publish.Message{Subject: "webhooks.flock.a", Data: []byte(anEvent)}, "5e0c")
-		out, _ := o.run("", exitOK, strings.Fields(test.args)...)
+		f := newFixture(t, test.rights...)
+		f.put(publish.Message{Subject: "webhooks.flock.a", Data: []byte(anEvent)}, "5e0c")
+		out, _ := f.run("", exitOK, strings.Fields(test.args)...)
 		if strings.HasPrefix(test.args, "forward") {
 			out = <-posted
 		}
@@ -81,32 +81,32 @@ func TestReadersRights(t *testing.T) {
 			t.Errorf("bridge %s: %s", test.args, out)
 		}
 	}
-	o := operate(t, info[:1], mayLookUp, []string{"$JS.API.CONSUMER.INFO.WEBHOOKS.>", "$JS.ACK.WEBHOOKS.>"})
+	f := newFixture(t, info[:1], mayLookUp, []string{"$JS.API.CONSUMER.INFO.WEBHOOKS.>", "$JS.ACK.WEBHOOKS.>"})
 	for range 3 { // skipped, without the right to store dead letters
-		o.put(publish.Message{Subject: "webhooks.flock.a", Data: []byte("{}")}, "")
+		f.put(publish.Message{Subject: "webhooks.flock.a", Data: []byte("{}")}, "")
 	}
-	o.put(publish.Message{Subject: "webhooks.flock.a", Data: []byte(anEvent)}, "5e0c")
+	f.put(publish.Message{Subject: "webhooks.flock.a", Data: []byte(anEvent)}, "5e0c")
 	tries := 0
 	poll.Until(t, "it ends before a dead letter that NATS may not have would be given up, after 10 s", func() bool {
-		tries++ // a busy machine may be slow
+		tries++ // more than one on a busy machine
 		durable := fmt.Sprint("laptop", tries)
 		ctx, interrupt := context.WithTimeout(t.Context(), bound)
 		go func() {
 			defer interrupt()
 			expect.Equal(t, anEvent, <-posted, "the event that is posted")
 			poll.Until(t, "all are acknowledged", func() bool {
-				c, err := o.js.Consumer(ctx, "WEBHOOKS", "forward-"+durable)
+				c, err := f.js.Consumer(ctx, "WEBHOOKS", "forward-"+durable)
 				return err == nil && c.CachedInfo().AckFloor.Stream == 4
 			})
 		}()
 		args := strings.Fields("forward --durable " + durable + " --since 1h --to " + service.URL)
-		var words strings.Builder
+		var stderr strings.Builder
 		began := time.Now()
-		expect.Equal(t, exitOK, run(ctx, args, program{o.environ, nil, io.Discard, &words}), "exit status")
+		expect.Equal(t, exitOK, run(ctx, args, program{f.environ, nil, io.Discard, &stderr}), "exit status")
 		took := time.Since(began)
 		const skipped = "bridge: skipping a message on webhooks.flock.a that is not one of the bridge's events: "
-		if strings.Count(words.String(), skipped) != 3 || strings.Count(words.String(), "\n") != 4 {
-			t.Error(words.String())
+		if strings.Count(stderr.String(), skipped) != 3 || strings.Count(stderr.String(), "\n") != 4 {
+			t.Error(stderr.String())
 		}
 		return took < 9*time.Second
 	})

@@ -77,32 +77,32 @@ func TestForwardIsInterrupted(t *testing.T) {
 	for _, test := range []struct {
 		command string
 		status  int
-		words   string
+		stderr  string
 	}{
 		{"forward --since 1h --to http://127.0.0.1:1", exitFailure, `^bridge: 0 delivered, 1 not, in \S+\nbridge: interrupted\n$`},
 		{"forward --to http://127.0.0.1:1", exitOK, `^bridge: following .*\nbridge: 0 delivered, 1 not, in \S+\n$`},
 	} {
 		t.Run(test.command, func(t *testing.T) {
 			t.Parallel()
-			o := operate(t, mayLookUp, []string{"$JS.API.STREAM.INFO.WEBHOOKS"})
-			put := func(id string) { o.put(publish.Message{Subject: "webhooks.flock.a", Data: []byte(anEvent)}, id) }
+			f := newFixture(t, mayLookUp, []string{"$JS.API.STREAM.INFO.WEBHOOKS"})
+			put := func(id string) { f.put(publish.Message{Subject: "webhooks.flock.a", Data: []byte(anEvent)}, id) }
 			put("5e0c")
 			ctx, interrupt := context.WithCancel(t.Context())
 			defer interrupt()
 			waits := writerFunc(func(string) { interrupt() })
-			var words strings.Builder
+			var stderr strings.Builder
 			var status int
 			var running sync.WaitGroup
 			running.Go(func() {
-				status = run(ctx, strings.Fields(test.command), program{o.environ, nil, waits, &words})
+				status = run(ctx, strings.Fields(test.command), program{f.environ, nil, waits, &stderr})
 			})
 			for n := 0; ctx.Err() == nil; n++ {
 				put(fmt.Sprintf("%04x", n)) // for the command that follows, whenever it begins
 				time.Sleep(100 * time.Millisecond)
 			}
 			running.Wait()
-			if status != test.status || !regexp.MustCompile(test.words).MatchString(words.String()) {
-				t.Errorf("exit status %d, %s", status, words.String())
+			if status != test.status || !regexp.MustCompile(test.stderr).MatchString(stderr.String()) {
+				t.Errorf("exit status %d, %s", status, stderr.String())
 			}
 		})
 	}

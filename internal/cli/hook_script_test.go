@@ -18,7 +18,7 @@ import (
 
 // settled waits until a durable consumer has had all events and acknowledged them.
 func settled(ts *testscript.TestScript, neg bool, args []string) {
-	need(ts, !neg && len(args) == 1, "settled CONSUMER")
+	checkUsage(ts, !neg && len(args) == 1, "settled CONSUMER")
 	js, closeNATS := jetStream(ts)
 	defer closeNATS()
 	if !poll.Holds(func() bool {
@@ -33,7 +33,7 @@ func settled(ts *testscript.TestScript, neg bool, args []string) {
 // with 503, /moved redirects to /fine, /wrong answers 400, /hang never answers. Every status line
 // ends with an escape sequence.
 func hook(ts *testscript.TestScript, neg bool, args []string) {
-	need(ts, !neg && len(args) == 1, "hook FILE")
+	checkUsage(ts, !neg && len(args) == 1, "hook FILE")
 	file, err := os.Create(ts.MkAbs(args[0]))
 	ts.Check(err)
 	var mu sync.Mutex

@@ -9,9 +9,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
-// An error of sending says what to do.
+// A send error says what to do.
 func TestHints(t *testing.T) {
 	t.Parallel()
 	plain := httptest.NewServer(http.NotFoundHandler())
@@ -60,7 +62,7 @@ func TestHints(t *testing.T) {
 	}
 }
 
-// So does an answer that no bridge gives.
+// The error for an answer that no bridge gives says what to do.
 func TestAnswersOfOthers(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[int]string{
@@ -69,25 +71,35 @@ func TestAnswersOfOthers(t *testing.T) {
 		http.StatusGatewayTimeout:   "; a proxy answered: it can't reach the bridge\n",
 	} {
 		other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }))
-		var words strings.Builder
-		status := run(t.Context(), []string{"send", "flock", "--url", other.URL}, program{[]string{"FLOCK_SECRETS=hush"}, nil, t.Output(), &words})
+		var stderr strings.Builder
+		status := run(t.Context(), []string{"send", "flock", "--url", other.URL}, program{[]string{"FLOCK_SECRETS=hush"}, nil, t.Output(), &stderr})
 		other.Close()
-		if status != exitFailure || !strings.HasSuffix(words.String(), want) {
-			t.Errorf("answered %d: exit status %d, %s", code, status, words.String())
+		if status != exitFailure || !strings.HasSuffix(stderr.String(), want) {
+			t.Errorf("answered %d: exit status %d, %s", code, status, stderr.String())
 		}
 	}
 }
 
-// That the admin listener refuses a name doesn't mean that something else is there.
-func TestHealthOfName(t *testing.T) {
+// If the admin listener refuses the name in ADMIN_ADDR, the error doesn't say that another program listens.
+func TestHealthByName(t *testing.T) {
 	t.Parallel()
 	admin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "on loopback, the Host must be an address", http.StatusForbidden)
 	}))
 	defer admin.Close()
-	var words strings.Builder
-	status := run(t.Context(), []string{"health"}, program{environ: []string{"ADMIN_ADDR=" + admin.Listener.Addr().String()}, out: io.Discard, err: &words})
-	if status != exitFailure || !strings.HasSuffix(words.String(), "/readyz answers 403 Forbidden: on loopback, the Host must be an address\n") {
-		t.Errorf("exit status %d, %s", status, words.String())
+	var stderr strings.Builder
+	status := run(t.Context(), []string{"health"}, program{environ: []string{"ADMIN_ADDR=" + admin.Listener.Addr().String()}, out: io.Discard, err: &stderr})
+	if status != exitFailure || !strings.HasSuffix(stderr.String(), "/readyz answers 403 Forbidden: on loopback, the Host must be an address\n") {
+		t.Errorf("exit status %d, %s", status, stderr.String())
+	}
+}
+
+// A listener on all addresses is reached on this machine.
+func TestLocal(t *testing.T) {
+	for address, want := range map[string]string{
+		":8080": "127.0.0.1:8080", "0.0.0.0:8080": "127.0.0.1:8080", "[::]:8080": "127.0.0.1:8080",
+		"127.0.0.2:8080": "127.0.0.2:8080", "[::1]:8080": "[::1]:8080", "bridge.internal:8080": "bridge.internal:8080",
+	} {
+		expect.Equal(t, want, local(address), "local(%s)", address)
 	}
 }

@@ -23,19 +23,19 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
-// keep quarantines a delivery of Flock's with that time, and returns its id.
-func (o *operated) keep(reason string, dated, received time.Time) string {
-	o.t.Helper()
-	return o.keepSealed("hush", reason, dated, received)
+// keep quarantines a delivery of Flock's that is dated so, and returns its id.
+func (f *fixture) keep(reason string, dated, received time.Time) string {
+	f.t.Helper()
+	return f.keepSealed("hush", reason, dated, received)
 }
 
 // keepSealed is keep for a delivery that was signed with any secret.
-func (o *operated) keepSealed(key, reason string, dated, received time.Time) string {
-	o.t.Helper()
+func (f *fixture) keepSealed(key, reason string, dated, received time.Time) string {
+	f.t.Helper()
 	body, err := flock.Provider.NewBody("invitee.accepted", []byte(`{"n":1}`), "")
-	expect.NoError(o.t, err)
+	expect.NoError(f.t, err)
 	if body, err = flock.Provider.Renew(body, dated); err != nil {
-		o.t.Fatal(err)
+		f.t.Fatal(err)
 	}
 	at := verify.Endpoint{Name: "flock", Provider: &flock.Provider}
 	seal := at.Seal(verify.Claims{Scheme: verify.Payload, SignedText: [][]byte{body}}, secret.New(key), body)
@@ -45,28 +45,28 @@ func (o *operated) keepSealed(key, reason string, dated, received time.Time) str
 	}
 	m := d.Message("webhooks")
 	m.Headers = append(m.Headers, publish.Header{Name: "Nats-Msg-Id", Value: d.ID})
-	o.put(m, "")
+	f.put(m, "")
 	return d.ID
 }
 
-// Each command needs exactly the rights in the documentation.
+// The rights in the documentation suffice for the commands.
 func TestQuarantineRights(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	o := operate(t, mayPublish, mayList, mayShow, mayDrop, mayLookUp)
-	stale := o.keep("stale", now.Add(-time.Hour), now)
-	future := o.keep("future", now.Add(time.Hour), now)
-	if out, _ := o.run("", exitOK, "quarantine", "list"); strings.Count(out, "\n") != 2 {
+	f := newFixture(t, mayPublish, mayList, mayShow, mayDrop, mayLookUp)
+	stale := f.keep("stale", now.Add(-time.Hour), now)
+	future := f.keep("future", now.Add(time.Hour), now)
+	if out, _ := f.run("", exitOK, "quarantine", "list"); strings.Count(out, "\n") != 2 {
 		t.Errorf("listed:\n%s", out)
 	}
-	if out, _ := o.run("", exitOK, "quarantine", "show", stale[:8]); !strings.HasPrefix(out, `{"name":"invitee.accepted"`) {
+	if out, _ := f.run("", exitOK, "quarantine", "show", stale[:8]); !strings.HasPrefix(out, `{"name":"invitee.accepted"`) {
 		t.Errorf("shown: %s", out)
 	}
-	if out, _ := o.run("", exitOK, "quarantine", "release", stale); out != stale+"  stored\n" {
+	if out, _ := f.run("", exitOK, "quarantine", "release", stale); out != stale+"  stored\n" {
 		t.Errorf("released: %s", out)
 	}
-	o.run("", exitOK, "quarantine", "drop", future)
-	if n, m := o.count("WEBHOOKS_QUARANTINE"), o.count("WEBHOOKS"); n != 0 || m != 1 {
+	f.run("", exitOK, "quarantine", "drop", future)
+	if n, m := f.count("WEBHOOKS_QUARANTINE"), f.count("WEBHOOKS"); n != 0 || m != 1 {
 		t.Errorf("%d in quarantine, %d events", n, m)
 	}
 }
@@ -75,10 +75,10 @@ func TestQuarantineRights(t *testing.T) {
 func TestShowBesideCopy(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	o := operate(t, mayPublish, mayList, mayShow)
-	id := o.keep("unreadable", now, now)
-	o.keep("contradiction", now, now.Add(time.Minute))
-	if _, details := o.run("", exitOK, "quarantine", "show", id); !strings.Contains(details, "reason     unreadable\n") {
+	f := newFixture(t, mayPublish, mayList, mayShow)
+	id := f.keep("unreadable", now, now)
+	f.keep("contradiction", now, now.Add(time.Minute))
+	if _, details := f.run("", exitOK, "quarantine", "show", id); !strings.Contains(details, "reason     unreadable\n") {
 		t.Errorf("shown:\n%s", details)
 	}
 }
@@ -88,20 +88,20 @@ func TestShowBesideCopy(t *testing.T) {
 func TestReleaseWithoutLookingUp(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	o := operate(t, mayPublish, mayList, mayShow, mayDrop)
-	stale := o.keep("stale", now.Add(-time.Hour), now)
-	future := o.keep("future", now.Add(time.Hour), now.Add(-time.Minute))
-	old := o.keep("future", now.Add(time.Hour), now.Add(-2*time.Hour))
+	f := newFixture(t, mayPublish, mayList, mayShow, mayDrop)
+	stale := f.keep("stale", now.Add(-time.Hour), now)
+	future := f.keep("future", now.Add(time.Hour), now.Add(-time.Minute))
+	old := f.keep("future", now.Add(time.Hour), now.Add(-2*time.Hour))
 	if future != old { // the same delivery, twice
 		t.Fatal(future, old)
 	}
-	out, _ := o.run("", exitOK, "quarantine", "release", "--all")
+	out, _ := f.run("", exitOK, "quarantine", "release", "--all")
 	if !strings.HasPrefix(out, old+"  stored, a possible duplicate: the account has no right to look it up\n") ||
 		!strings.Contains(out, stale+"  stored, a possible duplicate: ") || !strings.Contains(out, future+"  duplicate\n") {
 		t.Errorf("released: got %s, want stored twice as a possible duplicate, and one duplicate", out)
 	}
-	again := o.keep("future", now.Add(2*time.Hour), now.Add(-time.Minute))
-	if out, _ := o.run("", exitOK, "quarantine", "release", again); !strings.HasPrefix(out, again+"  stored, a possible duplicate: ") {
+	again := f.keep("future", now.Add(2*time.Hour), now.Add(-time.Minute))
+	if out, _ := f.run("", exitOK, "quarantine", "release", again); !strings.HasPrefix(out, again+"  stored, a possible duplicate: ") {
 		t.Errorf("one that the stream may not recognise, since its window may just have been raised: %s", out)
 	}
 }
@@ -110,14 +110,14 @@ func TestReleaseWithoutLookingUp(t *testing.T) {
 func TestReleaseBesideUnfit(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	o := operate(t, mayPublish, mayList, mayShow, mayDrop, mayLookUp)
-	id := o.keep("stale", now.Add(-time.Hour), now.Add(-time.Minute))
-	o.keepSealed("another secret", "stale", now.Add(-time.Hour), now)
-	out, _ := o.run("", exitFailure, "quarantine", "release", "--all")
+	f := newFixture(t, mayPublish, mayList, mayShow, mayDrop, mayLookUp)
+	id := f.keep("stale", now.Add(-time.Hour), now.Add(-time.Minute))
+	f.keepSealed("another secret", "stale", now.Add(-time.Hour), now)
+	out, _ := f.run("", exitFailure, "quarantine", "release", "--all")
 	if !strings.HasPrefix(out, id+"  stored\n"+id+"  not released: ") {
 		t.Errorf("released: got %s, want one stored, then one that stays", out)
 	}
-	expect.Equal(t, 1, o.count("WEBHOOKS_QUARANTINE"), "deliveries left in quarantine")
+	expect.Equal(t, 1, f.count("WEBHOOKS_QUARANTINE"), "deliveries left in quarantine")
 }
 
 // An event that the stream may have stored and forgotten is looked up and not published again.
@@ -135,14 +135,14 @@ func TestReleaseStoredAlready(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			o := operate(t, mayPublish, mayList, mayShow, mayDrop, mayLookUp)
-			id := o.keep(test.reason, test.dated, test.received)
+			f := newFixture(t, mayPublish, mayList, mayShow, mayDrop, mayLookUp)
+			id := f.keep(test.reason, test.dated, test.received)
 			// The stream remembers this id as well, so it would be a duplicate otherwise.
-			o.put(publish.Message{Subject: "webhooks.flock.a", Data: []byte("{}")}, id)
-			if out, _ := o.run("", exitOK, "quarantine", "release", id); out != id+"  stored already\n" {
+			f.put(publish.Message{Subject: "webhooks.flock.a", Data: []byte("{}")}, id)
+			if out, _ := f.run("", exitOK, "quarantine", "release", id); out != id+"  stored already\n" {
 				t.Errorf("released: got %s, want stored already", out)
 			}
-			if n, m := o.count("WEBHOOKS_QUARANTINE"), o.count("WEBHOOKS"); n != 0 || m != 1 {
+			if n, m := f.count("WEBHOOKS_QUARANTINE"), f.count("WEBHOOKS"); n != 0 || m != 1 {
 				t.Errorf("%d in quarantine, %d events", n, m)
 			}
 		})
@@ -158,16 +158,16 @@ func (w writerFunc) Write(text []byte) (int, error) { w(string(text)); return le
 // comes, is not stored twice.
 func TestReleaseOutlastsWindow(t *testing.T) {
 	t.Parallel()
-	o := operate(t, mayPublish, mayList, mayShow, mayDrop, mayLookUp)
-	expect.NoError(t, expect.Err(o.js.UpdateStream(t.Context(), jetstream.StreamConfig{
+	f := newFixture(t, mayPublish, mayList, mayShow, mayDrop, mayLookUp)
+	expect.NoError(t, expect.Err(f.js.UpdateStream(t.Context(), jetstream.StreamConfig{
 		Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}, Duplicates: 100 * time.Millisecond, AllowDirect: true,
 	})))
 	now := time.Now()
-	first, second := o.keep("stale", now.Add(-time.Hour), now), o.keep("stale", now.Add(-2*time.Hour), now)
+	first, second := f.keep("stale", now.Add(-time.Hour), now), f.keep("stale", now.Add(-2*time.Hour), now)
 	var out strings.Builder
-	prog := program{environ: o.environ, err: t.Output(), out: writerFunc(func(text string) {
+	prog := program{environ: f.environ, err: t.Output(), out: writerFunc(func(text string) {
 		if out.Len() == 0 { // the first is released
-			o.put(publish.Message{Subject: "webhooks.flock.a", Data: []byte("{}")}, second)
+			f.put(publish.Message{Subject: "webhooks.flock.a", Data: []byte("{}")}, second)
 			time.Sleep(200 * time.Millisecond)
 		}
 		out.WriteString(text)
@@ -176,40 +176,40 @@ func TestReleaseOutlastsWindow(t *testing.T) {
 	expect.Equal(t, first+"  stored\n"+second+"  stored already\n", out.String(), "what is printed")
 }
 
-// An id may be abbreviated as long as it is unique. Messages of others in the stream are ignored.
-func TestBeginnings(t *testing.T) {
+// The beginning of an id is enough if it is unique. Messages of others in the stream are ignored.
+func TestAbbreviatedIDs(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	o := operate(t, mayPublish, mayList, mayShow, mayDrop)
-	o.put(publish.Message{Subject: "webhooks-quarantine.flock.stale", Data: []byte("{}")}, "5e0c")
-	first := o.keep("stale", now.Add(-time.Hour/2), now)
+	f := newFixture(t, mayPublish, mayList, mayShow, mayDrop)
+	f.put(publish.Message{Subject: "webhooks-quarantine.flock.stale", Data: []byte("{}")}, "5e0c")
+	first := f.keep("stale", now.Add(-time.Hour/2), now)
 	ids := map[byte]string{first[0]: first}
 	for i := 0; ; i++ {
-		id := o.keep("stale", now.Add(-time.Duration(i+1)*time.Hour), now)
+		id := f.keep("stale", now.Add(-time.Duration(i+1)*time.Hour), now)
 		if other, ok := ids[id[0]]; ok {
-			_, words := o.run("", exitFailure, "quarantine", "drop", id[:1])
-			if !strings.Contains(words, fmt.Sprintf("in quarantine, several ids begin with %q, among them ", id[:1])) || !strings.Contains(words, other) {
-				t.Errorf("an ambiguous beginning: got %s, want the ids that begin so", words)
+			_, stderr := f.run("", exitFailure, "quarantine", "drop", id[:1])
+			if !strings.Contains(stderr, fmt.Sprintf("in quarantine, several ids begin with %q, among them ", id[:1])) || !strings.Contains(stderr, other) {
+				t.Errorf("an ambiguous beginning: got %s, want the ids that begin so", stderr)
 			}
 			break
 		}
 		ids[id[0]] = id
 	}
-	all := o.count("WEBHOOKS_QUARANTINE")
-	_, words := o.run("", exitFailure, "quarantine", "drop", first, "x")
-	if !strings.Contains(words, `nothing in quarantine has an id that begins with "x"`) || !strings.Contains(words, "skipping 1 message that no bridge has written, in stream WEBHOOKS_QUARANTINE") {
-		t.Errorf("an unknown id: got %s, want that nothing begins so, and that one message isn't a bridge's", words)
+	all := f.count("WEBHOOKS_QUARANTINE")
+	_, stderr := f.run("", exitFailure, "quarantine", "drop", first, "x")
+	if !strings.Contains(stderr, `nothing in quarantine has an id that begins with "x"`) || !strings.Contains(stderr, "skipping 1 message that no bridge has written, in stream WEBHOOKS_QUARANTINE") {
+		t.Errorf("an unknown id: got %s, want that nothing begins so, and that one message isn't a bridge's", stderr)
 	}
-	expect.Equal(t, all, o.count("WEBHOOKS_QUARANTINE"), "deliveries left in quarantine")
-	o.run("", exitOK, "quarantine", "drop", "--all")
-	expect.Equal(t, 1, o.count("WEBHOOKS_QUARANTINE"), "deliveries left in quarantine")
+	expect.Equal(t, all, f.count("WEBHOOKS_QUARANTINE"), "deliveries left in quarantine")
+	f.run("", exitOK, "quarantine", "drop", "--all")
+	expect.Equal(t, 1, f.count("WEBHOOKS_QUARANTINE"), "deliveries left in quarantine")
 }
 
 // Thousands of deliveries are listed and dropped.
 func TestManyInQuarantine(t *testing.T) {
 	t.Parallel()
 	const many = 6000 // more than are read at once
-	o := operate(t, mayPublish, mayList, mayShow, mayDrop)
+	f := newFixture(t, mayPublish, mayList, mayShow, mayDrop)
 	d := quarantine.Delivery{Endpoint: "flock", Provider: "flock", Reason: "stale", Received: time.Now(), Seal: "0f", Body: []byte("{}")}
 	for i := range many {
 		d.ID = fmt.Sprintf("%032x", i)
@@ -218,28 +218,28 @@ func TestManyInQuarantine(t *testing.T) {
 		for _, h := range m.Headers {
 			header[h.Name] = []string{h.Value}
 		}
-		expect.NoError(t, expect.Err(o.js.PublishMsgAsync(newMsg(m.Subject, header, d.ID, m.Data), jetstream.WithStallWait(time.Minute))))
+		expect.NoError(t, expect.Err(f.js.PublishMsgAsync(newMsg(m.Subject, header, d.ID, m.Data), jetstream.WithStallWait(time.Minute))))
 	}
-	<-o.js.PublishAsyncComplete()
-	out, _ := o.run("", exitOK, "quarantine", "list")
+	<-f.js.PublishAsyncComplete()
+	out, _ := f.run("", exitOK, "quarantine", "list")
 	if n := strings.Count(out, "\n"); n != many || !strings.HasSuffix(out, fmt.Sprintf("id %032x\n", many-1)) {
 		t.Errorf("%d are listed", n)
 	}
 }
 
-// A delivery that somebody else has removed in the meantime is neither released nor does it stay.
+// A delivery that somebody else has removed in the meantime is not released, and that is printed.
 func TestReleaseGone(t *testing.T) {
 	t.Parallel()
-	o := operate(t, mayPublish, mayList, mayShow, mayDrop, mayLookUp)
-	id := o.keep("stale", time.Now().Add(-time.Hour), time.Now())
+	f := newFixture(t, mayPublish, mayList, mayShow, mayDrop, mayLookUp)
+	id := f.keep("stale", time.Now().Add(-time.Hour), time.Now())
 	var out strings.Builder
-	prog := program{environ: o.environ, out: &out, err: t.Output()}
+	prog := program{environ: f.environ, out: &out, err: t.Output()}
 	c := new(cobra.Command)
 	c.SetContext(t.Context())
 	err := prog.withQuarantine(releaseVariables, func(ctx context.Context, s *quarantineSession, _ []string) error {
 		chosen, err := s.chosen(ctx, quarantineSelection{all: true})
 		expect.NoError(t, err)
-		o.run("", exitOK, "quarantine", "drop", id)
+		f.run("", exitOK, "quarantine", "drop", id)
 		to, err := s.session.publisher(ctx)
 		expect.NoError(t, err)
 		defer func() { expect.NoError(t, to.Close(ctx)) }()
@@ -249,8 +249,8 @@ func TestReleaseGone(t *testing.T) {
 	expect.Equal(t, id+"  not released: it is gone: somebody else has released or dropped it, or newer deliveries have displaced it\n", out.String(), "what is printed")
 }
 
-// A drained spool's deliveries that were answered 401 don't displace those in quarantine that were
-// answered 200, and all are kept where nothing limits the stream.
+// Draining deliveries that were answered 401 doesn't push those that were answered 200 out of quarantine.
+// If nothing limits the stream, all are kept.
 func TestDrainPushesNothingOut(t *testing.T) {
 	for name, test := range map[string]struct {
 		limit int64

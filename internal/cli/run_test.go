@@ -30,39 +30,38 @@ func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left
 // Output that can't be written is a failure, not silence.
 func TestOutputFails(t *testing.T) {
 	for _, command := range []string{"version", "config", "stream", "help", "stream --format json"} {
-		var words strings.Builder
-		status := run(t.Context(), strings.Fields(command), program{[]string{"FLOCK_SECRETS=0123456789abcdef"}, nil, fullDisk{}, &words})
-		if want := "bridge: no space left on device\n"; status != exitFailure || words.String() != want {
-			t.Errorf("bridge %s: exit status %d, %q; want %d, %q", command, status, words.String(), exitFailure, want)
+		var stderr strings.Builder
+		status := run(t.Context(), strings.Fields(command), program{[]string{"FLOCK_SECRETS=0123456789abcdef"}, nil, fullDisk{}, &stderr})
+		if want := "bridge: no space left on device\n"; status != exitFailure || stderr.String() != want {
+			t.Errorf("bridge %s: exit status %d, %q; want %d, %q", command, status, stderr.String(), exitFailure, want)
 		}
 	}
 }
 
-// A command that would go on until Ctrl-C ends when its output can't be written.
+// A command that goes on until Ctrl-C ends when its output can't be written.
 func TestOutputFailsLater(t *testing.T) {
 	t.Parallel()
-	o := operate(t, mayPublish, mayLookUp)
-	o.put(publish.Message{Subject: "webhooks.flock.a", Data: []byte(anEvent)}, "1")
+	f := newFixture(t, mayPublish, mayLookUp)
+	f.put(publish.Message{Subject: "webhooks.flock.a", Data: []byte(anEvent)}, "1")
 	for _, command := range []string{"tail --since 1h", "tail --since 1h --json", "inspect --addr 127.0.0.1:0"} {
 		var said expect.Buffer // nats.go writes to it from another goroutine
-		status := run(t.Context(), strings.Fields(command), program{o.environ, nil, fullDisk{}, &said})
+		status := run(t.Context(), strings.Fields(command), program{f.environ, nil, fullDisk{}, &said})
 		if want := "bridge: no space left on device\n"; status != exitFailure || !strings.Contains(said.String(), want) {
 			t.Errorf("bridge %s: exit status %d, %q", command, status, said.String())
 		}
 	}
 }
 
-// Help shows an example of each command, and of each of its subcommands. The examples have no flag
-// that is gone.
+// Help shows an example of each command and subcommand. The examples have only flags that exist.
 func TestHelp(t *testing.T) {
 	root := rootCommand(program{})
 	var all func(c *cobra.Command)
 	all = func(c *cobra.Command) {
-		var out, words strings.Builder
+		var out, stderr strings.Builder
 		args := append(strings.Fields(c.CommandPath())[1:], "--help")
-		status := run(t.Context(), args, program{out: &out, err: &words})
-		if _, help, _ := strings.Cut(out.String(), "\nExamples:\n  "); status != exitOK || !strings.Contains(help, "bridge ") || words.String() != "" {
-			t.Errorf("%q: exit status %d, %s%s", args, status, out.String(), words.String())
+		status := run(t.Context(), args, program{out: &out, err: &stderr})
+		if _, help, _ := strings.Cut(out.String(), "\nExamples:\n  "); status != exitOK || !strings.Contains(help, "bridge ") || stderr.String() != "" {
+			t.Errorf("%q: exit status %d, %s%s", args, status, out.String(), stderr.String())
 		}
 		for line := range strings.Lines(out.String()) {
 			if utf8.RuneCountInString(line) > 81 {
@@ -106,14 +105,14 @@ func TestInterrupted(t *testing.T) {
 			ctx, interrupt := context.WithCancel(t.Context())
 			time.AfterFunc(100*time.Millisecond, interrupt)
 			began := time.Now()
-			var words strings.Builder
+			var stderr strings.Builder
 			environ := []string{"ADMIN_ADDR=" + silent.Addr().String(), "FLOCK_SECRETS=0123456789abcdef", "NATS_URL=nats://" + silent.Addr().String()}
-			status := run(ctx, strings.Fields(command), program{environ, in, io.Discard, &words})
+			status := run(ctx, strings.Fields(command), program{environ, in, io.Discard, &stderr})
 			if time.Since(began) > 5*time.Second { // a busy machine may be slow
 				return false
 			}
 			expect.Equal(t, want, status, "exit status of bridge %s", command)
-			expect.Equal(t, map[int]string{exitOK: "", exitFailure: "bridge: interrupted\n"}[want], strings.Replace(words.String(), "sending: ", "", 1), "what bridge %s prints", command)
+			expect.Equal(t, map[int]string{exitOK: "", exitFailure: "bridge: interrupted\n"}[want], strings.Replace(stderr.String(), "sending: ", "", 1), "what bridge %s prints", command)
 			return true
 		})
 	}
@@ -130,30 +129,30 @@ func TestDrainGivesUpInTime(t *testing.T) {
 	expect.NoError(t, errors.Join(err, of.Append(t.Context(), publish.Message{ID: "1"}, time.Time{}), of.Close(t.Context())))
 	poll.Until(t, "it ends before a command usually gives NATS up, after 10 s", func() bool {
 		began := time.Now()
-		var words strings.Builder
+		var stderr strings.Builder
 		environ := []string{"FLOCK_SECRETS=0123456789abcdef", "NATS_URL=nats://" + silent.Addr().String()}
-		status := run(t.Context(), []string{"spool", "drain", dir, "--timeout", "100ms"}, program{environ, nil, io.Discard, &words})
+		status := run(t.Context(), []string{"spool", "drain", dir, "--timeout", "100ms"}, program{environ, nil, io.Discard, &stderr})
 		expect.Equal(t, exitFailure, status, "exit status")
-		if !strings.Contains(words.String(), "the server doesn't answer") {
-			t.Error(words.String())
+		if !strings.Contains(stderr.String(), "the server doesn't answer") {
+			t.Error(stderr.String())
 		}
 		return time.Since(began) < 5*time.Second // a busy machine may be slow
 	})
 }
 
-// A command that can't print what it has done still prints how far it came.
+// A command that can't print what it has done still reports how far it came.
 func TestOutputFailsInTheMiddle(t *testing.T) {
 	t.Parallel()
-	o := operate(t, mayPublish, mayList, mayDrop)
+	f := newFixture(t, mayPublish, mayList, mayDrop)
 	for i := range 2 {
-		o.keep("stale", time.Now().Add(-time.Duration(i+1)*time.Hour), time.Now())
+		f.keep("stale", time.Now().Add(-time.Duration(i+1)*time.Hour), time.Now())
 	}
-	var words strings.Builder
-	run(t.Context(), strings.Fields("quarantine drop --all"), program{o.environ, nil, fullDisk{}, &words})
-	expect.Equal(t, "bridge: no space left on device; interrupted after 1 of 2\n", words.String(), "what is printed")
+	var stderr strings.Builder
+	run(t.Context(), strings.Fields("quarantine drop --all"), program{f.environ, nil, fullDisk{}, &stderr})
+	expect.Equal(t, "bridge: no space left on device; interrupted after 1 of 2\n", stderr.String(), "what is printed")
 }
 
-// Where NATS doesn't answer, it may have to be started. A server that is there has said what is wrong.
+// If no NATS server answers, the error says to start one. If one does, its answer says what is wrong.
 func TestStartHint(t *testing.T) {
 	const start = "; start NATS there, or set NATS_URL to its address"
 	for _, test := range []struct {

@@ -35,17 +35,17 @@ type background struct {
 	done    chan struct{} // closed when it has ended
 }
 
-// need fails the script if the command is used wrongly.
-func need(ts *testscript.TestScript, right bool, usage string) {
-	if !right {
+// checkUsage fails the script if the command is used wrongly.
+func checkUsage(ts *testscript.TestScript, isRight bool, usage string) {
+	if !isRight {
 		ts.Fatalf("usage: %s", usage)
 	}
 }
 
-// status runs a program and expects that exit status; with 2, which is wrong use, nothing on standard
-// output.
+// status runs a program and expects that exit status. If it is 2, which means wrong use, it expects nothing
+// on standard output.
 func status(ts *testscript.TestScript, neg bool, args []string) {
-	need(ts, !neg && len(args) > 1, "status N program [args...]")
+	checkUsage(ts, !neg && len(args) > 1, "status N program [args...]")
 	err := ts.Exec(args[1], args[2:]...)
 	got := "0"
 	var exit *exec.ExitError
@@ -73,7 +73,7 @@ func endOf(state *os.ProcessState) string {
 
 // start starts a program in the background. Its outputs go to the files NAME.out and NAME.err.
 func start(ts *testscript.TestScript, neg bool, args []string) {
-	need(ts, !neg && len(args) > 1, "start NAME program [args...]")
+	checkUsage(ts, !neg && len(args) > 1, "start NAME program [args...]")
 	launch(ts, args[0], nil, args[1:])
 }
 
@@ -119,8 +119,7 @@ func launch(ts *testscript.TestScript, name string, vars, command []string) {
 	})
 }
 
-// environOf returns the script's environment, which testscript gives to programs only: environ is
-// one.
+// environOf returns the script's environment. testscript gives it only to programs, such as environ.
 func environOf(ts *testscript.TestScript) []string {
 	file := filepath.Join(ts.Getenv("TMPDIR"), "environ")
 	ts.Check(ts.Exec("environ", file))
@@ -136,7 +135,7 @@ func environ() {
 
 // await waits until a file matches a pattern, or fails when the process that writes it ends before.
 func await(ts *testscript.TestScript, neg bool, args []string) {
-	need(ts, !neg && len(args) == 2, "await FILE PATTERN")
+	checkUsage(ts, !neg && len(args) == 2, "await FILE PATTERN")
 	pattern, err := regexp.Compile("(?m)" + args[1])
 	ts.Check(err)
 	awaitMatch(ts, args[0], pattern)
@@ -171,7 +170,7 @@ func awaitMatch(ts *testscript.TestScript, file string, pattern *regexp.Regexp) 
 
 // captureVariable sets a variable to what the pattern's group matches in a file.
 func captureVariable(ts *testscript.TestScript, neg bool, args []string) {
-	need(ts, !neg && len(args) == 3, "capture VARIABLE FILE PATTERN")
+	checkUsage(ts, !neg && len(args) == 3, "capture VARIABLE FILE PATTERN")
 	pattern, err := regexp.Compile("(?m)" + args[2])
 	ts.Check(err)
 	found := pattern.FindStringSubmatch(ts.ReadFile(args[1]))
@@ -189,11 +188,11 @@ func (p *background) fail(ts *testscript.TestScript, why string) {
 	ts.Fatalf("%s", why)
 }
 
-// signalProcess sends TERM, INT or KILL to a background process, and with a status waits for that
-// end.
+// signalProcess sends a signal to a background process. With a status, it waits until the process has ended
+// with it.
 func signalProcess(ts *testscript.TestScript, neg bool, args []string) {
 	signals := map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": os.Interrupt, "KILL": os.Kill, "HUP": syscall.SIGHUP}
-	need(ts, !neg && (len(args) == 2 || len(args) == 3) && signals[args[1]] != nil, "signal NAME TERM|INT|KILL|HUP [STATUS]")
+	checkUsage(ts, !neg && (len(args) == 2 || len(args) == 3) && signals[args[1]] != nil, "signal NAME TERM|INT|KILL|HUP [STATUS]")
 	p := running(ts)[args[0]]
 	if p == nil {
 		ts.Fatalf("no process %s was started", args[0])
@@ -207,7 +206,7 @@ func signalProcess(ts *testscript.TestScript, neg bool, args []string) {
 // ended waits until a background process has ended, and expects that exit status, or the name of
 // the signal that killed it.
 func ended(ts *testscript.TestScript, neg bool, args []string) {
-	need(ts, !neg && len(args) == 2, "ended NAME STATUS")
+	checkUsage(ts, !neg && len(args) == 2, "ended NAME STATUS")
 	p := running(ts)[args[0]]
 	if p == nil {
 		ts.Fatalf("no process %s was started", args[0])

@@ -15,7 +15,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
-// openTerminals returns both ends of a pseudo-terminal: what shows and what a program sees.
+// openTerminals returns both ends of a pseudo-terminal: the screen's, and the program's.
 func openTerminals(t *testing.T) (master, terminal *os.File) {
 	t.Helper()
 	var err error
@@ -31,11 +31,11 @@ func openTerminals(t *testing.T) (master, terminal *os.File) {
 	return master, terminal
 }
 
-// A command that goes on until Ctrl-C ends when its reader does, without another event.
-func TestReaderEnds(t *testing.T) {
+// A command that goes on until Ctrl-C ends as soon as nobody reads its output, without another event.
+func TestOutputIsUnread(t *testing.T) {
 	t.Parallel()
-	o := operate(t, mayPublish, mayLookUp)
-	o.put(publish.Message{Subject: "webhooks.flock.a", Data: []byte(anEvent)}, "1")
+	f := newFixture(t, mayPublish, mayLookUp)
+	f.put(publish.Message{Subject: "webhooks.flock.a", Data: []byte(anEvent)}, "1")
 	for _, command := range []string{"tail --since 1h", "forward --since 1h --to http://127.0.0.1:1"} {
 		reader, writer, err := os.Pipe()
 		expect.NoError(t, err)
@@ -46,16 +46,16 @@ func TestReaderEnds(t *testing.T) {
 		}()
 		ctx, cancel := context.WithTimeout(t.Context(), bound)
 		defer cancel()
-		var words expect.Buffer
-		status := run(ctx, strings.Fields(command), program{o.environ, nil, writer, &words})
-		if status != exitFailure || !strings.Contains(words.String(), "broken pipe") {
-			t.Errorf("bridge %s: exit status %d, %s", command, status, words.String())
+		var stderr expect.Buffer
+		status := run(ctx, strings.Fields(command), program{f.environ, nil, writer, &stderr})
+		if status != exitFailure || !strings.Contains(stderr.String(), "broken pipe") {
+			t.Errorf("bridge %s: exit status %d, %s", command, status, stderr.String())
 		}
 	}
 }
 
-// Names and ids can't control a terminal, and are unchanged in a file.
-func TestWhatIsShownOnTerminal(t *testing.T) {
+// Names and ids can't control a terminal. In a file they are unchanged.
+func TestForTerminal(t *testing.T) {
 	master, terminal := openTerminals(t)
 	payload := "{\"id\":\"1\",\"userid\":\"\u009b2J\u202e\u007f\"}"
 	fmt.Fprintln(forTerminal(terminal), payload)
@@ -86,10 +86,10 @@ func TestWaitsForInput(t *testing.T) {
 	}{{terminal, "bridge: FILE is read from standard input; Ctrl-D ends it\nbridge: interrupted\n"}, {reader, "bridge: interrupted\n"}} {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
-		var words expect.Buffer
-		status := run(ctx, []string{"verify"}, program{[]string{"FLOCK_SECRETS=a secret for flock"}, test.in, io.Discard, &words})
-		if status != exitFailure || words.String() != test.want {
-			t.Errorf("reading %s: exit status %d, %q", test.in.Name(), status, words.String())
+		var stderr expect.Buffer
+		status := run(ctx, []string{"verify"}, program{[]string{"FLOCK_SECRETS=a secret for flock"}, test.in, io.Discard, &stderr})
+		if status != exitFailure || stderr.String() != test.want {
+			t.Errorf("reading %s: exit status %d, %q", test.in.Name(), status, stderr.String())
 		}
 	}
 }

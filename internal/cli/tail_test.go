@@ -133,11 +133,11 @@ func TestSelection(t *testing.T) {
 		expect.Equal(t, test.matches, test.filter.matches(&e), "whether %+v matches", test.filter)
 	}
 	for _, wrong := range []string{"--provider=flok", "--event=", "--event=a.>.b", "--entity=", "--user=", "--id=", "--since=", "--until="} {
-		var words strings.Builder
-		status := run(t.Context(), []string{"tail", wrong}, program{err: &words})
+		var stderr strings.Builder
+		status := run(t.Context(), []string{"tail", wrong}, program{err: &stderr})
 		flag, value, _ := strings.Cut(wrong, "=")
-		if want := fmt.Sprintf("bridge: %s: got %q; takes ", flag, value); status != exitUsage || !strings.HasPrefix(words.String(), want) {
-			t.Errorf("%s: exit status %d, %s", wrong, status, words.String())
+		if want := fmt.Sprintf("bridge: %s: got %q; takes ", flag, value); status != exitUsage || !strings.HasPrefix(stderr.String(), want) {
+			t.Errorf("%s: exit status %d, %s", wrong, status, stderr.String())
 		}
 	}
 }

@@ -25,42 +25,42 @@ func TestMain(m *testing.M) {
 	natsdtest.VerifyTestMain(m)
 }
 
-// world is a server with the two streams, and the page of a user of it.
-type world struct {
+// fixture is a NATS server and a page. createStreams creates the two streams.
+type fixture struct {
 	t      *testing.T
 	nats   *natsdtest.Server
-	js     jetstream.JetStream // may do everything
+	js     jetstream.JetStream // with all rights
 	server *Server
 	url    string
 }
 
-// newWorld makes one. rights is what the page's user may publish on; nil: everything.
-func newWorld(t *testing.T, rights ...string) *world {
+// newFixture returns a fixture whose page may publish on these subjects; nil: on all.
+func newFixture(t *testing.T, rights ...string) *fixture {
 	t.Helper()
-	return newWorldOn(t, natsdtest.Start(t, configured(rights)))
+	return newFixtureOn(t, natsdtest.Start(t, serverConfig(rights)))
 }
 
-func newWorldOn(t *testing.T, server *natsdtest.Server) *world {
+func newFixtureOn(t *testing.T, server *natsdtest.Server) *fixture {
 	t.Helper()
-	w := &world{t: t, nats: server, js: natsdtest.Connect(t, server.URL(), nats.UserInfo("admin", "admin"))}
+	f := &fixture{t: t, nats: server, js: natsdtest.Connect(t, server.URL(), nats.UserInfo("admin", "admin"))}
 	js := natsdtest.Connect(t, server.URL(), nats.UserInfo("page", "page"), nats.IgnoreAuthErrorAbort())
-	w.server = New(js, Config{Stream: "WEBHOOKS", Prefix: "webhooks", NATS: w.nats.URL(), Command: "bridge", Version: "test"})
+	f.server = New(js, Config{Stream: "WEBHOOKS", Prefix: "webhooks", NATS: f.nats.URL(), Command: "bridge", Version: "test"})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	expect.NoError(t, err)
-	w.url = "http://" + listener.Addr().String()
+	f.url = "http://" + listener.Addr().String()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- w.server.Serve(ctx, listener) }()
+	go func() { ended <- f.server.Serve(ctx, listener) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Errorf("it ended with %v", err)
 		}
 	})
-	return w
+	return f
 }
 
-func configured(rights []string) string {
+func serverConfig(rights []string) string {
 	allowed := ">"
 	if rights != nil {
 		allowed = strings.Join(rights, `", "`)
@@ -71,24 +71,24 @@ func configured(rights []string) string {
 	] } }`, allowed)
 }
 
-func (w *world) streams() {
-	w.t.Helper()
+func (f *fixture) createStreams() {
+	f.t.Helper()
 	for name, subject := range map[string]string{"WEBHOOKS": "webhooks.>", "WEBHOOKS_QUARANTINE": "webhooks-quarantine.>"} {
-		natsdtest.CreateStream(w.t, w.js, jetstream.StreamConfig{Name: name, Subjects: []string{subject}, AllowDirect: true})
+		natsdtest.CreateStream(f.t, f.js, jetstream.StreamConfig{Name: name, Subjects: []string{subject}, AllowDirect: true})
 	}
 }
 
-func (w *world) publish(n int, data string) {
-	w.t.Helper()
+func (f *fixture) publish(n int, data string) {
+	f.t.Helper()
 	for range n {
-		id := nuid.Next() // a busy machine may have stored it, though its acknowledgement is late
-		poll.Until(w.t, "stored", func() bool {
-			return expect.Err(w.js.Publish(w.t.Context(), "webhooks.flock.a", []byte(data), jetstream.WithMsgID(id))) == nil
+		id := nuid.Next() // on a busy machine, it may be stored although its acknowledgement is late
+		poll.Until(f.t, "stored", func() bool {
+			return expect.Err(f.js.Publish(f.t.Context(), "webhooks.flock.a", []byte(data), jetstream.WithMsgID(id))) == nil
 		})
 	}
 }
 
-// page is what a browser sees of the feed.
+// page reads the feed, as a browser does.
 type page struct {
 	t     *testing.T
 	lines *bufio.Scanner
@@ -96,18 +96,18 @@ type page struct {
 }
 
 // open opens a page.
-func (w *world) open() *page {
-	w.t.Helper()
+func (f *fixture) open() *page {
+	f.t.Helper()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	response, err := client.Get(w.url + "/api/feed")
-	expect.NoError(w.t, err)
-	w.t.Cleanup(func() { response.Body.Close() })
+	response, err := client.Get(f.url + "/api/feed")
+	expect.NoError(f.t, err)
+	f.t.Cleanup(func() { response.Body.Close() })
 	if got := response.Header.Get("Content-Type"); response.StatusCode != http.StatusOK || got != "text/event-stream" {
-		w.t.Fatalf("answered %s with the type %s, want 200 and an event stream", response.Status, got)
+		f.t.Fatalf("answered %s with the type %s, want 200 and an event stream", response.Status, got)
 	}
 	lines := bufio.NewScanner(response.Body)
 	lines.Buffer(nil, 64<<20)
-	return &page{t: w.t, lines: lines, close: response.Body.Close}
+	return &page{t: f.t, lines: lines, close: response.Body.Close}
 }
 
 // scan returns the next event of that name; nil if the feed has ended.
@@ -138,7 +138,7 @@ func (p *page) hello() (h Config) {
 	return h
 }
 
-// events returns at least so many.
+// events returns the next n events or more.
 func (p *page) events(n int) (all []item) {
 	p.t.Helper()
 	for len(all) < n {
@@ -149,7 +149,7 @@ func (p *page) events(n int) (all []item) {
 	return all
 }
 
-// until returns the first state for which is is true.
+// until returns the first state for which a function returns true.
 func (p *page) until(what string, is func(state) bool) state {
 	p.t.Helper()
 	for end := time.Now().Add(poll.Bound); ; {
@@ -164,7 +164,7 @@ func (p *page) until(what string, is func(state) bool) state {
 	}
 }
 
-func troubled(text string) func(state) bool {
+func hasProblem(text string) func(state) bool {
 	return func(s state) bool { return strings.Contains(s.EventsProblem, text) }
 }
 
@@ -174,15 +174,15 @@ const cloudEvent = `{"specversion":"1.0","id":"5e0c","source":"/webhooks/flock",
 
 func TestFeed(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.streams()
+	f := newFixture(t)
+	f.createStreams()
 	large := `{"filler":"` + strings.Repeat("x", 100_000) + `"}`
-	w.publish(1, cloudEvent)
-	w.publish(1, large)
-	w.publish(1, "no\xff")
-	p := w.open()
-	if h := p.hello(); h.Stream != "WEBHOOKS" || h.Prefix != "webhooks" || h.NATS != w.nats.URL() {
-		t.Errorf("the greeting: got %+v, want that of WEBHOOKS", h)
+	f.publish(1, cloudEvent)
+	f.publish(1, large)
+	f.publish(1, "no\xff")
+	p := f.open()
+	if h := p.hello(); h.Stream != "WEBHOOKS" || h.Prefix != "webhooks" || h.NATS != f.nats.URL() {
+		t.Errorf("hello: got %+v, want that of WEBHOOKS", h)
 	}
 	all := p.events(3)
 	first := all[0]
@@ -194,20 +194,20 @@ func TestFeed(t *testing.T) {
 	}
 	p.until("the stream is seen", func(s state) bool { return isLive(s) && s.Stream.State.Msgs == 3 && s.Quarantine != nil })
 
-	w.publish(1, cloudEvent)
+	f.publish(1, cloudEvent)
 	if more := p.events(1); more[0].Sequence != 4 {
 		t.Errorf("then: got %+v, want sequence 4", more)
 	}
 }
 
-// A batch of events has few bytes: it must reach a browser behind a slow line in the write time-out.
+// A batch of events has few bytes: it must reach a browser with a slow connection within the write timeout.
 func TestLargeEvents(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.streams()
-	w.publish(20, strings.Repeat("x", 500<<10))
-	p := w.open()
-	time.Sleep(500 * time.Millisecond) // meanwhile events queue up
+	f := newFixture(t)
+	f.createStreams()
+	f.publish(20, strings.Repeat("x", 500<<10))
+	p := f.open()
+	time.Sleep(500 * time.Millisecond) // so that events queue up
 	for n := 0; n < 20; {
 		text := p.next("events")
 		if len(text) > maxBatchBytes+600<<10 {
@@ -219,26 +219,26 @@ func TestLargeEvents(t *testing.T) {
 	}
 }
 
-// A browser that doesn't read is disconnected without delaying others. When it comes back, it gets
-// the newest events.
+// A browser that doesn't read is disconnected, and delays no other. When it connects again, it gets the
+// newest events.
 func TestSlowBrowserIsDropped(t *testing.T) {
 	t.Parallel()
-	const many = 3000 // 47 MiB: more than any buffers on the way
-	w := newWorld(t)
-	w.streams()
-	slow := w.open()
+	const many = 3000 // 47 MiB: more than all buffers between them hold
+	f := newFixture(t)
+	f.createStreams()
+	slow := f.open()
 	slow.hello()
-	w.publish(many, strings.Repeat("x", 16<<10))
+	f.publish(many, strings.Repeat("x", 16<<10))
 	for range 2 {
 		var got []item
 		poll.Until(t, "another page has the newest events", func() bool {
-			page := w.open()
+			page := f.open()
 			defer func() { _ = page.close() }()
 			got = nil
 			for len(got) < initialEvents {
 				var some []item
 				if json.Unmarshal(page.scan("events"), &some) != nil {
-					return false // on a machine this slow it was dropped, too: like a browser, it connects again
+					return false // on a slow machine this page was dropped, too: like a browser, it connects again
 				}
 				got = append(got, some...)
 			}
@@ -247,40 +247,40 @@ func TestSlowBrowserIsDropped(t *testing.T) {
 		if got[0].Sequence != many-initialEvents+1 || got[initialEvents-1].Sequence != many {
 			t.Errorf("got the events %d to %d", got[0].Sequence, got[len(got)-1].Sequence)
 		}
-		poll.Until(t, "the slow page is dropped", func() bool { return len(w.server.pages) == 0 })
+		poll.Until(t, "the slow page is dropped", func() bool { return len(f.server.pages) == 0 })
 	}
 }
 
 // The page gets a message for each failure, and recovers by itself.
 func TestTrouble(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	p := w.open()
-	p.until("the stream is missing", troubled("Stream WEBHOOKS does not exist. Start a bridge"))
-	w.streams()
+	f := newFixture(t)
+	p := f.open()
+	p.until("the stream is missing", hasProblem("Stream WEBHOOKS does not exist. Start a bridge"))
+	f.createStreams()
 	p.until("live", isLive)
-	w.nats.Stop()
+	f.nats.Stop()
 	p.until("NATS is away", func(s state) bool { return !s.Connected && strings.HasPrefix(s.EventsProblem, "NATS is away") })
-	w.nats.Start()
+	f.nats.Start()
 	p.until("live again", isLive)
 }
 
 func TestRights(t *testing.T) {
 	t.Parallel()
 	const info, infoOfQuarantine = "$JS.API.STREAM.INFO.WEBHOOKS", "$JS.API.STREAM.INFO.WEBHOOKS_QUARANTINE"
-	w := newWorld(t, "nothing")
-	w.streams()
-	p := w.open()
-	p.until("no right to ask", troubled("Our account has no right to publish on "+info+"."))
-	w.nats.Reload(configured([]string{info, infoOfQuarantine}))
-	s := p.until("no right to read", troubled("Our account has no right to publish on $JS.API.CONSUMER.CREATE.WEBHOOKS."))
+	f := newFixture(t, "nothing")
+	f.createStreams()
+	p := f.open()
+	p.until("no right to ask", hasProblem("Our account has no right to publish on "+info+"."))
+	f.nats.Reload(serverConfig([]string{info, infoOfQuarantine}))
+	s := p.until("no right to read", hasProblem("Our account has no right to publish on $JS.API.CONSUMER.CREATE.WEBHOOKS."))
 	if s.Connected != true {
 		t.Errorf("the state: got %+v, want connected", s)
 	}
-	w.nats.Reload(configured([]string{info, infoOfQuarantine, "$JS.API.CONSUMER.CREATE.WEBHOOKS.>", "$JS.API.CONSUMER.MSG.NEXT.WEBHOOKS.>", "$JS.API.CONSUMER.DELETE.WEBHOOKS.>"}))
+	f.nats.Reload(serverConfig([]string{info, infoOfQuarantine, "$JS.API.CONSUMER.CREATE.WEBHOOKS.>", "$JS.API.CONSUMER.MSG.NEXT.WEBHOOKS.>", "$JS.API.CONSUMER.DELETE.WEBHOOKS.>"}))
 	p.until("no list, but live", func(s state) bool {
 		return isLive(s) && strings.Contains(s.ConsumersProblem, "$JS.API.CONSUMER.LIST.WEBHOOKS")
 	})
-	w.nats.Reload(configured(nil))
+	f.nats.Reload(serverConfig(nil))
 	p.until("all", func(s state) bool { return isLive(s) && s.ConsumersProblem == "" && s.QuarantineProblem == "" })
 }

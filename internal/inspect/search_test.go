@@ -18,8 +18,8 @@ import (
 )
 
 // part searches one part of the stream.
-func (w *world) part(ctx context.Context, values string) (p part, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, w.url+"/api/search?"+values, nil)
+func (f *fixture) part(ctx context.Context, values string) (p part, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, f.url+"/api/search?"+values, nil)
 	if err != nil {
 		return part{}, err
 	}
@@ -29,20 +29,20 @@ func (w *world) part(ctx context.Context, values string) (p part, err error) {
 	}
 	defer response.Body.Close()
 	if err = json.NewDecoder(response.Body).Decode(&p); err == nil && strings.Contains(p.Problem, errSlow.Error()) {
-		return w.part(ctx, values) // a busy machine's user tries again
+		return f.part(ctx, values) // the machine is busy: search again
 	}
 	return p, err
 }
 
 // search searches the stream as the page does, and returns the ids that it finds, newest first, and
 // the last part.
-func (w *world) search(values string) (ids []string, last part) {
-	w.t.Helper()
+func (f *fixture) search(values string) (ids []string, last part) {
+	f.t.Helper()
 	read := 0
 	for begin := values; ; values = fmt.Sprintf("%s&before=%d&streamCreated=%s", begin, last.Before, last.StreamCreated.Format(time.RFC3339Nano)) {
 		var err error
-		if last, err = w.part(w.t.Context(), values); err != nil {
-			w.t.Fatal(err)
+		if last, err = f.part(f.t.Context(), values); err != nil {
+			f.t.Fatal(err)
 		}
 		for _, e := range slices.Backward(last.Events) {
 			ids = append(ids, e.Event.ID)
@@ -59,23 +59,24 @@ func numbered(i, users int) string {
 	return fmt.Sprintf(`{"specversion":"1.0","id":"e%d","source":"/webhooks/flock","type":"com.withflock.a","provider":"flock","event":"a","userid":"u%04d","datacontenttype":"application/json","receivedtime":"2026-01-02T03:04:05Z","signed":"payload","data":{}}`, i, i%users)
 }
 
-// publishNumbered stores events of so many users in turn.
-func (w *world) publishNumbered(n, users int) {
-	w.t.Helper()
+// publishNumbered publishes n events, of so many users in turn.
+func (f *fixture) publishNumbered(n, users int) {
+	f.t.Helper()
 	for i := range n {
-		expect.NoError(w.t, expect.Err(w.js.PublishAsync("webhooks.flock.a", []byte(numbered(i, users)))))
+		expect.NoError(f.t, expect.Err(f.js.PublishAsync("webhooks.flock.a", []byte(numbered(i, users)))))
 		if i%1000 < 999 && i < n-1 {
 			continue
 		}
 		select {
-		case <-w.js.PublishAsyncComplete():
+		case <-f.js.PublishAsyncComplete():
 		case <-time.After(poll.Bound):
-			w.t.Fatal("publishing takes too long")
+			f.t.Fatal("publishing takes too long")
 		}
 	}
 }
 
-// lookupRights are what the look-up account of deploy/nats/accounts.conf may publish on, to read.
+// lookupRights returns the subjects on which the user bridge-lookup in deploy/nats/accounts.conf may publish
+// to look up events.
 func lookupRights() []string {
 	rights := []string{"$JS.API.STREAM.INFO.WEBHOOKS"}
 	for _, name := range stream.LookupNames {
@@ -94,14 +95,13 @@ func ids(numbers ...int) (all []string) {
 	return all
 }
 
-// The rights of the look-up user suffice to find events that the page doesn't hold, and no consumer
-// is left.
+// The rights for look-ups suffice to find events that the page doesn't hold. No consumer is left.
 func TestSearch(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, lookupRights()...)
-	w.streams()
-	w.publishNumbered(12_000, 4000)
-	stored, err := w.js.Stream(t.Context(), "WEBHOOKS")
+	f := newFixture(t, lookupRights()...)
+	f.createStreams()
+	f.publishNumbered(12_000, 4000)
+	stored, err := f.js.Stream(t.Context(), "WEBHOOKS")
 	expect.NoError(t, err)
 	made := stored.CachedInfo().Created.Format(time.RFC3339Nano)
 	for _, test := range []struct {
@@ -115,7 +115,7 @@ func TestSearch(t *testing.T) {
 		{"search=subject:flock.a+u0017&provider=flock&event=a", ids(8017, 4017, 17)},
 		{"search=user:u0017&provider=frigade", nil},
 	} {
-		got, last := w.search("size=2500&" + test.values)
+		got, last := f.search("size=2500&" + test.values)
 		if !slices.Equal(got, test.want) || last.Problem != "" {
 			t.Errorf("%s: found %q, want %q; %s", test.values, got, test.want, last.Problem)
 		}
@@ -131,18 +131,18 @@ func TestSearch(t *testing.T) {
 	expect.Within(t, 15*time.Second, start, "removing the consumers, which the server would do after 30 s")
 }
 
-// A part has no more than a page can hold, and the next one has what is left.
+// A part has no more events than a page can hold, and the next one has the rest.
 func TestSearchGoesOn(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.streams()
-	w.publish(1, cloudEvent)
+	f := newFixture(t)
+	f.createStreams()
+	f.publish(1, cloudEvent)
 	large := strings.Replace(numbered(0, 1), "{}", `"`+strings.Repeat("x", maxFoundBytes/16)+`"`, 1)
-	w.publish(20, large)
-	w.publishNumbered(maxFound+100, 1)
+	f.publish(20, large)
+	f.publishNumbered(maxFound+100, 1)
 	before, values := uint64(1+20+maxFound+100+1), "size=1000000"
 	for _, want := range []int{maxFound, 100 + 15, 5 + 1} {
-		p, err := w.part(t.Context(), values)
+		p, err := f.part(t.Context(), values)
 		if err != nil || p.Problem != "" || len(p.Events) != want || p.Before != before-uint64(want) || p.First != 1 {
 			t.Fatalf("found %d before %d, want %d; to %d, %v, %s", len(p.Events), before, want, p.Before, err, p.Problem)
 		}
@@ -153,45 +153,45 @@ func TestSearchGoesOn(t *testing.T) {
 
 func TestSearchFails(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "$JS.API.STREAM.INFO.WEBHOOKS")
+	f := newFixture(t, "$JS.API.STREAM.INFO.WEBHOOKS")
 	problem := func(want string) {
 		t.Helper()
-		if _, last := w.search("size=1000"); !strings.Contains(last.Problem, want) {
+		if _, last := f.search("size=1000"); !strings.Contains(last.Problem, want) {
 			t.Errorf("%+v, want %q", last, want)
 		}
 	}
 	problem("Stream WEBHOOKS does not exist.")
-	w.streams()
-	w.publish(1, cloudEvent)
+	f.createStreams()
+	f.publish(1, cloudEvent)
 	problem("Our account has no right to publish on $JS.API.CONSUMER.CREATE.WEBHOOKS.bridge-lookup-")
-	w.nats.Reload(configured(lookupRights()))
-	if got, last := w.search("size=1000"); len(got) != 1 || last.Problem != "" {
+	f.nats.Reload(serverConfig(lookupRights()))
+	if got, last := f.search("size=1000"); len(got) != 1 || last.Problem != "" {
 		t.Errorf("found %q; %+v", got, last)
 	}
-	w.nats.Stop()
-	poll.Until(t, "disconnected", func() bool { return !w.server.conn.IsConnected() })
+	f.nats.Stop()
+	poll.Until(t, "disconnected", func() bool { return !f.server.conn.IsConnected() })
 	problem("NATS is away")
 }
 
-// A search doesn't wait for the end of its time while NATS is away.
+// A search ends before its timeout if NATS goes away.
 func TestSearchLosesNATS(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.streams()
-	w.publishNumbered(60_000, 1000)
-	poll.Until(t, "a search loses NATS, and ends soon", func() bool { // it may have ended before
-		poll.Until(t, "connected", w.server.conn.IsConnected)
+	f := newFixture(t)
+	f.createStreams()
+	f.publishNumbered(60_000, 1000)
+	poll.Until(t, "a search loses NATS, and ends soon", func() bool { // it may end before it loses NATS
+		poll.Until(t, "connected", f.server.conn.IsConnected)
 		began, found := time.Now(), make(chan part, 1)
 		go func() {
-			p, err := w.part(t.Context(), "search=user:nobody&size=100000")
+			p, err := f.part(t.Context(), "search=user:nobody&size=100000")
 			expect.NoError(t, err)
 			found <- p
 		}()
-		poll.Until(t, "search", func() bool { return len(w.server.searches) == 1 || len(found) == 1 })
-		w.nats.Stop()
-		defer w.nats.Start()
+		poll.Until(t, "search", func() bool { return len(f.server.searches) == 1 || len(found) == 1 })
+		f.nats.Stop()
+		defer f.nats.Start()
 		p := <-found
-		// Else it had not begun to read, or the machine is busy.
+		// Otherwise it had not begun to read, or the machine is busy.
 		return p.First > 0 && strings.HasPrefix(p.Problem, "NATS is away") && time.Since(began) < searchTimeout/2
 	})
 }
@@ -199,22 +199,22 @@ func TestSearchLosesNATS(t *testing.T) {
 // A search ends with its request, also while NATS is silent.
 func TestSearchIsCancelled(t *testing.T) {
 	t.Parallel()
-	w := newWorldOn(t, natsdtest.StartProcess(t, configured(nil)))
-	w.streams()
-	w.publishNumbered(60_000, 1000)
-	poll.Until(t, "a search is cancelled", func() bool { // it may have ended before
+	f := newFixtureOn(t, natsdtest.StartProcess(t, serverConfig(nil)))
+	f.createStreams()
+	f.publishNumbered(60_000, 1000)
+	poll.Until(t, "a search is cancelled", func() bool { // it may end before it is cancelled
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() {
-			_, err := w.part(ctx, "search=user:nobody&size=100000")
+			_, err := f.part(ctx, "search=user:nobody&size=100000")
 			ended <- err
 		}()
-		poll.Until(t, "search", func() bool { return len(w.server.searches) == 1 || len(ended) == 1 })
-		w.nats.Pause()
-		defer w.nats.Resume()
+		poll.Until(t, "search", func() bool { return len(f.server.searches) == 1 || len(ended) == 1 })
+		f.nats.Pause()
+		defer f.nats.Resume()
 		cancel()
 		err := <-ended
-		poll.Until(t, "end", func() bool { return len(w.server.searches) == 0 })
+		poll.Until(t, "end", func() bool { return len(f.server.searches) == 0 })
 		return errors.Is(err, context.Canceled)
 	})
 }

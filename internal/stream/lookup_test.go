@@ -13,18 +13,18 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// More look-ups than there are names run at one time: each finds everything, and no consumer stays.
+// More look-ups than there are names run at the same time: each finds everything, and no consumer is left.
 func TestManyLookUp(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.store(0, 1000)
+	f := newFixture(t)
+	f.store(0, 1000)
 	var finds sync.WaitGroup
 	for range 3 * len(LookupNames) {
 		finds.Go(func() {
 			for {
-				found, err := w.find(t.Context(), func(id string) bool { return id != "7" })
+				found, err := f.find(t.Context(), func(id string) bool { return id != "7" })
 				if errors.Is(err, errInUse) {
-					continue // a busy machine
+					continue // the machine is busy
 				}
 				if err != nil || len(found.IDs) != 999 {
 					t.Errorf("found %d, %v", len(found.IDs), err)
@@ -34,22 +34,22 @@ func TestManyLookUp(t *testing.T) {
 		})
 	}
 	finds.Wait()
-	w.noConsumers(time.Now())
+	f.awaitNoConsumers(time.Now())
 }
 
-// Another reader may take the name of a consumer that is gone. Its messages aren't taken for ours.
+// Another reader may take the name of a consumer that is gone. The messages of its consumer are not ours.
 func TestNameIsTaken(t *testing.T) {
 	t.Parallel()
-	const all = 2000 // more than are on their way at one time
-	w := newWorld(t)
-	w.store(0, all)
-	stream, err := w.js.Stream(t.Context(), "S")
+	const all = 2000 // more than in one request
+	f := newFixture(t)
+	f.store(0, all)
+	stream, err := f.js.Stream(t.Context(), "S")
 	expect.NoError(t, err)
 	seen, taken := make(map[uint64]bool), false
-	r := w.reader(Section{Since: Beginning, Stop: true})
+	r := f.reader(Section{Since: Beginning, Stop: true})
 	r.Names = []string{"only"}
 	r.Report = func(err error) {
-		if errors.Is(err, errInUse) { // it is given back
+		if errors.Is(err, errInUse) { // the other reader is done
 			_ = stream.DeleteConsumer(t.Context(), "only")
 		}
 	}
@@ -69,54 +69,54 @@ func TestNameIsTaken(t *testing.T) {
 	}
 }
 
-// A consumer is recognised by its configuration alone.
+// A consumer is ours if it was created with our configuration and wasn't created again.
 func TestIsStillOurs(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.store(0, 1)
-	r := w.reader(Section{Since: Beginning, Stop: true})
+	f := newFixture(t)
+	f.store(0, 1)
+	r := f.reader(Section{Since: Beginning, Stop: true})
 	r.Names = []string{"only"}
 	stream, err := r.locate(t.Context())
 	expect.NoError(t, err)
 	c, err := r.attach(t.Context(), stream)
 	expect.NoError(t, err)
 	if !r.isStillOurs(t.Context(), stream, c) {
-		t.Error("it is ours")
+		t.Error("it isn't ours, although we have created it")
 	}
 	expect.NoError(t, stream.DeleteConsumer(t.Context(), "only"))
-	if r.isStillOurs(t.Context(), stream, c) { // it has just been made again, and may have been another's between
-		t.Error("it is another one")
+	if r.isStillOurs(t.Context(), stream, c) { // in the meantime it may have been another reader's
+		t.Error("it is ours, although it was created again")
 	}
 	r.detach(t.Context(), c)
-	poll.Until(t, "another one of that name", func() bool { return expect.Err(r.attach(t.Context(), stream)) == nil })
+	poll.Until(t, "create another consumer of that name", func() bool { return expect.Err(r.attach(t.Context(), stream)) == nil })
 	if r.isStillOurs(t.Context(), stream, c) {
-		t.Error("it is another's")
+		t.Error("it is ours, although its name was taken")
 	}
 }
 
 // If a stream is deleted and created again during a look-up, the old one's messages aren't found.
 func TestRecreatedWhileLookingUp(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.store(0, 2000)
-	old, err := w.js.Stream(t.Context(), "S")
+	f := newFixture(t)
+	f.store(0, 2000)
+	old, err := f.js.Stream(t.Context(), "S")
 	expect.NoError(t, err)
-	anew := false
-	found, err := w.find(t.Context(), func(string) bool {
-		if !anew {
-			anew = true
-			if err := w.js.DeleteStream(t.Context(), "S"); err != nil {
+	isNew := false
+	found, err := f.find(t.Context(), func(string) bool {
+		if !isNew {
+			isNew = true
+			if err := f.js.DeleteStream(t.Context(), "S"); err != nil {
 				t.Error(err)
 			}
-			w.make()
-			w.store(3000, 3010)
+			f.createStream()
+			f.store(3000, 3010)
 		}
 		return true
 	})
 	expect.NoError(t, err)
 	info, err := old.Info(t.Context())
 	if err != nil || !found.IsOf(info) {
-		t.Errorf("it was made at %s, %v", found.Created, err)
+		t.Errorf("the stream was created at %s, %v", found.Created, err)
 	}
 	for i := 3000; i < 3010; i++ {
 		if !found.IDs[fmt.Sprint(i)] {

@@ -24,91 +24,91 @@ func TestMain(m *testing.M) {
 	natsdtest.VerifyTestMain(m)
 }
 
-// world is a server with a stream S on s.>, and the messages that a reader has read of it.
-type world struct {
+// fixture is a NATS server with a stream S on s.>, and holds what a reader has read and reported.
+type fixture struct {
 	t      *testing.T
 	server *natsdtest.Server
 	nc     *nats.Conn
 	js     jetstream.JetStream
 
-	mu   sync.Mutex
-	read []string
-	told []error
+	mu      sync.Mutex
+	read    []string
+	reports []error
 }
 
-func newWorld(t *testing.T) *world {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	server := natsdtest.Start(t, "jetstream: enabled")
 	js := natsdtest.Connect(t, server.URL())
-	w := &world{t: t, server: server, nc: js.Conn(), js: js}
-	w.make()
-	return w
+	f := &fixture{t: t, server: server, nc: js.Conn(), js: js}
+	f.createStream()
+	return f
 }
 
-func (w *world) make() {
-	w.t.Helper()
-	natsdtest.CreateStream(w.t, w.js, jetstream.StreamConfig{Name: "S", Subjects: []string{"s.>"}})
+func (f *fixture) createStream() {
+	f.t.Helper()
+	natsdtest.CreateStream(f.t, f.js, jetstream.StreamConfig{Name: "S", Subjects: []string{"s.>"}})
 }
 
-func (w *world) publish(subject string, payloads ...string) {
-	w.t.Helper()
+func (f *fixture) publish(subject string, payloads ...string) {
+	f.t.Helper()
 	for _, payload := range payloads {
-		id := nuid.Next() // it may be stored, though its acknowledgement is lost
-		poll.Until(w.t, "publish", func() bool {
-			_, err := w.js.Publish(w.t.Context(), subject, []byte(payload), jetstream.WithMsgID(id))
+		id := nuid.Next() // it may be stored although its acknowledgement is lost
+		poll.Until(f.t, "publish", func() bool {
+			_, err := f.js.Publish(f.t.Context(), subject, []byte(payload), jetstream.WithMsgID(id))
 			return err == nil
 		})
 	}
 }
 
-// follow reads a section until the test ends, and returns once it has begun.
-func (w *world) follow(s Section) {
-	w.t.Helper()
-	ctx, cancel := context.WithCancel(w.t.Context())
+// follow reads a section until the test ends. It returns when reading has begun.
+func (f *fixture) follow(s Section) {
+	f.t.Helper()
+	ctx, cancel := context.WithCancel(f.t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- w.reader(s).Run(ctx) }()
-	w.t.Cleanup(func() {
+	go func() { ended <- f.reader(s).Run(ctx) }()
+	f.t.Cleanup(func() {
 		cancel()
-		expect.ErrorIs(w.t, context.Canceled, <-ended, "how it ended")
+		expect.ErrorIs(f.t, context.Canceled, <-ended, "how it ended")
 	})
-	poll.Until(w.t, "begin", func() bool { return slices.Contains(w.words(), nil) })
+	poll.Until(f.t, "begin", func() bool { return slices.Contains(f.reported(), nil) })
 }
 
-func (w *world) reader(s Section) *Reader {
+func (f *fixture) reader(s Section) *Reader {
 	s.Stream = "S"
 	return &Reader{
-		JetStream: w.js, Section: s, Name: "test-",
+		JetStream: f.js, Section: s, Name: "test-",
 		Handle: func(m Message) error {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.read = append(w.read, string(m.Data()))
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.read = append(f.read, string(m.Data()))
 			return nil
 		},
 		Report: func(err error) {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.told = append(w.told, err)
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.reports = append(f.reports, err)
 		},
 	}
 }
 
-func (w *world) words() []error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return slices.Clone(w.told)
+func (f *fixture) reported() []error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.reports)
 }
 
-func (w *world) expect(want ...string) {
-	w.t.Helper()
+func (f *fixture) expect(want ...string) {
+	f.t.Helper()
 	got := func() []string {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		return slices.Clone(w.read)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return slices.Clone(f.read)
 	}
 	for deadline := time.Now().Add(poll.Bound); len(got()) < len(want) && time.Now().Before(deadline); {
 		time.Sleep(5 * time.Millisecond)
 	}
-	expect.Equal(w.t, want, got(), "read")
+	expect.Equal(f.t, want, got(), "read")
 }
 
 func TestWhereItBegins(t *testing.T) {
@@ -119,7 +119,7 @@ func TestWhereItBegins(t *testing.T) {
 	}{
 		{"now", Section{}, []string{"4"}},
 		{"a time", Section{Since: time.Unix(1, 0)}, []string{"1", "2", "3", "4"}},
-		{"a time to come", Section{Since: time.Now().Add(time.Hour)}, nil},
+		{"a time in the future", Section{Since: time.Now().Add(time.Hour)}, nil},
 		{"the last two", Section{Last: 2}, []string{"2", "3", "4"}},
 		{"more than there are", Section{Last: 100}, []string{"1", "2", "3", "4"}},
 		{"one subject", Section{Last: 100, Subjects: []string{"s.b"}}, []string{"2"}},
@@ -128,77 +128,76 @@ func TestWhereItBegins(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			w.publish("s.a", "1")
-			w.publish("s.b", "2")
-			w.publish("s.c", "3")
-			w.follow(test.section)
-			w.publish("s.a", "4")
-			w.expect(test.want...)
+			f := newFixture(t)
+			f.publish("s.a", "1")
+			f.publish("s.b", "2")
+			f.publish("s.c", "3")
+			f.follow(test.section)
+			f.publish("s.a", "4")
+			f.expect(test.want...)
 		})
 	}
 }
 
-// A section that ends has all messages from before its beginning and none from after. An empty one
-// ends too.
+// A section with Stop has all messages that were stored before reading began, and no later one. An empty one
+// ends, too.
 func TestStop(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	expect.NoError(t, w.reader(Section{Since: time.Unix(1, 0), Stop: true}).Run(t.Context()))
-	w.expect()
-	w.publish("s.a", "1", "2")
-	w.publish("s.b", "3")
-	r := w.reader(Section{Since: time.Unix(1, 0), Stop: true})
+	f := newFixture(t)
+	expect.NoError(t, f.reader(Section{Since: time.Unix(1, 0), Stop: true}).Run(t.Context()))
+	f.expect()
+	f.publish("s.a", "1", "2")
+	f.publish("s.b", "3")
+	r := f.reader(Section{Since: time.Unix(1, 0), Stop: true})
 	handle := r.Handle
 	r.Handle = func(m Message) error {
-		w.publish("s.a", "later")
+		f.publish("s.a", "later")
 		return handle(m)
 	}
 	expect.NoError(t, r.Run(t.Context()))
-	w.expect("1", "2", "3")
-	w.read = nil
-	expect.NoError(t, w.reader(Section{Since: time.Unix(1, 0), Subjects: []string{"s.b"}, Stop: true}).Run(t.Context()))
-	w.expect("3")
+	f.expect("1", "2", "3")
+	f.read = nil
+	expect.NoError(t, f.reader(Section{Since: time.Unix(1, 0), Subjects: []string{"s.b"}, Stop: true}).Run(t.Context()))
+	f.expect("3")
 }
 
 func TestHandleFails(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.publish("s.a", "1", "2")
-	r, full := w.reader(Section{Since: time.Unix(1, 0)}), errors.New("full")
+	f := newFixture(t)
+	f.publish("s.a", "1", "2")
+	r, full := f.reader(Section{Since: time.Unix(1, 0)}), errors.New("full")
 	r.Handle = func(Message) error { return full }
 	start := time.Now()
 	expect.ErrorIs(t, full, r.Run(t.Context()), "how it ended")
-	w.noConsumers(start)
+	f.awaitNoConsumers(start)
 }
 
-// noConsumers waits until the stream has no consumer. The server removes one that is left, too, but
-// later.
-func (w *world) noConsumers(start time.Time) {
-	w.t.Helper()
-	poll.Until(w.t, "no consumer is left", func() bool {
-		stream, err := w.js.Stream(w.t.Context(), "S")
+// awaitNoConsumers waits until the stream has no consumer. The server would remove one that is left later.
+func (f *fixture) awaitNoConsumers(start time.Time) {
+	f.t.Helper()
+	poll.Until(f.t, "no consumer is left", func() bool {
+		stream, err := f.js.Stream(f.t.Context(), "S")
 		return err == nil && stream.CachedInfo().State.Consumers == 0
 	})
-	expect.Within(w.t, inactive/2, start, "removing the consumers")
+	expect.Within(f.t, inactive/2, start, "removing the consumers")
 }
 
-// Over a restart of the server no message is lost and none comes twice.
+// When the server restarts, no message is lost and none comes twice.
 func TestReconnects(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.follow(Section{})
+	f := newFixture(t)
+	f.follow(Section{})
 	var want []string
 	for round := range 3 {
 		for i := range 20 {
 			want = append(want, fmt.Sprintf("%d.%d", round, i))
 		}
-		w.publish("s.a", want[20*round:]...)
-		w.server.Stop()
-		w.server.Start()
+		f.publish("s.a", want[20*round:]...)
+		f.server.Stop()
+		f.server.Start()
 	}
-	w.publish("s.a", "end")
-	w.expect(append(want, "end")...)
+	f.publish("s.a", "end")
+	f.expect(append(want, "end")...)
 }
 
 // A stream that is deleted and created again is read from its first message on, whether it has more
@@ -214,31 +213,31 @@ func TestRecreated(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			w.publish("s.a", "1", "2")
-			w.follow(Section{Last: 2})
-			w.publish("s.a", "3")
-			w.expect("1", "2", "3")
-			expect.NoError(t, w.js.DeleteStream(t.Context(), "S"))
-			w.make()
-			w.publish("s.a", test.fresh...)
-			w.expect(append([]string{"1", "2", "3"}, test.fresh...)...)
-			if !slices.ContainsFunc(w.words(), func(err error) bool { return errors.Is(err, ErrRecreated) }) {
-				t.Errorf("it told %v", w.words())
+			f := newFixture(t)
+			f.publish("s.a", "1", "2")
+			f.follow(Section{Last: 2})
+			f.publish("s.a", "3")
+			f.expect("1", "2", "3")
+			expect.NoError(t, f.js.DeleteStream(t.Context(), "S"))
+			f.createStream()
+			f.publish("s.a", test.fresh...)
+			f.expect(append([]string{"1", "2", "3"}, test.fresh...)...)
+			if !slices.ContainsFunc(f.reported(), func(err error) bool { return errors.Is(err, ErrRecreated) }) {
+				t.Errorf("reported: %v, want that it was created again", f.reported())
 			}
 		})
 	}
 }
 
-// In a cluster a stream in memory keeps its creation time over a restart of its server, and begins
-// at 1 again.
+// In a cluster, a stream in memory keeps its creation time when its server restarts, and its sequence
+// numbers begin at 1 again.
 func TestBeginsAgain(t *testing.T) {
 	made := time.Unix(1, 0)
 	for _, test := range []struct {
 		name       string
 		made       time.Time
-		last, next uint64 // of the stream now, and where to read on
-		anew       bool
+		last, next uint64 // the stream's last one now, and where to read on
+		isNew      bool
 	}{
 		{"as it was", made, 3, 4, false},
 		{"more", made, 9, 4, false},
@@ -248,29 +247,29 @@ func TestBeginsAgain(t *testing.T) {
 	} {
 		r := Reader{created: made, next: 4}
 		info := &jetstream.StreamInfo{Created: test.made, State: jetstream.StreamState{LastSeq: test.last}}
-		if anew := r.begin(info); anew != test.anew || r.next != test.next || !r.created.Equal(test.made) {
-			t.Errorf("%s: %t, at %d", test.name, anew, r.next)
+		if isNew := r.begin(info); isNew != test.isNew || r.next != test.next || !r.created.Equal(test.made) {
+			t.Errorf("%s: %t, at %d", test.name, isNew, r.next)
 		}
 	}
 }
 
-// Of large messages, a reader asks for no more at one time than a server holds for a client that
-// reads slowly: 64 MiB. The server would close the connection.
+// A reader asks for no more bytes at one time than a server holds for a slow client, 64 MiB. Otherwise the
+// server would close the connection.
 func TestLargeMessages(t *testing.T) {
-	w := newWorld(t)
+	f := newFixture(t)
 	var want []string
 	for i := range 100 {
 		large := strings.Repeat(fmt.Sprint(i%10), 1000<<10)
 		want = append(want, large[:1])
-		w.publish("s.large", large)
+		f.publish("s.large", large)
 	}
-	r := w.reader(Section{Since: Beginning, Stop: true})
+	r := f.reader(Section{Since: Beginning, Stop: true})
 	r.Handle = func(m Message) error {
 		time.Sleep(10 * time.Millisecond)
-		w.read = append(w.read, string(m.Data()[:1]))
+		f.read = append(f.read, string(m.Data()[:1]))
 		return nil
 	}
 	expect.NoError(t, r.Run(t.Context()))
-	expect.Equal(t, want, w.read, "read")
-	expect.Equal(t, 0, int(w.nc.Stats().Reconnects), "how often the connection broke")
+	expect.Equal(t, want, f.read, "read")
+	expect.Equal(t, 0, int(f.nc.Stats().Reconnects), "how often the connection broke")
 }

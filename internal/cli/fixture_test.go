@@ -16,9 +16,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// operated is a NATS server with the bridge's two streams, and a user for the commands with certain
-// rights.
-type operated struct {
+// fixture is a NATS server with the bridge's two streams, and a user with certain rights for the commands.
+type fixture struct {
 	t       *testing.T
 	server  *natsdtest.Server
 	js      jetstream.JetStream // may do everything
@@ -44,7 +43,7 @@ func mayReadStream(name string) []string {
 const anEvent = `{"specversion":"1.0","id":"5e0c","source":"/webhooks/flock","type":"com.withflock.a","datacontenttype":"application/json",` +
 	`"provider":"flock","event":"a","receivedtime":"2026-01-02T03:04:05.000Z","signed":"payload","later":"x","data":{}}`
 
-func operate(t *testing.T, rights ...[]string) *operated {
+func newFixture(t *testing.T, rights ...[]string) *fixture {
 	t.Helper()
 	var subjects []string
 	for _, some := range rights {
@@ -54,21 +53,21 @@ func operate(t *testing.T, rights ...[]string) *operated {
 		{ user: operator, password: operator }
 		{ user: command, password: command, permissions { publish: { allow: ["%s"] }, subscribe: { allow: ["inbox.command.>"] } } }
 	] } }`, strings.Join(subjects, `", "`)))
-	o := &operated{t: t, server: s, js: natsdtest.Connect(t, s.URL(), nats.UserInfo("operator", "operator")), environ: []string{
+	f := &fixture{t: t, server: s, js: natsdtest.Connect(t, s.URL(), nats.UserInfo("operator", "operator")), environ: []string{
 		"NATS_URL=" + s.URL(), "NATS_USER=command", "NATS_PASSWORD=command", "NATS_INBOX_PREFIX=inbox.command", "FLOCK_SECRETS=hush",
 	}}
 	for _, c := range []jetstream.StreamConfig{
 		{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}, Duplicates: 65 * time.Minute, AllowDirect: true},
 		{Name: "WEBHOOKS_QUARANTINE", Subjects: []string{"webhooks-quarantine.>"}, Duplicates: 100 * time.Millisecond, AllowDirect: true},
 	} {
-		natsdtest.CreateStream(t, o.js, c)
+		natsdtest.CreateStream(t, f.js, c)
 	}
-	return o
+	return f
 }
 
-// put publishes a message after the stream has forgotten its id.
-func (o *operated) put(m publish.Message, id string) {
-	o.t.Helper()
+// put publishes a message, once the stream has forgotten its id.
+func (f *fixture) put(m publish.Message, id string) {
+	f.t.Helper()
 	header := nats.Header{}
 	for _, h := range m.Headers {
 		header.Set(h.Name, h.Value)
@@ -78,33 +77,33 @@ func (o *operated) put(m publish.Message, id string) {
 		options = append(options, jetstream.WithMsgID(id))
 	}
 	if !poll.Holds(func() bool {
-		ack, err := o.js.PublishMsg(o.t.Context(), &nats.Msg{Subject: m.Subject, Header: header, Data: m.Data}, options...)
-		expect.NoError(o.t, err)
+		ack, err := f.js.PublishMsg(f.t.Context(), &nats.Msg{Subject: m.Subject, Header: header, Data: m.Data}, options...)
+		expect.NoError(f.t, err)
 		return !ack.Duplicate
 	}) {
-		o.t.Fatal("the stream has it already")
+		f.t.Fatal("the stream has it already")
 	}
 }
 
 // count returns how many messages a stream has.
-func (o *operated) count(stream string) uint64 {
-	o.t.Helper()
-	s, err := o.js.Stream(o.t.Context(), stream)
-	expect.NoError(o.t, err)
+func (f *fixture) count(stream string) uint64 {
+	f.t.Helper()
+	s, err := f.js.Stream(f.t.Context(), stream)
+	expect.NoError(f.t, err)
 	return s.CachedInfo().State.Msgs
 }
 
-// run runs a command and expects that exit status.
-func (o *operated) run(in string, status int, args ...string) (out, words string) {
-	o.t.Helper()
+// run runs a command, expects that exit status, and returns standard output and standard error.
+func (f *fixture) run(in string, status int, args ...string) (string, string) {
+	f.t.Helper()
 	var stdout, stderr bytes.Buffer
-	if got := run(o.t.Context(), args, program{o.environ, strings.NewReader(in), &stdout, &stderr}); got != status {
-		o.t.Fatalf("bridge %s: exit status %d, want %d\n%s%s", strings.Join(args, " "), got, status, &stdout, &stderr)
+	if got := run(f.t.Context(), args, program{f.environ, strings.NewReader(in), &stdout, &stderr}); got != status {
+		f.t.Fatalf("bridge %s: exit status %d, want %d\n%s%s", strings.Join(args, " "), got, status, &stdout, &stderr)
 	}
 	return stdout.String(), stderr.String()
 }
 
-// newMsg is a message with an id.
+// newMsg returns a message with an id.
 func newMsg(subject string, header nats.Header, id string, data []byte) *nats.Msg {
 	header.Set(nats.MsgIdHdr, id)
 	return &nats.Msg{Subject: subject, Header: header, Data: data}
