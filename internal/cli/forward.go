@@ -130,7 +130,7 @@ func (p *poster) forward(ctx context.Context) error {
 		if e := p.chosen.event(p.prog, m); e != nil {
 			work.Go(func() error {
 				if ctx.Err() != nil {
-					return nil
+					return ctx.Err()
 				}
 				p.begun.Add(1)
 				switch err := p.deliver(ctx, m.Subject(), e.ID, m.Data()); {
@@ -144,7 +144,7 @@ func (p *poster) forward(ctx context.Context) error {
 		}
 		return nil
 	})
-	_ = work.Wait() // it returns nil
+	_ = work.Wait() // each failure is printed and counted
 	end()
 	if err == nil { // all were read, but Ctrl-C may have stopped the posting of the last ones
 		err = ctx.Err()
