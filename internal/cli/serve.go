@@ -15,6 +15,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/app"
+	"github.com/ade15e70/webhook-bridge/internal/fileio"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
@@ -51,10 +52,14 @@ ends it at once.`,
 func serve(ctx context.Context, cfg *config.Config, log *telemetry.Logger) error {
 	limitMemory(log.Logger, cfg, memlimit.FromCgroup)
 	bridge, err := app.New(ctx, cfg, version(), log)
-	if err != nil {
-		return err
+	if err == nil {
+		return bridge.Run(ctx)
 	}
-	return bridge.Run(ctx)
+	if errors.Is(err, fileio.ErrInUse) && ctx.Err() != nil { // it has waited, and was told to stop
+		log.Info("stopped before the data directory was free", zap.Error(err))
+		err = nil
+	}
+	return err
 }
 
 // logged is an error that was logged already.

@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"math"
 	"os"
 	"runtime/debug"
+	"strings"
 	"testing"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
@@ -12,6 +14,9 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/internal/app"
+	"github.com/ade15e70/webhook-bridge/internal/fileio"
+	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
@@ -61,5 +66,27 @@ func TestMemoryLimit(t *testing.T) {
 			}
 			expect.Equal(t, []string{test.want}, got, "what was logged")
 		})
+	}
+}
+
+// A bridge that waits for another one's data directory hasn't failed if it is told to stop.
+func TestStoppedWhileDataDirectoryIsInUse(t *testing.T) {
+	t.Setenv("GOMEMLIMIT", "1GiB") // serve leaves the tests' own limits alone
+	for _, nats := range []string{"EMBEDDED_NATS_ADDR=127.0.0.1:0", "NATS_URL=nats://127.0.0.1:1"} {
+		dir := t.TempDir()
+		c, _, err := config.Load([]string{"FLOCK_SECRETS=x", "HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0", "DATA_DIR=" + dir, nats})
+		expect.NoError(t, err)
+		for _, used := range []string{dir, app.SpoolDir(c)} {
+			lock, err := fileio.LockDir(used, "lock")
+			expect.NoError(t, err)
+			t.Cleanup(func() { _ = lock.Close() })
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		stop()
+		var log expect.Buffer
+		expect.NoError(t, serve(ctx, c, telemetry.NewLogger(&log, "json", "info")))
+		if !strings.Contains(log.String(), `"level":"info","time":"`) || !strings.Contains(log.String(), "stopped before the data directory was free") {
+			t.Errorf("%s: the log doesn't say why it ended: %s", nats, log.String())
+		}
 	}
 }
