@@ -35,7 +35,7 @@ type Config struct {
 	NATSKey         string        `env:"NATS_KEY" kind:"file" doc:"key of NATS_CERT, PEM"`
 	NATSTLSFirst    bool          `env:"NATS_TLS_FIRST" envDefault:"false" doc:"begin with the TLS handshake, for servers with handshake_first"`
 	NATSInboxPrefix string        `env:"NATS_INBOX_PREFIX" kind:"subject" envDefault:"_INBOX" doc:"prefix of the subjects on which NATS answers"`
-	NATSJSDomain    string        `env:"NATS_JS_DOMAIN" kind:"subject" doc:"JetStream domain, for a leaf node"`
+	NATSJSDomain    string        `env:"NATS_JS_DOMAIN" kind:"domain" doc:"JetStream domain, for a leaf node"`
 
 	EmbeddedNATSAddr string `env:"EMBEDDED_NATS_ADDR" kind:"address" envDefault:"127.0.0.1:4222" doc:"address of the embedded nats-server; one that isn't loopback needs NATS_TOKEN or NATS_USER and NATS_PASSWORD"`
 	DataDir          string `env:"DATA_DIR" kind:"directory" envDefault:"./data" doc:"directory of the spool and of the embedded server's store; each instance needs its own"`

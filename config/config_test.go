@@ -178,7 +178,7 @@ func TestProblems(t *testing.T) {
 		{"NATS_NKEY=" + mistyped, `NATS_NKEY: got "` + mistyped + `"; ` + key + ` (it holds no seed of a user)`},
 		{"NATS_PASSWORD=word", `NATS_USER: not set; NATS_PASSWORD is set and needs the name of its user`},
 		{"NATS_INBOX_PREFIX=a.>", `NATS_INBOX_PREFIX: got "a.>"; takes ` + tokens},
-		{"NATS_JS_DOMAIN=*", `NATS_JS_DOMAIN: got "*"; takes ` + tokens},
+		{"NATS_JS_DOMAIN=a.b", `NATS_JS_DOMAIN: got "a.b"; takes A-Z, a-z, 0-9, _ and -`}, // nats-server refuses it
 		{"SUBJECT_PREFIX=hooks.*", `SUBJECT_PREFIX: got "hooks.*"; takes ` + tokens},
 		{"STREAM_NAME=web.hooks", `STREAM_NAME: got "web.hooks"; takes 1 to 200 of A-Z, a-z, 0-9, _ and -`},
 		{"STREAM_MANAGE=maybe", `STREAM_MANAGE: got "maybe"; takes true or false`},

@@ -30,6 +30,7 @@ var kinds = map[string]kind{
 	"address":     {"host:port or :port", checkAddress},
 	"authorities": {"the path of a file with certificates in PEM", holds("certificate in PEM", hasCertificate)},
 	"provider":    oneOf(providers.Names()),
+	"domain":      {"A-Z, a-z, 0-9, _ and -", matches(`^[\w-]+$`, 100)},
 	"directory":   {"the path of a directory", checkDirectory},
 	"endpoint":    {"1 to 32 of a-z, 0-9 and -, not beginning with -; no other endpoint's name", matches(`^[a-z0-9][a-z0-9-]*$`, 32)},
 	"file":        {"the path of a file that can be read", checkFile},

@@ -53,6 +53,7 @@ func TestWrongSettings(t *testing.T) {
 		{"SIGNATURE_HEADER", "Cookie", "Cookie belongs"},
 		{"SIGNATURE_HEADER", "Proxy-Authorization", "Proxy-Authorization belongs"},
 		{"SIGNATURE_HEADER", "X-Sig:", "can't contain ':'"},
+		{"SIGNATURE_HEADER", "X-Schlüssel", "can't contain 'ü'"},
 		{"SIGNATURE_FORMAT", "", "it needs {hex} or {base64}"},
 		{"SIGNATURE_FORMAT", "sha256=", "it needs {hex} or {base64}"},
 		{"SIGNATURE_FORMAT", "t={timestamp},v1={hex},v2={base64}", "it needs {hex} or {base64}"},

@@ -125,7 +125,7 @@ const token = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$
 // headerName returns a header's name in canonical case, or an error if it can't be used.
 func headerName(name string) (string, error) {
 	if rest := strings.TrimLeft(name, token); rest != "" {
-		return "", fmt.Errorf("a header's name can't contain %q", rest[0])
+		return "", fmt.Errorf("a header's name can't contain %q", []rune(rest)[0])
 	}
 	name = textproto.CanonicalMIMEHeaderKey(name)
 	switch {
