@@ -34,7 +34,7 @@ func Subject(prefix, endpoint, name string) string {
 		}
 	}
 	dst = dst[:min(len(dst), begin+maxEventBytes)]
-	return string(bytes.TrimRight(dst, ".")) // the cut may be behind a dot
+	return string(bytes.TrimRight(dst, ".")) // the cut may be after a dot
 }
 
 func isTokenCharacter(c rune) bool {

@@ -33,7 +33,7 @@ func TestParse(t *testing.T) {
 			Delivery{Method: "POST", Target: "/webhooks/flock", Version: "2", Header: header, Body: []byte("{\"a\":1}\n")},
 		},
 		{
-			"garbage before, something behind", "E..7\x00\xff~.POST /webhooks/flock HTTP/1.1\r\nHost: x\r\n" + signed + "\r\nContent-Length: 7\r\n\r\n{\"a\":1}\nHTTP/1.1 401",
+			"garbage before, something after", "E..7\x00\xff~.POST /webhooks/flock HTTP/1.1\r\nHost: x\r\n" + signed + "\r\nContent-Length: 7\r\n\r\n{\"a\":1}\nHTTP/1.1 401",
 			Delivery{
 				Method: "POST", Target: "/webhooks/flock", Version: "1.1", Header: append(header, Field{"Content-Length", "7"}), Body: []byte(`{"a":1}`),
 				Notes: []string{"what follows the 7 bytes of Content-Length is ignored"},
@@ -56,7 +56,7 @@ func TestParse(t *testing.T) {
 			Delivery{Method: "POST", Target: "/webhooks/flock", Version: "1.1", Header: header, Body: []byte("{\"a\":1}\n")},
 		},
 		{
-			"the same, written at once behind the answer", "> POST /webhooks/flock HTTP/1.1\n> Host: x\n> " + signed + "\n> \n< HTTP/1.1 401 Unauthorized\n< \n* Connection #0 to host x left intact\n{\"title\":\"x\",\"status\":401,\"code\":\"signature\"}{\"id\":\"a\",\"status\":\"b\",\"c\":1}\n",
+			"the same, written at once after the answer", "> POST /webhooks/flock HTTP/1.1\n> Host: x\n> " + signed + "\n> \n< HTTP/1.1 401 Unauthorized\n< \n* Connection #0 to host x left intact\n{\"title\":\"x\",\"status\":401,\"code\":\"signature\"}{\"id\":\"a\",\"status\":\"b\",\"c\":1}\n",
 			Delivery{Method: "POST", Target: "/webhooks/flock", Version: "1.1", Header: header, Body: []byte("{\"id\":\"a\",\"status\":\"b\",\"c\":1}\n")},
 		},
 		{

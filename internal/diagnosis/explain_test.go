@@ -87,8 +87,8 @@ func TestSetInsteadOfSecret(t *testing.T) {
 	const key, padded = marked, "c2VjcmV0LXdpdGgtcGFkZGluZw=="
 	const body = `{"name":"a.b","entity":"a","entityId":"1","data":{"a":{"id":"1"}},"timestamp":1767323045}`
 	for _, test := range []struct{ name, key, problem, secret string }{
-		{"a line break behind the vendor's", key + "\n", "with a line break or a blank after it", key},
-		{"a blank behind the vendor's", key + " ", "with a line break or a blank after it", key},
+		{"a line break after the vendor's", key + "\n", "with a line break or a blank after it", key},
+		{"a blank after the vendor's", key + " ", "with a line break or a blank after it", key},
 		{"a line break in ours", key, "split at its blanks, commas and line breaks", key + "\n"},
 		{"two, a line break between", key, "split at its blanks, commas and line breaks", key + "\nanother-0123456789abcdef"},
 		{"two, a blank between", key, "split at its blanks, commas and line breaks", "another-0123456789abcdef " + key},

@@ -88,7 +88,7 @@ func (n *node) compare(t *testing.T, src []byte) {
 		wrong = how != notUTF8
 	case errors.Is(err, ErrSyntax):
 		wrong = how != notJSON
-	case errors.Is(err, ErrDuplicate): // what comes behind it may be wrong too
+	case errors.Is(err, ErrDuplicate): // what comes after it may be wrong, too
 		_, unique := judge(src)
 		wrong = how == notUTF8 || how == accepted && unique
 	case errors.Is(err, ErrDepth):

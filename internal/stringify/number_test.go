@@ -13,7 +13,7 @@ import (
 func zeros(n int) string { return strings.Repeat("0", n) }
 
 // numbers are literals and what Number::toString makes of them, by its steps (ECMA-262, section
-// 6.1.6.1.20): there are k digits, and the point is behind the first n. node_test.go asks Node, too.
+// 6.1.6.1.20): there are k digits, and the point is after the first n. node_test.go asks Node, too.
 var numbers = []struct{ in, want string }{
 	// Zero, either one; and what rounds to it.
 	{"0", "0"},

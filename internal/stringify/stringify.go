@@ -44,7 +44,7 @@ func Parse(src []byte) (Text, error) {
 }
 
 // Check is the first half of [Parse]: it validates the text. [Checked.Size] is the memory that the
-// second half needs. If asSent is set, the result's text is the value as it was written, without white
+// second half needs. If asSent is set, the result's text is the value as it was sent, without white
 // space between tokens: numbers, escapes and the order of members stay.
 func Check(src []byte, asSent bool) (Checked, error) {
 	if !utf8.Valid(src) {
@@ -95,7 +95,7 @@ func (c Checked) Size() int {
 	return len(c.src) + c.growth
 }
 
-// Text returns the canonical form, or the value as it was written.
+// Text returns the canonical form, or the value as it was sent.
 func (c Checked) Text() Text {
 	size := c.Size()
 	if size == 0 {

@@ -26,7 +26,7 @@ func (p *Preset) Configure(endpoint string, set verify.Settings) (*verify.Provid
 		Time:      verify.Time{Tolerance: 5 * time.Minute},
 		Described: verify.Described{Settings: set, OtherNames: p.OtherNames, Forms: takesForms.MatchString(set.Signed)},
 	}}
-	if problems := v.parse(set); len(problems) > 0 {
+	if problems := v.parse(); len(problems) > 0 {
 		return nil, problems
 	}
 	v.Read, v.Compose, v.SignedText, v.Unsigned = v.read, v.compose, v.signedText, v.unsigned
@@ -64,32 +64,32 @@ const Body = "body"
 var typePrefix = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9-]*\.)+$`)
 
 // parse parses the settings. It returns the mistakes in them by variable.
-func (v *vendor) parse(set verify.Settings) map[string]error {
+func (v *vendor) parse() map[string]error {
 	problems := map[string]error{}
-	v.Signature.Header, problems["SIGNATURE_HEADER"] = headerName(set.SignatureHeader)
+	v.Signature.Header, problems["SIGNATURE_HEADER"] = headerName(v.Settings.SignatureHeader)
 	if len(v.OtherNames) > 0 && v.Signature.Header != v.OtherNames[0][0] {
 		v.OtherNames = nil
 	}
-	v.Signature.Format, problems["SIGNATURE_FORMAT"] = parseFormat(set.SignatureFormat)
-	problems["TIMESTAMP"] = v.parseTime(set)
-	v.signed, problems["SIGNED"] = v.parseSigned(set)
+	v.Signature.Format, problems["SIGNATURE_FORMAT"] = parseFormat(v.Settings.SignatureFormat)
+	problems["TIMESTAMP"] = v.parseTime()
+	v.signed, problems["SIGNED"] = v.parseSigned()
 	v.Signature.Schemes = []verify.Scheme{{Name: Body}}
 	if v.when.kind == member || slices.ContainsFunc(v.signed, func(p part) bool { return p.kind == timestamp }) {
 		v.Signature.Schemes[0].Name = verify.Payload
 	}
-	v.events, problems["EVENT"] = parsePlaces(set.Event, &v.paths)
+	v.events, problems["EVENT"] = parsePlaces(v.Settings.Event, &v.paths)
 	switch {
-	case set.Event == "":
+	case v.Settings.Event == "":
 		problems["EVENT"] = errors.New("it is not set")
 	case slices.ContainsFunc(v.events, v.isSignature):
 		problems["EVENT"] = errors.New("the signature can't be the event's name")
 	}
-	problems["EVENT_ID"] = v.parseIDs(set.EventID)
-	v.users, problems["USER"] = parsePlaces(set.User, &v.paths)
+	problems["EVENT_ID"] = v.parseIDs()
+	v.users, problems["USER"] = parsePlaces(v.Settings.User, &v.paths)
 	if slices.ContainsFunc(v.users, func(u part) bool { return u.kind == header }) {
 		problems["USER"] = errors.New("a person's id can't be in a header")
 	}
-	if len(set.TypePrefix) > 128 || !typePrefix.MatchString(set.TypePrefix) {
+	if len(v.Settings.TypePrefix) > 128 || !typePrefix.MatchString(v.Settings.TypePrefix) {
 		problems["TYPE_PREFIX"] = errors.New("it is not such a name, or longer than 128 characters")
 	}
 	maps.DeleteFunc(problems, func(_ string, err error) bool { return err == nil })
@@ -108,35 +108,35 @@ func (v *vendor) parse(set verify.Settings) map[string]error {
 }
 
 // parseTime parses the place of the time.
-func (v *vendor) parseTime(set verify.Settings) (err error) {
-	format, inSignature := &v.Signature.Format, set.Timestamp == "signature"
+func (v *vendor) parseTime() (err error) {
+	format, inSignature := &v.Signature.Format, v.Settings.Timestamp == "signature"
 	switch hasTime := format.TimePrefix != ""; {
 	case inSignature && !hasTime && format.Encodings != nil: // without encodings, the format itself is wrong
 		return errors.New("SIGNATURE_FORMAT has no {timestamp}")
 	case hasTime && !inSignature:
 		return errors.New("SIGNATURE_FORMAT has {timestamp}: set signature")
-	case set.Timestamp == "" && strings.Contains(set.Signed, "{timestamp}"):
+	case v.Settings.Timestamp == "" && strings.Contains(v.Settings.Signed, "{timestamp}"):
 		return errors.New("SIGNED has {timestamp}: set where it is")
-	case set.Timestamp == "":
+	case v.Settings.Timestamp == "":
 		return nil
 	case inSignature:
 		v.when.kind = mac
 	default:
-		if v.when, err = parsePlace(set.Timestamp, &v.paths); err == nil && v.isSignature(v.when) {
+		if v.when, err = parsePlace(v.Settings.Timestamp, &v.paths); err == nil && v.isSignature(v.when) {
 			err = errors.New("for a time in the signature header, set signature")
 		}
 	}
 	if v.when.kind == member {
 		v.Time.Member = v.when.text
 	}
-	v.Time.Unit = verify.Unit(cmp.Or(set.TimestampUnit, string(verify.Seconds)))
+	v.Time.Unit = verify.Unit(cmp.Or(v.Settings.TimestampUnit, string(verify.Seconds)))
 	return err
 }
 
 // parseIDs parses the places of the event's id. It ignores unsigned ones: by changing them, anybody could
 // make any number of events of one captured delivery.
-func (v *vendor) parseIDs(list string) error {
-	all, err := parsePlaces(list, &v.paths)
+func (v *vendor) parseIDs() error {
+	all, err := parsePlaces(v.Settings.EventID, &v.paths)
 	for _, id := range all {
 		isSigned := func(p part) bool { return p.isHeader(id.text) }
 		if id.kind == member || slices.ContainsFunc(v.signed, isSigned) {

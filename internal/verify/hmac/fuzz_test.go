@@ -48,7 +48,7 @@ func FuzzSettings(f *testing.F) {
 		r := verify.Request{Header: h, Raw: []byte(body), Body: text, Secrets: []secret.Secret{key}, Tolerance: time.Minute, Now: now}
 		c, err := p.Verify(r)
 		if c.SignedText == nil || errors.Is(err, verify.Contradiction) {
-			return // a value is empty, or holds what stands behind it
+			return // a value is empty, or contains the text after it
 		}
 		// The same signed text in other pieces: one header ends elsewhere.
 		was := claimed(c)

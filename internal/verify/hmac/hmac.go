@@ -76,7 +76,7 @@ func (v *vendor) first(d *delivery, places []part) string {
 func (v *vendor) read(r verify.Request, c verify.Claims) (verify.Claims, error) {
 	if v.isAmbiguous(c.SignedText) {
 		return c, fmt.Errorf("%w: the signed text could be split in two ways: "+
-			"a value in SIGNED contains the text behind it, or the time is invalid", verify.Contradiction)
+			"a value in SIGNED contains the text after it, or the time is invalid", verify.Contradiction)
 	}
 	d := delivery{Request: r}
 	c.IDText = v.idText(&d, c.SignedText)

@@ -17,13 +17,13 @@ var ambiguous = regexp.MustCompile("hh|t[ht]|h[tb].*h")
 // parseSigned parses SIGNED. It accepts a template only if each signed text can be split in one way:
 //   - The body is there, whole and once. No JSON object is the beginning or the end of another one, so
 //     nothing can be moved between it and its neighbours.
-//   - There is text between two values, and isAmbiguous refuses a value that contains the text behind
+//   - There is text between two values, and isAmbiguous refuses a value that contains the text after
 //     it, unless it is the only value and an object follows. A time in RFC 3339 may contain that text,
 //     and needs none before it: its year has four digits, and its zone ends it.
-//   - A header without text behind it is the last one. Otherwise a JSON object or a time in one of them
+//   - A header without text after it is the last one. Otherwise a JSON object or a time in one of them
 //     could take the place of the body or the time between them.
-func (v *vendor) parseSigned(set verify.Settings) ([]part, error) {
-	parts, err := split(set.Signed)
+func (v *vendor) parseSigned() ([]part, error) {
+	parts, err := split(v.Settings.Signed)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +43,7 @@ func (v *vendor) parseSigned(set verify.Settings) ([]part, error) {
 		kinds = append(kinds, byte(p.kind))
 	}
 	at := ambiguous.FindIndex(kinds)
-	if i := bytes.Index(kinds, []byte("ht")); i >= 0 && verify.Unit(set.TimestampUnit) != verify.DateTime {
+	if i := bytes.Index(kinds, []byte("ht")); i >= 0 && verify.Unit(v.Settings.TimestampUnit) != verify.DateTime {
 		at = []int{i}
 	}
 	switch {
@@ -58,11 +58,11 @@ func (v *vendor) parseSigned(set verify.Settings) ([]part, error) {
 
 // takesForms matches a SIGNED with which the body may be a form. Unlike a JSON object, a form may
 // begin or end with another form. So the body must be the last part, and every value before it must
-// have text behind it.
+// have text after it.
 var takesForms = regexp.MustCompile(`^[^{}]*(\{[^{}]*\}[^{}]+)*\{body\}$`)
 
 // isAmbiguous reports whether a signed text could be split in another way: if a value contains the text
-// behind it, or if an invalid time follows a header directly. Only a valid time tells by its form where
+// after it, or if an invalid time follows a header directly. Only a valid time tells by its form where
 // the header ends.
 func (v *vendor) isAmbiguous(text [][]byte) bool {
 	for i, value := range text[:len(text)-1] {
@@ -79,8 +79,8 @@ func (v *vendor) isAmbiguous(text [][]byte) bool {
 	return false
 }
 
-// isOnlyBeforeObject reports whether the value is the only one, with text and an object behind it. If the
-// value ended elsewhere, no object would be behind the text. A form never contains a {, but what is behind
+// isOnlyBeforeObject reports whether the value is the only one, followed by text and an object. If the
+// value ended elsewhere, no object would follow the text. A form never contains a {, but what follows
 // the text could still be a form.
 func (v *vendor) isOnlyBeforeObject(i int, text [][]byte) bool {
 	rest := v.signed[i+1:]

@@ -83,7 +83,7 @@ func templates(parts []string, text string) (all []string) {
 	return all
 }
 
-// The only value before a JSON object may contain the text behind it, such as a time in seconds with a
+// The only value before a JSON object may contain the text after it, such as a time in seconds with a
 // fraction: no other split leaves an object. Before a form, or beside another value, it is refused.
 func TestOnlyValue(t *testing.T) {
 	pieces := []string{"a", "1", ".", "{}", ` {"x":".{}"}`, "&payload=%7B%7D"}

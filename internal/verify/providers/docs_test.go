@@ -88,6 +88,9 @@ func described(t *testing.T) string {
 			out.WriteByte('\n')
 		}
 		about := docs[p.Name].About
+		if about == "" {
+			t.Errorf("docs.json says nothing about %s", p.Name)
+		}
 		if p.Source != "" {
 			about += " Register " + docs[p.Name].Register + ". [Source](" + p.Source + ")."
 		}
