@@ -14,7 +14,7 @@ import (
 // The refusals of this package.
 var (
 	errNotFound        = errors.New("no such endpoint")
-	ErrWrongPath       = errors.New("path differs from an endpoint's") // in slashes, capitals or the like
+	ErrWrongPath       = errors.New("wrong path") // nearly an endpoint's
 	errMethod          = errors.New("method is not POST")
 	errContentEncoding = errors.New("body is encoded, according to its Content-Encoding")
 	errSlowBody        = errors.New("body did not arrive in time")
@@ -44,8 +44,7 @@ func refusalOf(err error) Refusal {
 }
 
 // Refusals lists the refusals with their errors, the most frequent ones first. The first whose error
-// matches counts; an error that matches none is internal. All signature failures look the same from
-// outside.
+// matches counts; an error that matches none is internal. Senders can't tell signature failures apart.
 var Refusals = []Refusal{
 	{verify.NoSignature, http.StatusUnauthorized, "signature", "No valid signature", "signature_missing"},
 	{verify.ManySignatures, http.StatusUnauthorized, "signature", "No valid signature", "signature_many"},
@@ -79,8 +78,8 @@ var Refusals = []Refusal{
 	{ErrInternal, http.StatusInternalServerError, "internal", "Internal error", "internal"},
 }
 
-// appendAccepted appends the body of a 200. Neither text needs escaping: id is hexadecimal, and
-// status a constant.
+// appendAccepted appends the body of a 200. Nothing needs escaping: id is hexadecimal, and status a
+// constant.
 func appendAccepted(dst []byte, id string, status publish.Status) []byte {
 	dst = append(append(dst, `{"id":"`...), id...)
 	return append(append(append(dst, `","status":"`...), status...), `"}`...)
@@ -93,7 +92,7 @@ func appendProblem(dst []byte, r Refusal) []byte {
 	return append(append(append(dst, `,"code":"`...), r.Code...), `"}`...)
 }
 
-// The values of Content-Type. All answers share the slices.
+// The values of Content-Type, shared by all answers.
 var (
 	typeJSON    = []string{"application/json"}
 	typeProblem = []string{"application/problem+json"}
@@ -105,14 +104,14 @@ const retryAfter = "5"
 // answer writes the answer and completes the record.
 func (d *delivery) answer(status publish.Status, err error) {
 	if !d.conn.entry.verified {
-		d.conn.setIdle() // before the answer, which its sender may never read
+		d.conn.setIdle() // already before the answer: its sender may never read it
 	}
 	if d.Stopping.Load() {
 		d.w.Header().Set("Connection", "close")
 	}
 	if d.Err = err; err == nil {
 		d.Outcome = string(status)
-		d.write(http.StatusOK, typeJSON, appendAccepted(d.text[:0], d.ID, status))
+		d.write(http.StatusOK, typeJSON, appendAccepted(d.reply[:0], d.ID, status))
 	} else {
 		d.refuse(refusalOf(err))
 	}
@@ -132,15 +131,15 @@ func (d *delivery) refuse(r Refusal) {
 	if !d.drain() { // the rest of the body may still arrive
 		header.Set("Connection", "close")
 	}
-	d.write(r.Status, typeProblem, appendProblem(d.text[:0], r))
+	d.write(r.Status, typeProblem, appendProblem(d.reply[:0], r))
 }
 
-// answerWrite is the time for writing an answer. An answer is short, and fits into the socket's buffer
-// unless the sender has left many unread.
+// answerWrite is the time for writing an answer, which fits into the socket's buffer unless the sender
+// has left many unread.
 const answerWrite = time.Second
 
 // write writes an answer; net/http adds its length. Answers that follow each other closely on a
-// connection have the same deadline, which costs less than one for each.
+// connection share a deadline, which saves setting one for each.
 func (d *delivery) write(status int, contentType []string, body []byte) {
 	_ = d.conn.SetWriteDeadline(d.created.Add(time.Since(d.created).Truncate(answerWrite/4) + answerWrite))
 	d.w.Header()["Content-Type"] = contentType

@@ -11,15 +11,15 @@ import (
 // is faster: one vendor allows a second for a delivery and its answer.
 const patience = time.Second
 
-// budget bounds the bytes that all requests hold together. Once it is spent, the request that has been
-// arriving longest makes room, if it has taken longer than patience. Otherwise a hundred senders that stop in
-// the middle of a large body would keep everybody else out for bodyTimeout, again and again (ADR 12).
+// budget bounds the bytes that all requests hold together. Once it is used up, the request that has been
+// arriving longest makes room, if that is longer than patience. Otherwise a hundred senders that stop in
+// the middle of a large body would keep all others out for bodyTimeout, again and again (ADR 12).
 type budget struct {
 	limit   int64
 	now     func() time.Time
 	mu      sync.Mutex // guards the holds, too
 	used    int64
-	senders list.List // of *hold: those still arriving, oldest first
+	senders list.List // of *hold: the requests still arriving, oldest first
 }
 
 // hold is a request's share of the budget. Any goroutine may call its methods at any time.
@@ -27,18 +27,18 @@ type hold struct {
 	budget    *budget
 	interrupt func() // ends the request's reading at once
 	bytes     int64
-	since     time.Time     // when it was registered as arriving
+	since     time.Time     // when it was added to budget.senders
 	place     *list.Element // in budget.senders; nil unless the request is still arriving
-	lost      bool          // the request had to make room
+	evicted   bool          // the request has had to make room
 }
 
 // take charges n bytes, and reports whether they fit and the request hasn't had to make room. Only a
-// request that is still arriving may have to make room.
+// request that is still arriving may have to.
 func (h *hold) take(n int, isArriving bool) bool {
 	b := h.budget
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	fits := !h.lost
+	fits := !h.evicted
 	for fits && b.used+int64(n) > b.limit {
 		fits = b.makeRoom(h)
 	}
@@ -55,8 +55,8 @@ func (h *hold) take(n int, isArriving bool) bool {
 	return fits
 }
 
-// makeRoom takes the bytes from the slowest sender and ends its reading. It reports whether there was
-// a sender, other than asking, that has taken longer than patience.
+// makeRoom takes the bytes from the slowest request and ends its reading. It reports whether there was
+// one, other than asking, that has been arriving for longer than patience.
 func (b *budget) makeRoom(asking *hold) bool {
 	e := b.senders.Front()
 	if e == nil {
@@ -67,17 +67,17 @@ func (b *budget) makeRoom(asking *hold) bool {
 		return false
 	}
 	slowest.giveBack()
-	slowest.lost = true
-	slowest.interrupt() // under the lock, so that it can't hit the connection's next request
+	slowest.evicted = true
+	slowest.interrupt() // under the lock: later it could hit the connection's next request
 	return true
 }
 
-// release gives all bytes back. The hold can be used for the next request.
+// release gives all bytes back. The hold is then free for the next request.
 func (h *hold) release() {
 	h.budget.mu.Lock()
 	defer h.budget.mu.Unlock()
 	h.giveBack()
-	h.lost = false
+	h.evicted = false
 }
 
 func (h *hold) giveBack() {
@@ -102,17 +102,17 @@ func (b *budget) inUse() int64 {
 
 const (
 	// smallBytes is the largest body that is verified without a slot. The most expensive one takes
-	// 3 ms of a core, less than the scheduler's time slice, so hardly more of them than cores are in
+	// 3 ms of a core, less than the scheduler's time slice. So about one for each core is in
 	// progress at a time.
 	smallBytes = 32 << 10
-	// workFactor is the memory for verifying the most expensive body, in multiples of its length: a
-	// copy, and lists of its members.
+	// workFactor is the memory for verifying the most expensive body, in multiples of its length. It
+	// holds a copy, and lists of members.
 	workFactor = 12
 	// slotTimeout is how long a large body waits for a slot.
 	slotTimeout = 250 * time.Millisecond
 )
 
-// slots returns how many large bodies are verified at a time: one for each core. More would finish no
+// slots returns how many large bodies may be verified at a time: one for each core. More would finish no
 // sooner, take more memory and delay small ones. Together they use at most a quarter of maxInFlight,
 // unless a single one needs more.
 func slots(maxInFlight, maxBody int64) int64 {

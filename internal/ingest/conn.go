@@ -12,28 +12,28 @@ import (
 	"time"
 )
 
-// conn is a connection of a bounded listener. It passes on one request at a time, and bounds the
-// head of each while it arrives. It refuses what isn't HTTP/1.1, and reports what net/http refuses
+// conn is a connection of a bounded listener. It gives net/http one request at a time, and bounds each
+// head while it arrives. It refuses other protocols than HTTP/1.1, and reports what net/http refuses
 // (connrefusal.go).
 type conn struct {
-	net.Conn             // carries the requests; with TLS it is the decrypted side of raw
-	raw       *deadlines // the connection itself
-	handshake *handshake // of TLS; nil if there is none to do
+	net.Conn             // carries the requests; with TLS, the decrypted side of raw
+	raw       *deadlines // the TCP connection
+	handshake *handshake // nil without TLS, and once it is done
 	limiter   *ConnLimiter
-	entry     entry // of the limiter
+	entry     entry // its place in the limiter
 
-	held     hold        // the bytes of the request
-	refused  atomic.Bool // refused by us, and answered
+	held     hold        // the current request's share of the budget
+	refused  atomic.Bool // by refuse
 	reported atomic.Bool // a refusal by net/http was reported
 
 	mu       sync.Mutex
 	prelude  prelude
 	framing  framing
-	headBy   time.Time    // when the head that has begun must be whole
-	kept     bytes.Buffer // has arrived and belongs to the next part or request
+	headBy   time.Time    // deadline of the head that is arriving
+	kept     bytes.Buffer // bytes that have arrived, and that net/http doesn't get yet
 	more     bool         // the last read filled its buffer
 	handling bool         // the handler has a request, or its answer is being sent
-	declined bool         // a read of the next request has returned 0 bytes
+	declined bool         // net/http's reading ahead has returned 0 bytes
 }
 
 func newConn(inner net.Conn, l *ConnLimiter) *conn {
@@ -60,11 +60,12 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// receive returns the next bytes: those that were kept, or else those of the connection.
+// receive reads into p: from kept, or from the connection if kept is empty.
 //
-// While a request is handled, net/http reads ahead once (connReader.backgroundRead, Go 1.26) to notice
-// a sender that hangs up, which cancels nothing here. That read returns 0 bytes, as io.Reader allows:
-// waiting and waking costs 5 % of an event (ADR 13). So the next request waits for the answer to this one.
+// While a request is handled, net/http reads ahead once (connReader.backgroundRead, Go 1.26), to cancel
+// the request if its sender hangs up. Here that cancels nothing, and waiting for it would cost 5 % of an
+// event (ADR 13). So that read returns 0 bytes, as io.Reader allows, and the next request waits for the
+// answer to this one.
 func (c *conn) receive(p []byte) (n int, wasKept bool, err error) {
 	c.mu.Lock()
 	isAhead := c.handling && !c.declined && c.framing.part == partHead
@@ -80,15 +81,15 @@ func (c *conn) receive(p []byte) (n int, wasKept bool, err error) {
 		return 0, false, io.EOF
 	case n > 0:
 		return n, true, nil
-	case inHead: // net/http counts from the fourth byte, and waits for that as long as on an idle connection
+	case inHead: // net/http's own timeout begins with the fourth byte; until then the connection is idle to it
 		c.raw.readBy(headBy)
 	}
 	n, err = c.Conn.Read(p)
 	return n, false, err
 }
 
-// take counts and charges the first bytes of p that were received, and returns how many of them
-// net/http gets now: none beyond the current request. It keeps the rest.
+// take returns how many of the received bytes net/http gets now: none beyond the current request. It
+// keeps the rest. It charges the bytes of a head to the budget.
 func (c *conn) take(p []byte, received int, wasKept bool) (n int, refusal ConnRefusal) {
 	b := p[:received]
 	c.mu.Lock()
@@ -116,12 +117,12 @@ func (c *conn) take(p []byte, received int, wasKept bool) (n int, refusal ConnRe
 	return n, refusal
 }
 
-// Write reports an answer while the handler has no request: it is a refusal by net/http.
+// Write sends an answer. If the handler has no request, net/http itself refuses one, and Write reports it.
 func (c *conn) Write(p []byte) (int, error) {
 	if c.refused.Load() {
 		return len(p), nil
 	}
-	const status = len("HTTP/1.x ") // net/http answers HTTP/1.0 in kind
+	const status = len("HTTP/1.x ") // the answer to HTTP/1.0 is in HTTP/1.0
 	if !c.isHandling() && bytes.HasPrefix(p, []byte("HTTP/1.")) && len(p) > status+3 && !c.reported.Swap(true) {
 		c.report(cmp.Or(ownAnswers[string(p[status:status+3])], Malformed), string(p))
 	}
@@ -131,16 +132,16 @@ func (c *conn) Write(p []byte) (int, error) {
 func (c *conn) Close() error {
 	err := c.Conn.Close()
 	c.mu.Lock()
-	c.framing.part = partBroken // from now on nothing is charged
+	c.framing.part = partBroken // later bytes aren't charged
 	c.mu.Unlock()
 	c.held.release()
 	c.limiter.leave(c)
 	return err
 }
 
-// begin notes that the handler has a request. If a proxy in front
-// may see another end of the request, or a tunnel behind it, the answer closes the connection: else what
-// the sender has hidden there could be answered in place of the proxy's next request.
+// begin notes that the handler has a request. If a proxy in front may find another end of the request,
+// or a tunnel behind it (CONNECT), the answer closes the connection. Otherwise a sender could hide a
+// second request there, and the proxy would take its answer for that to another sender's request.
 func (c *conn) begin(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -150,9 +151,9 @@ func (c *conn) begin(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// end notes that the answer has been sent. It yields if the next request may be here already: a
-// connection that never waits would keep a core for the scheduler's time slice of 10 ms, and behind
-// hundreds of those a good delivery waited for seconds (ADR 12).
+// end notes that the answer has been sent. It yields if the next request may have arrived already. A
+// connection that never waits would keep a core for the scheduler's time slice of 10 ms, and hundreds of
+// them delayed a good delivery by seconds (ADR 12).
 func (c *conn) end() {
 	c.setIdle()
 	c.mu.Lock()

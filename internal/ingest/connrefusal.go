@@ -35,22 +35,22 @@ var ConnRefusals = map[ConnRefusal]string{
 	ProxyProtocol:  "the proxy in front speaks the PROXY protocol: switch it off there, the bridge takes plain HTTP/1.1",
 	TLSOnPlain:     "the sender speaks TLS to a plain port: have the proxy speak http to the bridge, or set TLS_CERT_FILE and TLS_KEY_FILE",
 	PlainOnTLS:     "the sender speaks plain HTTP to the TLS port: have it use https, or unset TLS_CERT_FILE and TLS_KEY_FILE",
-	TLSHandshake:   "the TLS handshake failed: the sender may not trust the certificate, know only TLS 1.1 or speak HTTP/2 only",
+	TLSHandshake:   "the TLS handshake failed: perhaps the sender doesn't trust the certificate, or speaks only TLS 1.1 or only HTTP/2",
 	HTTP2:          "the proxy in front speaks HTTP/2: have it speak HTTP/1.1 to the bridge",
-	HeadTooLarge:   "the headers take more than 8 KiB: have the proxy in front add less, cookies above all",
+	HeadTooLarge:   "the headers are larger than 8 KiB: have the proxy in front add less; often cookies are the cause",
 	TooManyHeaders: "there are more than 100 headers: have the proxy in front add fewer",
 	HeadTimeout:    "the headers did not arrive within 5 s: the sender is slow, or an attacker",
-	HeadBusy:       "too much is in flight: add instances, or memory and raise MAX_IN_FLIGHT_BYTES",
+	HeadBusy:       "too many bytes are in flight: add instances, or add memory and raise MAX_IN_FLIGHT_BYTES",
 	Malformed:      "the request breaks RFC 9112, or has no Host header: the answer says what is wrong",
-	HTTPVersion:    "the request has another version than HTTP/1.0 or HTTP/1.1: have the proxy in front speak HTTP/1.1",
-	Framing:        "the bridge knows no transfer encoding but chunked: have the proxy in front send that, or a Content-Length",
-	Expectation:    "the bridge knows no expectation but 100-continue: have the proxy in front remove the header Expect",
+	HTTPVersion:    "the request is neither HTTP/1.0 nor HTTP/1.1: have the proxy in front speak HTTP/1.1",
+	Framing:        "the bridge takes no transfer encoding but chunked: have the proxy in front send that, or a Content-Length",
+	Expectation:    "the bridge takes no expectation but 100-continue: have the proxy in front remove the header Expect",
 }
 
 // Remedy returns advice for the operator.
 func (r ConnRefusal) Remedy() string { return ConnRefusals[r] }
 
-// RefusedConn is a refused connection. The sender chooses no text in it, except Remote.
+// RefusedConn is a refused connection. The sender chooses nothing in it, except Remote.
 type RefusedConn struct {
 	Refusal ConnRefusal
 	Remote  string // the sender's address
@@ -71,12 +71,12 @@ var preludes = []struct {
 
 // prelude collects the first bytes of a connection, which may arrive one by one.
 type prelude struct {
-	first [len("PRI * HTTP/2.0\r\n")]byte // as long as the longest of preludes
+	first [len("PRI * HTTP/2.0\r\n")]byte // has room for the longest of preludes
 	len   int
 }
 
-// recognize returns the refusal for the first bytes of a connection, of which b are the next; "" if
-// they may be HTTP/1.1.
+// recognize adds the next bytes of a connection, and returns the refusal if its first bytes are those of
+// another protocol; "" if they may be HTTP/1.1.
 func (p *prelude) recognize(b []byte) ConnRefusal {
 	if p.len == len(p.first) {
 		return ""
@@ -90,7 +90,8 @@ func (p *prelude) recognize(b []byte) ConnRefusal {
 	return ""
 }
 
-// plainOnTLS returns the refusal for bytes on a TLS port that aren't TLS; "" if they may be anything.
+// plainOnTLS returns the refusal for first bytes on a TLS port that aren't TLS; "" if their protocol is
+// unknown.
 func plainOnTLS(first []byte) ConnRefusal {
 	for _, p := range preludes {
 		if bytes.HasPrefix(p.bytes, first) {
@@ -100,14 +101,14 @@ func plainOnTLS(first []byte) ConnRefusal {
 	if bytes.ContainsFunc(first, func(r rune) bool { return (r < 'A' || r > 'Z') && r != ' ' && r != '/' }) {
 		return ""
 	}
-	return PlainOnTLS // a method
+	return PlainOnTLS // the bytes begin a request: they are a method
 }
 
 // ownAnswers maps the statuses of net/http's own answers to refusals. Any other status is Malformed.
 var ownAnswers = map[string]ConnRefusal{"417": Expectation, "431": HeadTooLarge, "501": Framing, "505": HTTPVersion}
 
-// answer returns the answer to a refused connection: plain text as in net/http's own answers, and for
-// HeadBusy a problem as from the handler. It is "" if the sender couldn't read one.
+// answer returns the answer to a refused connection. It is plain text like net/http's own answers, and for
+// HeadBusy a problem like the handler's. It is "" if the sender couldn't read one.
 func (r ConnRefusal) answer() string {
 	status, kind, text := "400 Bad Request", "text/plain; charset=utf-8", r.Remedy()+"\n"
 	switch r {
@@ -130,7 +131,7 @@ func (c *conn) failed(err error, p []byte) error {
 	c.mu.Unlock()
 	switch {
 	case err == nil || !isComing:
-	case !c.held.take(0, false): // the head had to make room
+	case !c.held.take(0, false): // the head has had to make room
 		return c.refuse(c.Conn, HeadBusy, p)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return c.refuse(c.Conn, HeadTimeout, p)
@@ -150,11 +151,11 @@ const (
 // buffer for the bytes that still arrive. refuse returns the error for Read.
 func (c *conn) refuse(side net.Conn, r ConnRefusal, p []byte) error {
 	if c.isHandling() || c.refused.Swap(true) {
-		return io.ErrUnexpectedEOF // the handler answers
+		return io.ErrUnexpectedEOF // and the handler answers
 	}
 	c.held.release()
 	_ = side.SetDeadline(time.Now().Add(refusedTime))
-	if !c.reported.Load() { // else net/http has answered: this is the rest of that request
+	if !c.reported.Load() { // else net/http has answered, and this is the rest of that request
 		answer := r.answer()
 		c.report(r, answer)
 		if answer == "" {

@@ -9,23 +9,23 @@ import (
 )
 
 const (
-	// ownWrite is the time for a write without a deadline: TLS writes by itself in its handshake, and on an
+	// tlsWrite is the time for a write without a deadline: TLS writes by itself in its handshake, and on an
 	// idle connection when the client asks for a new key (RFC 8446, section 4.6.3).
-	ownWrite = 10 * time.Second
-	// leastWrite is the least time for any other write. Else an answer would be lost, though the socket
-	// takes it at once, because the process stood still after it had set the deadline.
-	leastWrite = 250 * time.Millisecond
+	tlsWrite = 10 * time.Second
+	// minWrite is the least time for any other write. If the process stands still after it has set a
+	// deadline, the answer is still sent: mostly the socket takes it at once.
+	minWrite = 250 * time.Millisecond
 )
 
-// deadlines is a connection that passes its deadlines on only with a read or a write, and a read
-// deadline only if it is earlier than the last: net/http and the body's bound change it eight times
-// for each request, mostly between reads, and mostly to a later time (ADR 13).
+// deadlines is a connection that passes a deadline on to Conn only with a read or a write, and a read
+// deadline only if it is earlier than the last one. For each request net/http and the handler change the
+// read deadline eight times, mostly between reads, and mostly to a later time (ADR 13).
 type deadlines struct {
 	net.Conn
 
 	mu                    sync.Mutex
 	read, write           time.Time // as they were set
-	innerRead, innerWrite time.Time // those of Conn
+	innerRead, innerWrite time.Time // as Conn has them
 	reading               bool      // Conn is being read
 }
 
@@ -57,8 +57,8 @@ func (d *deadlines) passRead() error {
 	return d.Conn.SetReadDeadline(d.read)
 }
 
-// Read repeats a read that failed at a deadline that has been moved since. On a closed connection the
-// error is that of the read, not of setting its deadline, which net/http would answer.
+// Read repeats a read that failed at a deadline that was moved meanwhile. On a closed connection it returns
+// the error of the read, not that of setting the deadline: net/http would answer that one with a 400.
 func (d *deadlines) Read(p []byte) (n int, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -85,15 +85,15 @@ func (d *deadlines) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// Write has always a deadline.
+// Write always has a deadline.
 func (d *deadlines) Write(p []byte) (int, error) {
 	d.mu.Lock()
 	at := d.write
 	switch now := time.Now(); {
 	case at.IsZero():
-		at = now.Add(ownWrite)
-	case at.Before(now.Add(leastWrite)):
-		at = now.Add(leastWrite)
+		at = now.Add(tlsWrite)
+	case at.Before(now.Add(minWrite)):
+		at = now.Add(minWrite)
 	}
 	if !at.Equal(d.innerWrite) {
 		d.innerWrite = at

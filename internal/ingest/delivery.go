@@ -27,12 +27,12 @@ type delivery struct {
 	at    *verify.Endpoint // nil if there is none at the path
 	span  telemetry.Span
 	began time.Time
-	begun bool // reading the body has begun
 	body  body
-	text  [128]byte // buffer for the answer
+	reply [128]byte // buffer for the answer
 
+	isReading    bool // has begun to read the body
 	bodyDeadline time.Time
-	answerBy     time.Time // set at the body's last byte; zero before
+	answerBy     time.Time // zero until the body is whole
 }
 
 // deliveries holds finished ones for reuse: one takes a kilobyte.
@@ -45,8 +45,8 @@ func (h *Handler) newDelivery(w http.ResponseWriter, r *http.Request) *delivery 
 	d.Remote = r.RemoteAddr
 	d.began = time.Now()
 	d.bodyDeadline = d.began.Add(bodyTimeout)
-	// Every request needs the deadline: before net/http sends an answer it reads the rest of the body,
-	// for as long as that takes. An error means that the connection is closed, and reading fails, too.
+	// Every request needs the deadline, because net/http reads the rest of the body before it sends an
+	// answer. An error means that the connection is closed; then reading fails, too.
 	_ = d.conn.SetReadDeadline(d.bodyDeadline)
 	return d
 }
@@ -62,8 +62,8 @@ func (d *delivery) done() {
 // the whole delivery.
 const answerTime = 800 * time.Millisecond
 
-// receive handles a request for an endpoint until its event is durable. A panic refuses this
-// delivery alone.
+// receive handles a request for an endpoint until its event is durable. A panic fails this delivery
+// alone.
 func (d *delivery) receive(at *verify.Endpoint) (status publish.Status, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -79,12 +79,12 @@ func (d *delivery) receive(at *verify.Endpoint) (status publish.Status, err erro
 	if err := d.read(); err != nil {
 		return "", err
 	}
-	whole := time.Now()
-	d.answerBy = whole.Add(answerTime)
+	arrived := time.Now()
+	d.answerBy = arrived.Add(answerTime)
 	d.conn.setBusy()
-	d.Received, d.Stages.Read = d.Now(), whole.Sub(d.began)
+	d.Received, d.Stages.Read = d.Now(), arrived.Sub(d.began)
 	body, err := d.verify()
-	d.Stages.Verify = time.Since(whole)
+	d.Stages.Verify = time.Since(arrived)
 	if err != nil {
 		return d.quarantine(body, err)
 	}
@@ -148,8 +148,8 @@ func (d *delivery) parse(body []byte) (stringify.Text, error) {
 	return text, nil
 }
 
-// checkEncoding returns errContentEncoding if err is about a body that isn't JSON and there is a
-// Content-Encoding, and else err. The header alone isn't judged: some senders write a charset there.
+// checkEncoding returns errContentEncoding if err means that the body isn't JSON, and there is a
+// Content-Encoding. Else it returns err. The header alone isn't judged: some senders write a charset there.
 func (d *delivery) checkEncoding(err error) error {
 	if !errors.Is(err, stringify.ErrSyntax) && !errors.Is(err, stringify.ErrUTF8) {
 		return err
@@ -180,7 +180,7 @@ func (d *delivery) wrap() (publish.Message, error) {
 }
 
 // publish makes a message durable. It doesn't use the request's context: a sender that hangs up
-// cancels nothing. The deadline counts from the body's last byte, not from now.
+// cancels nothing. Its deadline counts from the body's last byte.
 func (d *delivery) publish(m publish.Message) (publish.Status, error) {
 	began := time.Now()
 	status, err := d.Publisher.Publish(d.span.Into(context.Background()), d.answerBy, m)

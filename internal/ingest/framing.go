@@ -7,11 +7,11 @@ import (
 )
 
 const (
-	// maxHeadBytes and maxHeaders bound a request's head, and its trailer, while they arrive. A
-	// header of four bytes costs net/http a hundred, so their number is bounded too.
+	// maxHeadBytes and maxHeaders bound a request's head, and its trailer, while they arrive. The
+	// number is bounded too, because a header of four bytes costs net/http a hundred.
 	maxHeadBytes = 8 << 10
 	maxHeaders   = 100
-	// maxChunkLine bounds a chunk's length with its extensions.
+	// maxChunkLine bounds the line of a chunk: its length and its extensions.
 	maxChunkLine = 1 << 10
 
 	lengthHeader   = "Content-Length:"
@@ -30,11 +30,11 @@ const (
 	partBroken // closed, or not HTTP: there is no way to find the next request
 )
 
-// framing finds where each request on a connection begins and ends, so that each is counted from
-// its first byte, even if that arrives with the end of the request before. It looks only for line
-// breaks and lengths (RFC 9112, sections 2.1, 6 and 7.1); [framing.begin] gives it the length of a
-// body. net/http judges everything else, and closes the connection after a body with malformed
-// chunks. If framing finds another end than net/http, the connection ends.
+// framing finds where each request on a connection begins and ends. So each is counted from its first
+// byte, even if that arrives with the end of the request before. framing looks only for line breaks and
+// lengths (RFC 9112, sections 2.1, 6 and 7.1); [framing.begin] gives it the length of a body. net/http
+// judges everything else, and closes the connection after a body with malformed chunks. If framing and
+// net/http find different ends, the connection ends.
 type framing struct {
 	part  part
 	left  int64 // bytes left of the body or the chunk
@@ -47,15 +47,15 @@ type framing struct {
 	hasLength, hasCoding bool                      // the head has these headers
 }
 
-// begin sets the length of the body that follows the last head; negative: it comes in chunks. It reports
-// whether the head leaves no doubt about that: another reader may take a Content-Length beside a
-// Transfer-Encoding, or a Transfer-Encoding in HTTP/1.0, where net/http ignores it (RFC 9112, section 6.1).
+// begin sets the length of the body that follows the last head; a negative one means chunks. It reports
+// whether every reader finds that length. Some go by a Content-Length beside a Transfer-Encoding, or by a
+// Transfer-Encoding in HTTP/1.0, and net/http ignores both (RFC 9112, section 6.1).
 func (f *framing) begin(length int64) (isClear bool) {
 	isClear = !f.hasCoding || !f.hasLength && length < 0
 	f.hasLength, f.hasCoding = false, false
 	switch {
 	case length == 0:
-	case f.part != partHead || f.bytes > 0: // some of the body was taken for the next request
+	case f.part != partHead || f.bytes > 0: // some bytes of the body were taken for the next request
 		f.part = partBroken
 	case length < 0:
 		*f = framing{part: partChunkLine}

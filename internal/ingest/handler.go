@@ -23,25 +23,25 @@ import (
 
 // Publisher makes messages durable.
 type Publisher interface {
-	// Publish returns nil only once the message is durable. Its errors wrap publish.ErrTooLarge or
-	// publish.ErrUnavailable. It returns by the deadline, which isn't the context's because that would
-	// take a timer for each delivery.
+	// Publish returns without an error only once the message is durable. Its errors wrap
+	// publish.ErrTooLarge, publish.ErrNoRoom or publish.ErrUnavailable. It returns by the deadline,
+	// which isn't in the context because that would take a timer for each delivery.
 	Publish(ctx context.Context, deadline time.Time, m publish.Message) (publish.Status, error)
 }
 
-// Record is the outcome of a request. An unauthenticated sender chooses nothing in it, except Remote.
+// Record is the outcome of a request. Except Remote, an unauthenticated sender chooses nothing in it.
 type Record struct {
-	Endpoint string        // the one at the path, or at nearly that path; "" if there is none
+	Endpoint string        // the one at the path, or nearly at it; "" if there is none
 	Outcome  string        // a publish.Status, or an outcome of the table in answer.go
 	Err      error         // why it was refused
 	Remote   string        // the sender's address
 	Duration time.Duration // from the headers to the answer
 	Stages   Stages
-	Event    event.Event     // its event, without data; zero if it was refused before
+	Event    event.Event     // without data; zero if none was made
 	ID       string          // of an authentic delivery
-	Kept     string          // why it is in quarantine, whatever the answer; "" if it isn't
+	Kept     string          // why it is in quarantine, even if it was refused; "" if it isn't there
 	Claims   verify.Claims   // zero unless it is authentic
-	Secrets  []secret.Secret // Claims.Secret is an index into them
+	Secrets  []secret.Secret // the endpoint's; Claims.Secret is an index into them
 	Received time.Time       // when its whole body had arrived; zero if it never did
 	Trace    string          // the trace's id; "" if none is recorded
 }
@@ -57,8 +57,8 @@ type Config struct {
 	MaxInFlightBytes int64
 	Quarantine       bool // keep what is signed correctly and can't be published
 	Publisher        Publisher
-	Observe          func(*Record)     // is called after each answer; it must not keep the record, but may keep its strings
-	Refused          func(RefusedConn) // is called for each connection refused before a request; may be nil
+	Observe          func(*Record)     // called after each answer; may keep the record's strings, but not the record
+	Refused          func(RefusedConn) // called for each refused connection; may be nil
 	Tracer           *telemetry.Tracer // nil: no tracing
 	Now              func() time.Time
 }
@@ -90,8 +90,8 @@ func New(c Config) *Handler {
 // InFlightBytes returns how many received bytes are held now.
 func (h *Handler) InFlightBytes() int64 { return h.inFlight.inUse() }
 
-// ServeHTTP answers one request. The path is compared as it was sent, without one slash at its end. Any
-// other spelling is another path.
+// ServeHTTP answers one request. It compares the path as it was sent, except that one slash may follow it.
+// Any other spelling is another path.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d := h.newDelivery(w, r)
 	defer d.done()
@@ -108,8 +108,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // notFound returns the error for an unknown path. If the path differs from an endpoint's only in
-// slashes, capitals, escapes or the part before the name, notFound also returns that endpoint's name:
-// somebody has registered a wrong address.
+// slashes, capitals, escapes or the part before the name, somebody has registered a wrong address, and
+// notFound also returns the endpoint's name.
 func (h *Handler) notFound(path string) (nearest string, err error) {
 	plain, err := url.PathUnescape(path)
 	if err != nil {

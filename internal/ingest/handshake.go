@@ -9,13 +9,13 @@ import (
 	"net"
 )
 
-// maxHandshake bounds the bytes of a client's TLS handshake, in which it sends no certificate.
+// maxHandshake bounds the bytes that a client sends in a TLS handshake. It sends no certificate.
 const maxHandshake = 16 << 10
 
-// handshake is the connection below TLS.
+// handshake is the connection below TLS. It bounds what the client sends until the handshake is done.
 type handshake struct {
 	net.Conn
-	left int64 // bytes that the client may still send
+	left int64 // how many bytes the client may still send
 }
 
 func (h *handshake) Read(p []byte) (int, error) {
@@ -27,7 +27,7 @@ func (h *handshake) Read(p []byte) (int, error) {
 }
 
 // establish does the TLS handshake, unless it is done or there is none. If it fails, establish refuses
-// the connection, unless the client has just gone; p is a buffer for refuse.
+// the connection, unless the client has only hung up. p is a buffer for refuse.
 func (c *conn) establish(p []byte) error {
 	if c.handshake == nil {
 		return nil

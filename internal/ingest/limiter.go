@@ -8,11 +8,11 @@ import (
 )
 
 const (
-	// maxConnections bounds the open connections of the public listener: several times what load
-	// balancers keep open to one instance. docs/bounds.md has the worst case. A low limit on
+	// maxConnections bounds the open connections of the public listener. It is several times what
+	// load balancers keep open to one instance. docs/bounds.md has the worst case. A low limit on
 	// open files lowers it.
 	maxConnections = 4096
-	// spareFiles are left for NATS, the spool and the admin listener.
+	// spareFiles is how many open files are left for NATS, the spool and the admin listener.
 	spareFiles = 256
 )
 
@@ -81,8 +81,8 @@ func (l *ConnLimiter) admit(c *conn) {
 
 // victim returns the connection to close next; nil if all are busy.
 func (l *ConnLimiter) victim() *conn {
-	for _, of := range []*list.List{&l.refused, &l.unanswered, &l.verified} {
-		for e := of.Front(); e != nil; e = e.Next() {
+	for _, group := range []*list.List{&l.refused, &l.unanswered, &l.verified} {
+		for e := group.Front(); e != nil; e = e.Next() {
 			if c := e.Value.(*conn); !c.entry.busy {
 				return c
 			}
@@ -129,8 +129,8 @@ func (c *conn) setBusy() {
 	c.entry.busy = true
 }
 
-// setIdle ends the protection and puts the connection into its list: a verified one at the end. A
-// refused one keeps its place; otherwise a sender could stay by being refused again and again.
+// setIdle ends the protection and puts the connection at the end of its list. A refused one that is there
+// already keeps its place: otherwise a sender could stay by being refused again and again.
 func (c *conn) setIdle() {
 	l, e := c.limiter, &c.entry
 	l.mu.Lock()

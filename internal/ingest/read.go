@@ -11,18 +11,18 @@ import (
 )
 
 const (
-	// bodyTimeout is the time for the body after the headers.
+	// bodyTimeout is the time for the body, from the headers on.
 	bodyTimeout = 5 * time.Second
 	// drainBytes bounds how much of an unwanted body is read, for senders that read the answer only
 	// after they have sent everything.
 	drainBytes = 16 << 20
-	// registeredBytes is how much of a body must arrive before the budget may interrupt it to make
-	// room for others. Most bodies are shorter.
+	// registeredBytes is how much of a body must have arrived before it may have to make room for
+	// others. Most bodies are shorter.
 	registeredBytes = 2 << 10
 
 	// blockBytes is the size of a block. Most bodies are shorter.
 	blockBytes = 8 << 10
-	// spareBytes is the size of the largest block that is used again: a sender can't make the bridge
+	// spareBytes is the size of the largest block that is reused, so that senders can't make the bridge
 	// keep more. Sizes are multiples of spareStep, so that most blocks fit the next body.
 	spareBytes = 2 << 10
 	spareStep  = 1 << 10
@@ -34,7 +34,7 @@ func (d *delivery) read() error {
 	if d.r.ContentLength > d.MaxBodyBytes {
 		return errBodyTooLarge
 	}
-	d.begun = true
+	d.isReading = true
 	err := d.receiveBody()
 	if err == nil {
 		return nil // at the body's end net/http has cleared the read deadline
@@ -42,7 +42,7 @@ func (d *delivery) read() error {
 	d.body.reset()
 	d.conn.held.release() // the budget no longer interrupts the reading
 	if errors.Is(err, errBusy) {
-		// The sender may use the rest of its time to send the body, which is dropped, and read the
+		// The sender has the rest of its time to send the body, which is dropped, and to read the
 		// answer.
 		_ = d.conn.SetReadDeadline(d.bodyDeadline)
 	}
@@ -75,12 +75,12 @@ func (d *delivery) receiveBody() error {
 }
 
 // drain reads and drops the rest of the body, within the deadline, and reports whether it reached
-// the end. It reads nothing from a sender that waits for 100 Continue, which gets the answer instead.
+// the end. A sender that waits for 100 Continue gets the answer instead, and nothing is read from it.
 func (d *delivery) drain() (whole bool) {
 	if !d.answerBy.IsZero() {
 		return true
 	}
-	if strings.EqualFold(d.r.Header.Get("Expect"), "100-continue") && !d.begun {
+	if strings.EqualFold(d.r.Header.Get("Expect"), "100-continue") && !d.isReading {
 		return false
 	}
 	block := make([]byte, blockBytes)
@@ -96,21 +96,21 @@ func (d *delivery) drain() (whole bool) {
 }
 
 // body collects an arriving body in blocks, and takes little more memory than the bytes that have
-// arrived. A slice that doubles while it grows would take up to three times as much, uncounted.
+// arrived. A slice that doubles when it is full would take up to three times as much, uncounted.
 type body struct {
 	full  [][]byte // the blocks before the last one
-	block []byte   // the last one; before the first byte, that of an earlier body
+	block []byte   // the last one; at first that of an earlier body
 	len   int      // bytes that have arrived
 }
 
-// room returns a buffer for the next bytes; it is never empty. The first one is hardly larger than the
-// announced body, or that of an earlier body.
+// room returns a buffer for the next bytes; it is never empty. The first one is an earlier body's, or a
+// little larger than the announced length.
 func (b *body) room(announced int64) []byte {
 	switch {
 	case b.len == 0:
 		size := blockBytes
 		if announced >= 0 {
-			// At least one byte more than announced, for the read that finds the end.
+			// At least one byte more than announced: the read that finds the end needs it.
 			size = int(min((announced/spareStep+1)*spareStep, blockBytes))
 		}
 		if cap(b.block) < size {
@@ -129,8 +129,8 @@ func (b *body) advance(n int) {
 	b.len += n
 }
 
-// joined returns the body in one piece. It copies a body of several blocks, and drops them. The result
-// is valid until reset.
+// joined returns the body in one piece, which is valid until reset. It copies several blocks into one and
+// drops them.
 func (b *body) joined() []byte {
 	if len(b.full) == 0 {
 		return b.block
