@@ -40,16 +40,16 @@ type App struct {
 	admin          *http.Server
 	adminListener  net.Listener
 	serving        atomic.Bool
-	closers        []func(context.Context) error // each ends something that has begun
+	closers        []func(context.Context) error // the steps of close, last one first
 
-	// How long an open connection may wait for one more answer, whose Connection: close asks the sender
-	// to connect again. Tests change it, and the next one.
+	// lastAnswer is how long an open connection is kept for one more delivery. The answer has
+	// Connection: close, so the sender connects again. Tests change it.
 	lastAnswer time.Duration
-	// The least time for closing, even if waiting for senders used up SHUTDOWN_TIMEOUT.
+	// minClosing is the least time for closing, even if SHUTDOWN_TIMEOUT is over. Tests change it.
 	minClosing time.Duration
 }
 
-// New returns a bridge that listens but doesn't serve yet. That NATS is away is no error.
+// New returns a bridge that listens but doesn't serve yet. NATS may be away.
 func New(ctx context.Context, c *config.Config, version string, logger *telemetry.Logger) (_ *App, err error) {
 	log, metrics := logger.Logger, telemetry.NewMetrics(version)
 	sampled := telemetry.Sampled(log, 10*time.Second, 10, 100, metrics.LogDropped.Inc)
@@ -80,7 +80,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	}
 	events, kept := Streams(c)
 	pc := publish.Config{Server: a.server(), Stream: events, Timeout: c.PublishTimeout, WindowDir: c.DataDir, Log: log}
-	// Deliveries that were quarantined before QUARANTINE=false are still published.
+	// With QUARANTINE=false, deliveries that are in the spool for the quarantine are still published.
 	kinds := []publish.Kind{publish.Event}
 	if c.Quarantine || a.spool.Len(publish.Quarantined) > 0 || a.spool.Len(publish.Refused) > 0 || a.spool.Stats().SetAside > 0 {
 		kinds = append(kinds, publish.Quarantined, publish.Refused)
@@ -93,7 +93,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	a.reloader = newReloader(c, metrics, log)
 	observer := newObserver(log, sampled, metrics, a.reloader.keyrings)
 	a.relay = relay.Start(relay.Config{
-		Publisher: a.publisher, Spool: a.spool, Kinds: kinds, Timeout: c.PublishTimeout, Reach: Reach(c),
+		Publisher: a.publisher, Spool: a.spool, Kinds: kinds, Timeout: c.PublishTimeout, Reach: reach(c),
 		RetrySetAside: time.Minute, Observer: observer, Tracer: tracer, Log: sampled, Now: time.Now,
 	})
 	a.onClose(a.relay.Close)
@@ -118,7 +118,7 @@ func (a *App) listen(ctx context.Context, variable, address string) (net.Listene
 	return l, nil
 }
 
-// Listen returns a listener on an address. Its errors name the variable or the flag that has it.
+// Listen returns a listener on an address. Its errors name the address's variable or flag.
 func Listen(ctx context.Context, variable, address string) (net.Listener, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	remedy := "set an address of this machine, with a port that this user may listen on"
@@ -155,10 +155,10 @@ func (a *App) listenAdmin(ctx context.Context, server *http.Server) error {
 	return nil
 }
 
-// onClose adds a step to close, which ends what has just begun.
+// onClose adds a step to close. The caller has just begun what the step ends.
 func (a *App) onClose(step func(context.Context) error) { a.closers = append(a.closers, step) }
 
-// close ends everything in reverse order.
+// close takes the steps in reverse order.
 func (a *App) close(ctx context.Context) (err error) {
 	for _, step := range slices.Backward(a.closers) {
 		err = errors.Join(err, step(ctx))
@@ -216,10 +216,9 @@ func (a *App) durability() (r telemetry.Readiness) {
 	return r
 }
 
-// How long Run waits for the first check of the streams before it serves, so that the first
-// deliveries needn't go through the spool. A sender that connects meanwhile waits too, and must
-// still be answered within a second. The embedded server answers as fast as its disk; a remote
-// stream may have no leader for a while.
+// Run waits for the first check of the streams before it serves, so that the first deliveries needn't
+// go through the spool. A sender that connects meanwhile must still be answered within a second, so the
+// wait is bounded. The embedded server needs only its disk; a remote stream may have no leader for a while.
 const (
 	settleEmbedded = time.Second
 	settle         = 150 * time.Millisecond

@@ -14,7 +14,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
-// certificate is the public listener's certificate with its key. Open connections keep an old one.
+// certificate is the public listener's certificate with its key. Open connections keep the one that they
+// began with.
 type certificate struct {
 	certFile, keyFile string
 	inUse             atomic.Pointer[tls.Certificate]
@@ -52,7 +53,7 @@ func (c *certificate) load(contents [][]byte, err error) {
 		c.reloads.failed(err)
 		return
 	}
-	changed := !slices.EqualFunc(pair.Certificate, c.inUse.Load().Certificate, bytes.Equal) // the same chain has the same key
+	changed := !slices.EqualFunc(pair.Certificate, c.inUse.Load().Certificate, bytes.Equal) // another key has another certificate
 	if changed {
 		c.use(&pair)
 	}

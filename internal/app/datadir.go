@@ -65,11 +65,12 @@ func (a *App) closeSpool(ctx context.Context) error {
 	return err
 }
 
-// maxInUseWait is how long a bridge waits for another process to leave its directory. The successor
-// of a pod that is deleted by force may start before it has ended.
+// maxInUseWait is how long a bridge waits for another process to end that uses its directory. A pod that is
+// deleted by force may still run when its successor starts.
 const maxInUseWait = 30 * time.Second
 
-// retryWhileInUse calls open again while it returns fileio.ErrInUse, for at most maxInUseWait.
+// retryWhileInUse calls open until it returns another error than fileio.ErrInUse, or none, for at most
+// maxInUseWait.
 func retryWhileInUse(ctx context.Context, log *zap.Logger, open func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, maxInUseWait)
 	defer cancel()

@@ -10,7 +10,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
-// addGauges adds the metrics whose values are looked up at each scrape.
+// addGauges adds the metrics that are read from other parts at each scrape.
 func (a *App) addGauges(m *telemetry.Metrics) {
 	of := func(name, help string, value func(spool.Stats) float64) {
 		m.GaugeFunc("spool_"+name, help, nil, func() float64 { return value(a.spool.Stats()) })
@@ -27,13 +27,13 @@ func (a *App) addGauges(m *telemetry.Metrics) {
 		_, dropped := a.handler.Conns.Connections()
 		return float64(dropped)
 	})
-	of("bytes", "Bytes of all records, with those set aside.", func(s spool.Stats) float64 { return float64(s.Bytes) })
+	of("bytes", "Bytes of all records, including those set aside.", func(s spool.Stats) float64 { return float64(s.Bytes) })
 	of("max_bytes", "SPOOL_MAX_BYTES.", func(spool.Stats) float64 { return float64(a.config.SpoolMaxBytes) })
-	of("file_bytes", "Size of the spool's files; they may still hold delivered records.",
+	of("file_bytes", "Size of the spool's files, which may still hold delivered records.",
 		func(s spool.Stats) float64 { return float64(s.FileBytes) })
 	of("disk_free_bytes", "Bytes free on the spool's disk.", func(s spool.Stats) float64 { return float64(s.FreeBytes) })
 	of("set_aside_events", "Records set aside because NATS refuses them.", func(s spool.Stats) float64 { return float64(s.SetAside) })
-	of("writable", "Whether the spool's last write succeeded, and its disk isn't full.",
+	of("writable", "Whether the spool's last write succeeded and its disk isn't full.",
 		func(s spool.Stats) float64 { return toFloat(s.IsWritable) })
 	for kind := range publish.Kind(publish.Kinds) {
 		labels := prometheus.Labels{"kind": kind.String()}

@@ -16,26 +16,26 @@ import (
 )
 
 // keyring holds the secrets of one endpoint that are in force, and counts the deliveries that each
-// has verified. They are replaced all at once; a delivery that has begun keeps the old ones.
+// verifies. It replaces them all at once; a delivery that has begun keeps the old ones.
 type keyring struct {
 	endpoint string
-	file     string // "": the secrets are in a variable and never change
+	file     string // "" if the secrets are in a variable; they never change then
 	decode   func([]secret.Secret) ([]secret.Secret, error)
 	metrics  *telemetry.Metrics
 	reloads  *reloads // nil without a file
 
-	pending []secret.Secret // read from the file, and not in force yet; nil: none
+	pending []secret.Secret // read from the file, but not in force yet; nil if there are none
 	doubts  []string        // about the secrets last read from the file
 
 	mu      sync.Mutex
 	inForce []secret.Secret // the current one first
-	uses    []use           // of each
+	uses    []use           // of each secret in force
 }
 
-// use counts what one secret has verified.
+// use counts the deliveries that one secret has verified.
 type use struct {
-	last    float64          // when it last verified a delivery, in Unix seconds; 0: not since the start
-	gauge   prometheus.Gauge // of last
+	last    float64          // when it last verified one, in Unix seconds; 0 if not since the start
+	gauge   prometheus.Gauge // shows last
 	schemes map[string]prometheus.Counter
 }
 
@@ -56,8 +56,8 @@ func (k *keyring) current() []secret.Secret {
 	return k.inForce
 }
 
-// replace puts other secrets into force. A secret that keeps its position keeps its counts. One that
-// moves keeps only the time of its last use: the counts belong to a position, and start at 0.
+// replace puts other secrets into force. A secret that keeps its position keeps its counts. One that moves
+// keeps the time of its last use, but its counts start at 0: they are those of a position.
 func (k *keyring) replace(secrets []secret.Secret) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -84,8 +84,8 @@ func (k *keyring) replace(secrets []secret.Secret) {
 	k.inForce, k.uses = secrets, uses
 }
 
-// verified counts a delivery that was verified by a secret. It returns the secret's position, or -1 if
-// it is no longer in force, and whether the delivery is the first with the scheme there.
+// verified counts a delivery that a secret has verified. It returns the secret's position, or -1 if it is
+// no longer in force, and whether this is the position's first delivery with the scheme.
 func (k *keyring) verified(scheme string, by secret.Secret, now time.Time) (position int, first bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -103,7 +103,7 @@ func (k *keyring) verified(scheme string, by secret.Secret, now time.Time) (posi
 	return i, first
 }
 
-// parse makes the secrets in the file's content pending.
+// parse makes the secrets in a file's content pending.
 func (k *keyring) parse(content []byte) error {
 	secrets, err := secret.Lines(content)
 	if err != nil {

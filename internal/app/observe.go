@@ -21,22 +21,23 @@ import (
 type observer struct {
 	log      *zap.Logger
 	refused  *zap.Logger // sampled
-	drift    *zap.Logger // logs each message once in ten minutes
+	drift    *zap.Logger // logs each message at most once in ten minutes
 	metrics  *telemetry.Metrics
 	keyrings map[string]*keyring // by endpoint
 	series   map[string]series   // by endpoint
 
-	read, verify, publish prometheus.Observer // the stages
+	read, verify, publish prometheus.Observer // durations of the stages
 }
 
-// series has an endpoint's most used metrics: finding one by its labels takes longer than changing it.
+// series has an endpoint's most used metrics, because looking one up by its labels takes longer than
+// counting.
 type series struct {
 	deliveries    map[string]prometheus.Counter // by outcome
 	duration, age prometheus.Observer
 }
 
 func newObserver(log, sampled *zap.Logger, metrics *telemetry.Metrics, keyrings map[string]*keyring) *observer {
-	// Prometheus can't see the increase with which a series begins, so all begin at 0.
+	// Each series begins at 0: Prometheus doesn't see an increase that comes with a new series.
 	all := make(map[string]series)
 	for name := range keyrings {
 		metrics.Drift.WithLabelValues(name)
@@ -65,8 +66,9 @@ func newObserver(log, sampled *zap.Logger, metrics *telemetry.Metrics, keyrings 
 	}
 	stage := metrics.Stages.WithLabelValues
 	return &observer{
-		log, sampled, telemetry.Sampled(log, 10*time.Minute, 1, 0, metrics.LogDropped.Inc), metrics, keyrings, all,
-		stage("read"), stage("verify"), stage("publish"),
+		log: log, refused: sampled, drift: telemetry.Sampled(log, 10*time.Minute, 1, 0, metrics.LogDropped.Inc),
+		metrics: metrics, keyrings: keyrings, series: all,
+		read: stage("read"), verify: stage("verify"), publish: stage("publish"),
 	}
 }
 
@@ -98,8 +100,8 @@ func severity(err error) (zapcore.Level, string) {
 	return zap.WarnLevel, "delivery refused"
 }
 
-// Observe counts a delivery and logs it in one line: with the reason if it was refused, at debug level
-// if it was accepted or its path is no endpoint's.
+// Observe counts a delivery and logs it in one line. A refusal is logged with its reason; an accepted
+// delivery, or one to an unknown path, at debug level.
 func (o *observer) Observe(r *ingest.Record) {
 	at, known := o.series[r.Endpoint]
 	if !known {
@@ -133,7 +135,7 @@ func (o *observer) Observe(r *ingest.Record) {
 	}
 }
 
-// observeSignature counts a delivery by the secret and the scheme that verified it, and by its age.
+// observeSignature counts an authentic delivery by its secret, scheme and age.
 func (o *observer) observeSignature(r *ingest.Record, age prometheus.Observer) {
 	c := r.Claims
 	if !c.Occurred.IsZero() {
@@ -148,7 +150,7 @@ func (o *observer) observeSignature(r *ingest.Record, age prometheus.Observer) {
 func (o *observer) observeAccepted(r *ingest.Record) {
 	if member := r.Claims.Drift; member != "" {
 		o.metrics.Drift.WithLabelValues(r.Endpoint).Inc()
-		const message = "a member isn't as the vendor documents it; the delivery is accepted: check whether consumers use the member"
+		const message = "a member of an accepted delivery isn't as the vendor documents it: check whether consumers use it"
 		if entry := checkSampled(o.drift, zap.InfoLevel, message, r.Endpoint+member); entry != nil {
 			entry.Write(zap.String("endpoint", r.Endpoint), zap.String("member", member), zap.String("id", r.ID), traceID(r))
 		}
@@ -161,7 +163,7 @@ func (o *observer) observeAccepted(r *ingest.Record) {
 	}
 }
 
-// logRefusal logs a refused delivery. A flood of one outcome at one endpoint hides no other line.
+// logRefusal logs a refused delivery. A flood of one outcome at one endpoint leaves out no other line.
 func (o *observer) logRefusal(r *ingest.Record) {
 	level, message := severity(r.Err)
 	if entry := checkSampled(o.refused, level, message, r.Endpoint+" "+r.Outcome); entry != nil {
@@ -170,8 +172,8 @@ func (o *observer) logRefusal(r *ingest.Record) {
 	}
 }
 
-// checkSampled returns the line to write, or nil if sampling drops it: then its fields needn't be made.
-// Sampling tells lines apart by level and message, so it sees the message with the key.
+// checkSampled returns the line to write, or nil if sampling drops it, before its fields are made. Sampling
+// tells lines apart by level and message, so it gets the key as part of the message.
 func checkSampled(log *zap.Logger, level zapcore.Level, message, key string) *zapcore.CheckedEntry {
 	entry := log.Check(level, message+": "+key)
 	if entry != nil {
@@ -180,8 +182,8 @@ func checkSampled(log *zap.Logger, level zapcore.Level, message, key string) *za
 	return entry
 }
 
-// RefusedConn counts and logs a connection that was refused before it sent a whole request, with
-// what to do about it. Each kind has its own message, so that sampling keeps them apart.
+// RefusedConn counts and logs a refused connection, with advice. Each kind of refusal has its own message,
+// so that sampling keeps them apart.
 func (o *observer) RefusedConn(c ingest.RefusedConn) {
 	o.metrics.RefusedConns.WithLabelValues(string(c.Refusal)).Inc()
 	o.refused.Warn("connection refused: "+c.Refusal.Remedy(),
@@ -194,14 +196,14 @@ func observe(stage prometheus.Observer, took time.Duration) {
 	}
 }
 
-// age returns a log field with the age of an authentic delivery, negative if its time is in the future.
-// If the delivery was too old, the older of its times counts.
+// age returns a log field with the age of an authentic delivery. It is negative if the delivery's time is
+// in the future. If the delivery is too old, the older of its times counts.
 func age(r *ingest.Record) zap.Field {
 	from := r.Claims.Occurred
 	if created := r.Claims.Created; errors.Is(r.Err, verify.Stale) && !created.IsZero() && created.Before(from) {
 		from = created
 	}
-	if from.IsZero() || verify.IsMilliseconds(from) { // then the error tells
+	if from.IsZero() || verify.IsMilliseconds(from) { // then the error says enough
 		return zap.Skip()
 	}
 	return zap.Duration("age", r.Received.Sub(from).Round(time.Millisecond))

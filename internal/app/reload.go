@@ -33,7 +33,7 @@ func newReloader(c *config.Config, metrics *telemetry.Metrics, log *zap.Logger) 
 	return r
 }
 
-// watch watches the files until stop is called, which doesn't wait: reading a file may hang.
+// watch watches the files until stop is called. stop doesn't wait: reading a file may hang.
 func (r *reloader) watch() (stop func(context.Context) error) {
 	var sets []fileio.Set
 	for _, k := range r.keyrings {
@@ -70,12 +70,12 @@ func (r *reloader) load(k *keyring, contents [][]byte, err error) {
 	}
 }
 
-// apply puts the pending secrets into force: all of them if they fit together, as when two endpoints
-// exchange theirs; else those that conflict with none in force.
+// apply puts the pending secrets into force: all of them if they don't conflict with each other, as when
+// two endpoints exchange theirs; else those that don't conflict with secrets in force.
 func (r *reloader) apply() {
 	pending := slices.DeleteFunc(slices.Collect(maps.Values(r.keyrings)), func(k *keyring) bool { return k.pending == nil })
 	all := r.conflict(pending...) == nil
-	for range pending { // one that is taken may make way for another
+	for range pending { // a secret that is replaced may make way for one that waits
 		for _, k := range pending {
 			if k.pending != nil && (all || r.conflict(k) == nil) {
 				k.take()
@@ -84,8 +84,8 @@ func (r *reloader) apply() {
 	}
 }
 
-// conflict returns an error if endpoints of different providers or schemes shared a secret once the
-// pending secrets of these keyrings were in force. The configuration refuses that at the start.
+// conflict returns an error if, with these keyrings' pending secrets in force, endpoints of different
+// providers or schemes would share a secret. The configuration refuses that at the start.
 func (r *reloader) conflict(changed ...*keyring) error {
 	endpoints := slices.Clone(r.endpoints)
 	for i := range endpoints {
@@ -103,10 +103,10 @@ func (r *reloader) conflict(changed ...*keyring) error {
 	return nil
 }
 
-// reloads logs and counts the outcomes of reading files again.
+// reloads logs and counts the reloads of a set of files.
 type reloads struct {
 	log  *zap.Logger
-	what string           // the content of the files
+	what string           // what the files hold
 	ok   prometheus.Gauge // whether the last reload succeeded
 	at   prometheus.Gauge // when a reload last succeeded
 	bad  bool             // the last reload failed

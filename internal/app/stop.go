@@ -12,7 +12,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-// stop stops everything in reverse order, so that each part outlives those that depend on it.
+// stop stops everything in reverse order, so that each part outlives the parts that depend on it.
 func (a *App) stop() error {
 	a.log.Info("shutting down", zap.Duration("delay", a.config.ShutdownDelay), zap.Duration("timeout", a.config.ShutdownTimeout))
 	a.handler.Stopping.Store(true)
@@ -42,9 +42,9 @@ func (a *App) drain() {
 	a.relay.Drain(ctx)
 }
 
-// stopPublic closes the public listener, then its connections. http.Server.Shutdown alone would
-// close idle connections at once, and lose a delivery just being sent on one if its sender never
-// retries. So they get a moment to take one more answer. Shutdown gets at least minClosing after it.
+// stopPublic closes the public listener, then its connections. http.Server.Shutdown alone would close
+// idle connections at once, and a delivery just being sent on one would be lost if its sender doesn't
+// retry. So open connections first get a moment for one more delivery.
 func (a *App) stopPublic(deadline time.Time) error {
 	_ = a.publicListener.Close()
 	waiting := time.Now().Add(min(time.Until(deadline), a.lastAnswer))

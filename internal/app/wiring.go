@@ -27,7 +27,8 @@ func NATSServer(c *config.Config, url, version string) publish.Server {
 	}
 }
 
-// server returns how the bridge itself reaches NATS: the embedded server without settings for others.
+// server returns how the bridge itself reaches NATS. Settings for other servers don't count for the
+// embedded one.
 func (a *App) server() publish.Server {
 	s := NATSServer(a.config, a.natsURL, a.version)
 	if a.config.IsEmbedded() {
@@ -36,7 +37,7 @@ func (a *App) server() publish.Server {
 	return s
 }
 
-// Streams returns the streams of events and quarantine that a bridge with this configuration needs.
+// Streams returns the streams that a bridge with this configuration needs: events and quarantine.
 func Streams(c *config.Config) (events, kept publish.Stream) {
 	events = publish.Stream{
 		Name: c.StreamName, Prefix: c.SubjectPrefix, Manage: c.StreamManage,
@@ -60,17 +61,17 @@ func Streams(c *config.Config) (events, kept publish.Stream) {
 // SpoolDir returns the spool's directory.
 func SpoolDir(c *config.Config) string { return filepath.Join(c.DataDir, "spool") }
 
-// spoolShares returns how many bytes of the spool each kind may use; 0: all. With one captured
-// delivery anybody can fill the quarantine, which must not displace events; and deliveries answered
-// 401 must not displace those answered 200.
+// spoolShares returns how many bytes of the spool each kind may use; 0 means all. Anybody with one captured
+// delivery can fill the quarantine, so the quarantine must not displace events, nor deliveries answered
+// 401 those answered 200.
 func spoolShares(c *config.Config) (limits [publish.Kinds]int64) {
 	limits[publish.Quarantined] = int64(min(c.QuarantineMaxBytes, c.SpoolMaxBytes/4))
 	limits[publish.Refused] = limits[publish.Quarantined] / 2
 	return limits
 }
 
-// Reach returns the longest time between the arrivals of two accepted copies of an event.
-func Reach(c *config.Config) time.Duration {
+// reach returns the longest time between the arrivals of two accepted copies of an event.
+func reach(c *config.Config) time.Duration {
 	longest := time.Duration(0)
 	for _, e := range c.Endpoints {
 		longest = max(longest, e.Tolerance+e.Vendor.Time.AheadOf(e.Tolerance))

@@ -22,16 +22,16 @@ import (
 
 // Config is the server's address, store and credentials.
 type Config struct {
-	Addr     string // host:port; port 0: a free one
-	Dir      string // the store's
+	Addr     string // host:port; port 0 means a free one
+	Dir      string // of the store
 	User     string
 	Password secret.Secret
 	Token    secret.Secret
 	Log      *zap.Logger
 }
 
-// maxPayload is the largest message in bytes. An event with a body of the default MAX_BODY_BYTES
-// fits in it, although the canonical form may be 4.4 times as long as the body.
+// maxPayload is the largest message in bytes. Any body of the default MAX_BODY_BYTES fits, although its
+// canonical form may be 4.4 times as long.
 const maxPayload = 8 << 20
 
 // readyTimeout bounds the wait for connections after the store is open.
@@ -66,8 +66,8 @@ func Start(c Config) (s *Server, err error) {
 	return &Server{started, lock}, nil
 }
 
-// checkFree returns an error if the address is in use. The server itself would find out only after
-// it has opened its store, which the server at that address may be using.
+// checkFree returns an error if the address is in use. The server itself would notice only after it has
+// opened its store, which the process at that address may be using.
 func checkFree(addr string) error {
 	l, err := net.Listen("tcp", addr) //nolint:noctx // it doesn't wait
 	if err != nil {
@@ -117,8 +117,8 @@ func start(c Config) (*server.Server, error) {
 // URL returns the URL for clients.
 func (s *Server) URL() string { return s.server.ClientURL() }
 
-// Stop shuts the server down and waits until its store is closed or the context ends. Giving up is
-// safe, because the store is always on disk.
+// Stop shuts the server down and waits until its store is closed or the context ends. Not to wait for the
+// store is safe, because all of it is on disk.
 func (s *Server) Stop(ctx context.Context) error {
 	stopped := make(chan struct{})
 	go func() {
@@ -135,13 +135,13 @@ func (s *Server) Stop(ctx context.Context) error {
 	}
 }
 
-// logger passes the server's log on, its notices as debug.
+// logger writes the server's log to ours. The server's notices are debug messages.
 type logger struct {
 	log   *zap.SugaredLogger
 	fatal atomic.Pointer[error]
 }
 
-// Noticef skips lines that are empty.
+// Noticef skips empty lines.
 func (l *logger) Noticef(format string, v ...any) {
 	if text := strings.TrimSpace(fmt.Sprintf(format, v...)); text != "" {
 		l.log.Debug(text)
@@ -152,18 +152,18 @@ func (l *logger) Warnf(format string, v ...any) { l.log.Warnf(format, v...) }
 
 const remedy = "free disk space or replace the disk, then restart the bridge: until then events wait in the spool"
 
-// ofClient matches an error of a client, such as a wrong password. Any sender can cause as many as it likes
-// of these, each with 4 KB of its own text.
-var ofClient = regexp.MustCompile(`^\S+ - cid:\d+ - `)
+// clientError matches an error that a client has caused, such as a wrong password. Anybody who reaches the
+// port can cause any number of them, each with 4 KB of text.
+var clientError = regexp.MustCompile(`^\S+ - cid:\d+ - `)
 
-// Errorf adds to an error that does not pass by itself what to do. After a failed write, the server
-// stores nothing more in the stream, even if the disk has room again (stream.go, setWriteErr). Errors of
-// clients are logged as debug.
+// Errorf adds the remedy to an error that doesn't pass by itself. After a failed write, the server stores
+// nothing more in the stream, even if the disk has room again (stream.go, setWriteErr). Errors that clients
+// have caused are debug messages.
 func (l *logger) Errorf(format string, v ...any) {
 	text := fmt.Sprintf(format, v...)
 	lower := strings.ToLower(text)
 	switch {
-	case ofClient.MatchString(text):
+	case clientError.MatchString(text):
 		l.log.Debug(text)
 	case strings.Contains(lower, "critical write error"), strings.Contains(lower, "failed to store a msg"):
 		l.log.Errorw(text, "remedy", remedy)
@@ -173,7 +173,7 @@ func (l *logger) Errorf(format string, v ...any) {
 }
 
 func (l *logger) Debugf(format string, v ...any) { l.log.Debugf(format, v...) }
-func (l *logger) Tracef(string, ...any)          {} // it would show payloads
+func (l *logger) Tracef(string, ...any)          {} // traces hold payloads
 
 // Fatalf keeps the error for Start instead of ending the program.
 func (l *logger) Fatalf(format string, v ...any) {

@@ -24,12 +24,12 @@ func List(text string) ([]Secret, error) {
 	return l.secrets, nil
 }
 
-// Lines reads a file with one secret a line. It trims white space around them and skips blank
-// lines. It refuses files of another kind, because each of their lines would become a secret, and
-// many lines could be guessed. An error never quotes the content.
+// Lines reads a file with one secret a line. It trims white space around them and skips blank lines. It
+// refuses other kinds of files, because each line would become a secret, and many could be guessed. An
+// error never quotes the content.
 func Lines(content []byte) ([]Secret, error) {
 	l, number := list{names: make(map[string]string)}, 0
-	content = bytes.TrimPrefix(content, []byte("\ufeff")) // some editors write it
+	content = bytes.TrimPrefix(content, []byte("\ufeff")) // the byte order mark, which some editors write
 	for line := range bytes.Lines(content) {
 		number++
 		line = bytes.TrimSpace(line)
@@ -53,16 +53,16 @@ func Lines(content []byte) ([]Secret, error) {
 	return l.secrets, nil
 }
 
-// placeholder matches a text that stands where a secret belongs.
+// placeholder matches what a template has in place of a secret.
 var placeholder = regexp.MustCompile(`(?i)^(\$\{[^}]*\}|\$\([^()]*\)|\$[a-z_][a-z0-9_]*|<[^<>]*>|\{\{.*\}\}|change[-_ ]?me)$`)
 
-// list is the secrets that have been read, and the name of each for errors.
+// list holds the secrets that have been read.
 type list struct {
 	secrets []Secret
-	names   map[string]string
+	names   map[string]string // of the secrets, for errors
 }
 
-// add adds a secret, unless it is empty, a placeholder or there already.
+// add adds a secret. It refuses an empty one, a placeholder, and one that is there already.
 func (l *list) add(name, text string) error {
 	switch other, isThere := l.names[text]; {
 	case text == "":
@@ -77,14 +77,15 @@ func (l *list) add(name, text string) error {
 	return nil
 }
 
-// assignment matches a name and an equals sign before a secret, but not the padding of base64.
+// assignment matches a secret with a name and an equals sign in front. It doesn't match base64's padding.
 var assignment = regexp.MustCompile(`^(export +)?[A-Z][A-Z0-9_]*=[^=]`)
 
 var quoted = regexp.MustCompile(`^(".*"|'.*'|` + "`.*`" + `|[“„].*[”“]|‘.*’)$`)
 
-const shortest = 16 // characters; generated secrets have more
+// minLength is the length below which a secret is doubted: generated ones are longer.
+const minLength = 16
 
-// Doubt returns why a secret looks wrong and what to do, or "". It quotes no part of the secret.
+// Doubt returns why the secret looks wrong, and what to do; "" if it doesn't. It quotes nothing of it.
 func (s Secret) Doubt() string {
 	text := string(s.Key())
 	switch {
@@ -96,7 +97,7 @@ func (s Secret) Doubt() string {
 		return "has white space in it: copy it again; separate several secrets by commas in a variable, or by lines in a file"
 	case strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsPrint(r) }):
 		return "has characters in it that aren't ASCII, or are invisible: copy it again"
-	case len(text) < shortest:
+	case len(text) < minLength:
 		return "has fewer than 16 characters: if a shell has eaten the part from a $ or ! on, quote it with '; " +
 			"a short secret can be guessed from a signature"
 	}

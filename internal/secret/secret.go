@@ -1,6 +1,6 @@
 // Package secret holds shared secrets so that none is printed by accident: fmt, encoding/json and
-// everything that uses them, such as zap, print a [Secret] as "[hidden]". In an unexported field of
-// another type, where they don't call its methods, they print nothing of it either.
+// everything that uses them, such as zap, print a [Secret] as "[hidden]". They can't call its methods if
+// it is in an unexported field of another type; there they show nothing of the secret either.
 package secret
 
 import (
@@ -29,8 +29,8 @@ func New(text string) Secret {
 	return Secret{key: func() []byte { return key }, mac: keyed(key)}
 }
 
-// keyed returns HMAC-SHA256 under the key. It reuses states that contain the key, because a new one
-// costs as much as hashing a hundred bytes, and some allocations.
+// keyed returns HMAC-SHA256 with the key. It reuses states that contain the key: a new one costs some
+// allocations, and as much time as hashing a hundred bytes.
 func keyed(key []byte) func([][]byte) [sha256.Size]byte {
 	type state struct {
 		hash.Hash
@@ -65,8 +65,8 @@ func (s Secret) Key() []byte {
 	return s.key()
 }
 
-// IsEmpty reports whether there is no secret, or one of zeros alone: HMAC fills up a key with zeros, so
-// that is the same key.
+// IsEmpty reports whether the secret is empty, or only zeros: HMAC pads a key with zeros, so that is the
+// same key.
 func (s Secret) IsEmpty() bool { return len(bytes.Trim(s.Key(), "\x00")) == 0 }
 
 // Equal reports whether both are the same secret.

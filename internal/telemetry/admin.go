@@ -17,8 +17,8 @@ import (
 
 // Readiness reports whether the instance can take events now.
 type Readiness struct {
-	Notes   []string `json:"notes,omitempty"`   // problems that don't keep it from that
-	Reasons []string `json:"reasons,omitempty"` // why it can't; none: it can
+	Notes   []string `json:"notes,omitempty"`   // problems with which it still can
+	Reasons []string `json:"reasons,omitempty"` // why it can't; empty if it can
 	Status  string   `json:"status"`            // in words; [AdminServer] sets it
 }
 
@@ -38,7 +38,7 @@ func AdminServer(ready func() Readiness, metrics *prometheus.Registry, logger *L
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{ErrorLog: errorLog}))
 	mux.Handle("GET /log/level", logger.Level)
-	mux.Handle("PUT /log/level", http.MaxBytesHandler(http.HandlerFunc(logger.change), 1<<10))
+	mux.Handle("PUT /log/level", http.MaxBytesHandler(http.HandlerFunc(logger.changeLevel), 1<<10))
 	server := &http.Server{
 		Handler: localOnly(mux), ErrorLog: errorLog, MaxHeaderBytes: 8 << 10,
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
@@ -50,14 +50,14 @@ func AdminServer(ready func() Readiness, metrics *prometheus.Registry, logger *L
 		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 		mux.HandleFunc("POST /debug/pprof/symbol", pprof.Symbol)
 		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-		server.WriteTimeout = 5 * time.Minute // a profile may be one of minutes
+		server.WriteTimeout = 5 * time.Minute // a profile may take minutes
 	}
 	return server
 }
 
-// change changes the level by zap's own handler. It logs the change whatever the level, so that a
-// line tells when the log was turned off.
-func (l *Logger) change(w http.ResponseWriter, r *http.Request) {
+// changeLevel changes the level by zap's own handler. It logs the change at any level, so that the log
+// shows when it was turned off.
+func (l *Logger) changeLevel(w http.ResponseWriter, r *http.Request) {
 	before := l.Level.Level()
 	l.Level.ServeHTTP(w, r)
 	if after := l.Level.Level(); after != before {
@@ -79,7 +79,7 @@ func localOnly(h http.Handler) http.Handler {
 }
 
 // IsAddress reports whether a Host, with a port or without, is an IP address, localhost or empty.
-// An address and localhost can't be rebound, and no browser leaves the Host out.
+// DNS can't rebind the first two, and no browser leaves the Host out.
 func IsAddress(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name

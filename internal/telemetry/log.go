@@ -1,6 +1,6 @@
-// Package telemetry has the logger, the metrics, the traces and the admin listener that serves the
-// probes and metrics. None of them ever holds a secret, a signature or a body. What a sender chose
-// is never in metric labels, and elsewhere only once its signature is verified.
+// Package telemetry has the logger, the metrics, the traces, and the admin listener, which serves probes
+// and metrics. None of them ever holds a secret, a signature or a body. Metric labels hold nothing that a
+// sender chose; logs and traces do only once its signature is verified.
 //
 // A nil [Tracer] and the zero [Span] do nothing, so callers needn't check for them.
 package telemetry
@@ -21,8 +21,7 @@ type Logger struct {
 	always *zap.Logger // logs at any level
 }
 
-// NewLogger returns a logger that writes to w, in JSON or for people, at the level and above.
-// Format and level are those of LOG_FORMAT and LOG_LEVEL.
+// NewLogger returns a logger that writes to w. Format and level are those of LOG_FORMAT and LOG_LEVEL.
 func NewLogger(w io.Writer, format, level string) *Logger {
 	parsed := zap.NewAtomicLevel()
 	_ = parsed.UnmarshalText([]byte(level)) // config has checked it
@@ -40,9 +39,9 @@ func NewLogger(w io.Writer, format, level string) *Logger {
 	return &Logger{zap.New(zapcore.NewCore(encoder, out, parsed)), parsed, zap.New(zapcore.NewCore(encoder, out, zapcore.DebugLevel))}
 }
 
-// Sampled returns a logger with which a flood can't fill the disk. Of equal messages within a time it
-// logs the first ones, then every oneOf-th, or none if oneOf is 0. It calls dropped for each other one.
-func Sampled(log *zap.Logger, within time.Duration, first, oneOf int, dropped func()) *zap.Logger {
+// Sampled returns a logger with which a flood can't fill the disk. Of the equal messages in each interval
+// it logs the first ones and then every nth, or no more if nth is 0. It calls dropped for each other one.
+func Sampled(log *zap.Logger, interval time.Duration, first, nth int, dropped func()) *zap.Logger {
 	count := zapcore.SamplerHook(func(_ zapcore.Entry, d zapcore.SamplingDecision) {
 		if d&zapcore.LogDropped != 0 {
 			dropped()
@@ -50,13 +49,13 @@ func Sampled(log *zap.Logger, within time.Duration, first, oneOf int, dropped fu
 	})
 	return log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
 		return lazySampler{core, sync.OnceValue(func() zapcore.Core {
-			return zapcore.NewSamplerWithOptions(core, within, first, oneOf, count)
+			return zapcore.NewSamplerWithOptions(core, interval, first, nth, count)
 		})}
 	}))
 }
 
-// lazySampler makes its sampler with the first message: one holds 0.7 MB of counters, a fifth of the
-// heap of a bridge that refuses nothing.
+// lazySampler makes its sampler only for the first message. A sampler holds 0.7 MB of counters, a fifth of
+// the heap of a bridge that refuses nothing.
 type lazySampler struct {
 	zapcore.Core
 	sampler func() zapcore.Core

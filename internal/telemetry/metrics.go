@@ -10,7 +10,7 @@ import (
 // Metrics holds the metrics that the bridge sets itself, and the registry of all.
 type Metrics struct {
 	Registry *prometheus.Registry
-	Ours     []prometheus.Collector // the bridge's own, in the order of the documentation
+	Ours     []prometheus.Collector // without those of Go and the process; in the order of docs/metrics.md
 
 	Deliveries *prometheus.CounterVec   // by endpoint and outcome
 	Duration   *prometheus.HistogramVec // by endpoint
@@ -44,26 +44,26 @@ var latencies = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5,
 // NewMetrics returns the metrics in a registry of their own.
 func NewMetrics(version string) *Metrics {
 	m := &Metrics{Registry: prometheus.NewRegistry()}
-	m.Deliveries = m.counter("deliveries_total", "Requests; endpoint is empty if the path is no endpoint's.", "endpoint", "outcome")
+	m.Deliveries = m.counter("deliveries_total", "Requests; endpoint is empty for an unknown path.", "endpoint", "outcome")
 	m.Duration = m.histogram("delivery_duration_seconds", "Time from a request's headers to its answer.", latencies, "endpoint")
 	m.Stages = m.histogram("stage_duration_seconds",
 		"Time for each stage: read, until the body is complete; verify; publish, until the event is durable.", latencies, "stage")
 	m.Age = m.histogram("delivery_age_seconds",
-		"Time of arrival minus the vendor's time, for correctly signed deliveries. Below 0 a clock is wrong.",
+		"Time of arrival minus the vendor's time, for correctly signed deliveries. A negative age means a wrong clock.",
 		[]float64{-300, -60, -10, -1, 0, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 24 * 3600}, "endpoint")
 	m.Accepted = m.gauge("last_accepted_timestamp_seconds", "When the last delivery was accepted.", "endpoint")
 	m.RefusedConns = m.counter("refused_connections_total", "Connections refused before their request was complete.", "kind")
-	m.LogDropped = m.counter("log_dropped_total", "Log lines that were left out because there were too many alike.").WithLabelValues()
+	m.LogDropped = m.counter("log_dropped_total", "Log lines left out because too many were alike.").WithLabelValues()
 	m.Published = m.counter("publishes_total", "Attempts to publish to JetStream.", "kind", "way", "outcome")
 	m.Possible = m.counter("possible_duplicates_total",
 		"Messages from the spool that could not be looked up: the stream may have them already.", "kind")
 	m.Quarantined = m.counter("quarantined_total", "Correctly signed deliveries kept in quarantine.", "endpoint", "reason")
-	m.Drift = m.counter("payload_drift_total", "Published deliveries in which a documented member is missing or of another kind.", "endpoint")
+	m.Drift = m.counter("payload_drift_total", "Published deliveries in which a documented member is missing or has another type.", "endpoint")
 	m.Signatures = m.counter("signatures_verified_total",
 		"Correct signatures by scheme and position of the secret; 0 is the current one. When another secret takes a position, its count begins again.",
 		"endpoint", "scheme", "secret")
 	m.LastVerified = m.gauge("secret_last_verified_timestamp_seconds",
-		"When the secret last verified a signature; 0 if not since the start.", "endpoint", "secret")
+		"When the secret last verified a signature; 0 if it hasn't since the start.", "endpoint", "secret")
 	m.SecretsReloaded = m.gauge("secrets_last_reload_successful", "Whether the last reload of the secrets file succeeded.", "endpoint")
 	m.SecretsReloadTime = m.gauge("secrets_last_reload_success_timestamp_seconds", "When the secrets file was last reloaded successfully.", "endpoint")
 	m.TLSReloaded = m.gauge("tls_last_reload_successful", "Whether the last reload of certificate and key succeeded.")

@@ -14,8 +14,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// TraceParent and TraceState are W3C's names of a trace's context, in lower case as in CloudEvents'
-// distributed tracing extension: the case of NATS headers matters.
+// TraceParent and TraceState are W3C's names of a trace's context. They are in lower case, as in
+// CloudEvents' distributed tracing extension, because NATS headers are case-sensitive.
 const (
 	TraceParent = "traceparent"
 	TraceState  = "tracestate"
@@ -37,8 +37,8 @@ type Span struct {
 	tracer trace.Tracer
 }
 
-// Receive begins the span of a delivery to an endpoint. It continues the sender's trace only if
-// senders are trusted: otherwise anyone could join traces, or have all of theirs recorded.
+// Receive begins the span of a delivery to an endpoint. It continues the sender's trace only if senders
+// are trusted: an attacker could join other traces, or have all of its own recorded.
 func (t *Tracer) Receive(r *http.Request, endpoint string) Span {
 	if t == nil {
 		return Span{}
@@ -55,8 +55,8 @@ func (t *Tracer) Receive(r *http.Request, endpoint string) Span {
 	return Span{span, t.tracer}
 }
 
-// Resume returns the span of the delivery that a message came from, so that steps after its end can
-// be added. traceParent and traceState came with the message.
+// Resume returns the span of the delivery that became a message, so that later steps can be added. The
+// message has traceParent and traceState.
 func (t *Tracer) Resume(traceParent, traceState string) Span {
 	if t == nil || traceParent == "" {
 		return Span{}
@@ -65,7 +65,7 @@ func (t *Tracer) Resume(traceParent, traceState string) Span {
 	return Span{trace.SpanFromContext(ctx), t.tracer}
 }
 
-// RecordStep records a step within this one that is already over.
+// RecordStep records a step of this span that is already over.
 func (s Span) RecordStep(name string, began, ended time.Time) {
 	if step := s.Step(name, trace.WithTimestamp(began)); step.span != nil {
 		step.span.End(trace.WithTimestamp(ended))
@@ -74,7 +74,7 @@ func (s Span) RecordStep(name string, began, ended time.Time) {
 
 // Send begins the step in which a message is published on a subject.
 func (s Span) Send(subject, id string) Span {
-	if s.span == nil { // skip the cost of the options
+	if s.span == nil { // before the options are made
 		return Span{}
 	}
 	return s.Step("send "+subject, trace.WithSpanKind(trace.SpanKindProducer), trace.WithAttributes(
@@ -86,7 +86,7 @@ func (s Span) Send(subject, id string) Span {
 	))
 }
 
-// Step begins a step within this one.
+// Step begins a step of this span.
 func (s Span) Step(name string, options ...trace.SpanStartOption) Span {
 	if s.span == nil || !s.span.SpanContext().IsSampled() {
 		return Span{}
@@ -95,7 +95,7 @@ func (s Span) Step(name string, options ...trace.SpanStartOption) Span {
 	return Span{span, s.tracer}
 }
 
-// Context returns the span's context in W3C's form, even if the span isn't sampled; "" without one.
+// Context returns the span's context in W3C's form, even if the span isn't sampled; "" if tracing is off.
 func (s Span) Context() (traceParent, traceState string) {
 	if s.span == nil {
 		return "", ""
@@ -113,7 +113,7 @@ func (s Span) ID() string {
 	return s.span.SpanContext().TraceID().String()
 }
 
-// Answered ends the span of a delivery, with the id and the type of its event; "" if there is none.
+// Answered ends the span of a delivery. id and eventType are those of its event; "" if there is none.
 func (s Span) Answered(status int, outcome, id, eventType string) {
 	if s.span == nil {
 		return

@@ -23,7 +23,7 @@ import (
 // variables itself: headers and certificates for the collector, the sampler, batches, resource
 // attributes. Its warnings go to log, which must be sampled.
 //
-// A collector that is away or slow delays no delivery: spans that don't fit in a queue are dropped.
+// A collector that is away or slow delays no delivery: if the queue of spans is full, more are dropped.
 func StartTracing(ctx context.Context, url, version string, trust bool, log *zap.Logger) (*Tracer, error) {
 	if url == "" {
 		return nil, nil //nolint:nilnil // a nil tracer records nothing
@@ -36,14 +36,14 @@ func StartTracing(ctx context.Context, url, version string, trust bool, log *zap
 	about, err := resource.New(ctx,
 		resource.WithAttributes(semconv.ServiceName("webhook-bridge"), semconv.ServiceVersion(version)),
 		resource.WithTelemetrySDK(), resource.WithHost(), resource.WithFromEnv())
-	if err != nil { // the attributes that could be read are there
+	if err != nil { // about has the attributes that could be read
 		log.Warn("not all of OTEL_RESOURCE_ATTRIBUTES could be read", zap.Error(err))
 	}
 	provider := sdk.NewTracerProvider(sdk.WithBatcher(&reportedExporter{SpanExporter: exporter, log: log}), sdk.WithResource(about))
 	return &Tracer{provider, provider.Tracer("github.com/ade15e70/webhook-bridge"), trust, log}, nil
 }
 
-// lastExportTimeout bounds the last export: a collector that is away mustn't delay a shutdown.
+// lastExportTimeout bounds the last export, so that a collector that is away doesn't delay a shutdown.
 const lastExportTimeout = 2 * time.Second
 
 // Close exports the remaining spans, and logs if they can't be.
@@ -63,7 +63,7 @@ func (t *Tracer) Close(ctx context.Context) error {
 // collector, which can hold a password.
 var answer = regexp.MustCompile(`(?s)(body|partial success): .*`)
 
-// reportedExporter logs once, not for each batch, that spans can't be sent, or can again.
+// reportedExporter logs once, not for each batch, that spans can't be sent, and once that they can again.
 type reportedExporter struct {
 	sdk.SpanExporter
 	log     *zap.Logger
@@ -81,12 +81,11 @@ func (e *reportedExporter) ExportSpans(ctx context.Context, spans []sdk.ReadOnly
 	case !failed && e.failing.Swap(false):
 		e.log.Info("spans are sent again")
 	}
-	return nil //nolint:nilerr // it is logged
+	return nil //nolint:nilerr // it was logged
 }
 
-// otelLog is the logr.LogSink of OpenTelemetry's SDK. It drops all values. By default the SDK writes
-// to standard error, and shows the values of variables that it can't parse, such as
-// OTEL_EXPORTER_OTLP_HEADERS and the password in it.
+// otelLog is the logr.LogSink of OpenTelemetry's SDK. It drops all values: among them is that of a variable
+// that the SDK can't parse, such as OTEL_EXPORTER_OTLP_HEADERS with a password.
 type otelLog struct{ log *zap.Logger }
 
 // logOTel sends the SDK's warnings and errors to log. The setting is global to the process.
@@ -96,7 +95,7 @@ func logOTel(log *zap.Logger) {
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(c.warn))
 }
 
-// warnings is the SDK's verbosity of warnings; routine messages are above it.
+// warnings is the SDK's level for warnings; routine messages have higher ones.
 const warnings = 1
 
 func (otelLog) Init(logr.RuntimeInfo)                  {}
