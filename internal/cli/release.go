@@ -119,7 +119,7 @@ func (r *releaser) lookUp(ctx context.Context, ids map[string]bool) (err error) 
 
 // release publishes a delivery unless it is stored already, and removes it from quarantine.
 func (r *releaser) release(ctx context.Context, k quarantine.Kept, m publish.Message) (outcome string, err error) {
-	if outcome = "stored already"; r.found.IDs[m.ID] {
+	if outcome = "stored already"; r.found.IDs[m.ID] > 0 {
 		info, err := r.to.Info(ctx, publish.Event)
 		switch {
 		case err != nil:

@@ -159,6 +159,9 @@ func (s *session) stream(ctx context.Context, name string, subjects ...string) (
 	return found, nil
 }
 
+// tailConsumer is the prefix of the names of consumers that read the stream.
+const tailConsumer = "bridge-tail-"
+
 // errEnough ends reading without an error.
 var errEnough = errors.New("enough")
 
@@ -172,7 +175,7 @@ func (s *session) read(ctx context.Context, section stream.Section, until time.T
 	}
 	isFollowing, printed := false, ""
 	reader := stream.Reader{
-		JetStream: s.js, Section: section, Name: "bridge-tail-",
+		JetStream: s.js, Section: section, Name: tailConsumer,
 		Handle: func(m stream.Message) error {
 			if !until.IsZero() && m.Stored.After(until) {
 				return errEnough

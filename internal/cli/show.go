@@ -34,50 +34,30 @@ beginning of an id. The stream is searched first, then the quarantine.`,
 // show prints the event whose id begins so, or else the delivery in quarantine.
 func (s *session) show(ctx context.Context, id string) error {
 	name := s.cfg.StreamName
-	found, err := s.stream(ctx, name)
+	in, err := s.stream(ctx, name)
 	if err != nil {
 		return err
 	}
-	sequence, err := s.sequenceOf(ctx, id)
+	r := stream.Reader{JetStream: s.js, Name: tailConsumer}
+	found, err := r.Find(ctx, name, time.Time{}, func(known string) bool { return strings.HasPrefix(known, id) })
+	if err != nil {
+		return err
+	}
+	whole, err := resolveID(found.IDs, id)
 	switch {
 	case err != nil:
-		return err
-	case sequence == 0:
+		return fmt.Errorf("in stream %s, %w", name, err)
+	case whole == "":
 		return s.showQuarantined(ctx, id)
 	}
-	m, err := found.GetMsg(ctx, sequence)
+	m, err := in.GetMsg(ctx, found.IDs[whole])
 	if err != nil {
-		return fmt.Errorf("reading message %d of stream %s: %w", sequence, name, err)
+		return fmt.Errorf("reading message %d of stream %s: %w", found.IDs[whole], name, err)
 	}
 	printFields(s.prog.err, "id", m.Header.Get(nats.MsgIdHdr), "stream", name, "sequence", m.Sequence, "subject", m.Subject,
 		"stored", m.Time.UTC().Format(time.RFC3339Nano))
 	_, _ = s.prog.out.Write(indented(m.Data))
 	return nil
-}
-
-// sequenceOf returns the sequence number of the first message whose id begins so; 0 if there is none.
-func (s *session) sequenceOf(ctx context.Context, beginning string) (uint64, error) {
-	found, created := make(map[string]uint64), time.Time{}
-	all := stream.Section{Stream: s.cfg.StreamName, Since: stream.Beginning, HeadersOnly: true, Stop: true}
-	err := s.read(ctx, all, time.Time{}, func(m stream.Message) error {
-		if !m.StreamCreated.Equal(created) { // the stream was created again
-			clear(found)
-			created = m.StreamCreated
-		}
-		id := m.Headers().Get(nats.MsgIdHdr)
-		if strings.HasPrefix(id, beginning) && found[id] == 0 && len(found) < 3 {
-			found[id] = m.Sequence
-		}
-		return nil
-	})
-	if err != nil {
-		return 0, err
-	}
-	id, err := resolveID(found, beginning)
-	if err != nil {
-		return 0, fmt.Errorf("in stream %s, %w", all.Stream, err)
-	}
-	return found[id], nil
 }
 
 // showQuarantined prints the delivery in quarantine whose id begins so.

@@ -128,7 +128,7 @@ func (f *fixture) useAll(ctx context.Context, mayLookUp bool) error {
 		if err == nil {
 			_, err = f.Info(ctx, kind)
 		}
-		if err != nil || !found.IDs["a"] {
+		if err != nil || found.IDs["a"] == 0 {
 			all = append(all, fmt.Errorf("looking up: %v, %w", found, err))
 		}
 	}

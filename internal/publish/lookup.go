@@ -17,7 +17,8 @@ func (p *Publisher) Stored(ctx context.Context, kind Kind, since time.Time, want
 		return stream.Found{}, fmt.Errorf("looking up: %w", err)
 	}
 	s := p.session.Load()
-	return stream.Find(ctx, s.js, p.monitors[kind].stream.Name, since, wanted, &s.denied)
+	r := stream.Reader{JetStream: s.js, Names: stream.LookupNames, Denied: &s.denied}
+	return r.Find(ctx, p.monitors[kind].stream.Name, since, wanted)
 }
 
 // Info asks for the state of the kind's stream. A stream that was created again since it acknowledged a

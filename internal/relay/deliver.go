@@ -29,7 +29,7 @@ func (r *Relay) deliver(ctx context.Context, l *lookup, records []spool.Record) 
 		if _, ok := acked[record.Seq]; ok {
 			continue
 		}
-		if stored[record.ID] {
+		if stored[record.ID] > 0 {
 			r.Observer.Published(l.kind, FromSpool, Found)
 			continue
 		}

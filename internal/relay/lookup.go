@@ -40,9 +40,9 @@ const (
 	lookupPatience = time.Hour
 )
 
-// stored returns the ids of messages that are in the stream already, if it may have forgotten any of the
-// records. The result is valid for a minute. After an error the records must wait.
-func (l *lookup) stored(ctx context.Context, records []spool.Record) (map[string]bool, error) {
+// stored returns the ids (and sequence numbers) of messages that are in the stream already, if it may have
+// forgotten any of the records. The result is valid for a minute. After an error the records must wait.
+func (l *lookup) stored(ctx context.Context, records []spool.Record) (map[string]uint64, error) {
 	now, window := l.Now(), l.Publisher.Window(l.kind)
 	mayBeForgotten := func(r spool.Record) bool { return l.mayBeForgotten(r, now, window) }
 	if !slices.ContainsFunc(records, mayBeForgotten) {

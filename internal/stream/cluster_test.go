@@ -55,7 +55,8 @@ func (f *fixture) store(from, to int) {
 }
 
 func (f *fixture) find(ctx context.Context, wanted func(string) bool) (Found, error) {
-	return Find(ctx, f.js, "S", time.Time{}, wanted, new(Denied))
+	r := Reader{JetStream: f.js, Names: LookupNames, Denied: new(Denied)}
+	return r.Find(ctx, "S", time.Time{}, wanted)
 }
 
 // follower returns the name of a server that follows the stream's leader, and to which we aren't connected.

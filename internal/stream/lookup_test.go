@@ -119,7 +119,7 @@ func TestRecreatedWhileLookingUp(t *testing.T) {
 		t.Errorf("the stream was created at %s, %v", found.Created, err)
 	}
 	for i := 3000; i < 3010; i++ {
-		if !found.IDs[fmt.Sprint(i)] {
+		if found.IDs[fmt.Sprint(i)] == 0 {
 			t.Errorf("%d isn't found", i)
 		}
 	}

@@ -1,6 +1,6 @@
 // Package stream reads a section of a JetStream stream: each message once and in order, even if the
 // connection breaks, or the stream is deleted and created again. Commands, the live page, the
-// quarantine store and look-ups (see [Find]) read streams with it.
+// quarantine store and look-ups (see [Reader.Find]) read streams with it.
 //
 // A section that ends is complete: it has everything that the stream's leader had at the beginning.
 // A consumer with one replica may be on a follower that lags, and so run out of messages early. A
