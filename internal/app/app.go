@@ -79,7 +79,9 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 		return nil, err
 	}
 	events, kept := Streams(c)
-	pc := publish.Config{Server: a.server(), Stream: events, Timeout: c.PublishTimeout, WindowDir: c.DataDir, Log: log}
+	pc := publish.Config{
+		Server: a.server(), Stream: events, Timeout: c.PublishTimeout, Largest: int64(c.LargestRecord()), WindowDir: c.DataDir, Log: log,
+	}
 	// With QUARANTINE=false, deliveries that are in the spool for the quarantine are still published.
 	kinds := []publish.Kind{publish.Event}
 	if c.Quarantine || a.spool.Len(publish.Quarantined) > 0 || a.spool.Len(publish.Refused) > 0 || a.spool.Stats().SetAside > 0 {

@@ -25,6 +25,8 @@ type monitor struct {
 	file   string // with the stream's window; "": none
 	room   *room  // nil: the stream isn't the quarantine's
 
+	largest int64 // [Config.Largest]
+
 	requests  chan struct{}            // for a check; holds at most one
 	verified  atomic.Pointer[session]  // the session in which the last check succeeded; nil: none, or it failed
 	window    atomic.Pointer[window]   // as of the last check; before the first, of the last process
@@ -52,7 +54,7 @@ var (
 
 func newMonitor(c Config, of Stream) *monitor {
 	m := &monitor{
-		stream: of, server: c.Server, log: c.Log.With(zap.String("stream", of.Name)),
+		stream: of, server: c.Server, log: c.Log.With(zap.String("stream", of.Name)), largest: c.Largest,
 		requests: make(chan struct{}, 1), saving: make(chan struct{}, 1),
 	}
 	if c.WindowDir != "" {
@@ -176,7 +178,10 @@ func (m *monitor) succeeded(s *session, found found, maxPayload int64) {
 	if size := have.MaxBytes; size > 0 && have.Discard == jetstream.DiscardOld { // larger ones are acknowledged and dropped at once
 		maxPayload = min(maxPayload, max(size-storeOverhead, 1))
 	}
-	m.limit.Store(maxPayload)
+	if m.limit.Swap(maxPayload) != maxPayload && maxPayload < m.largest {
+		m.log.Warn("a delivery of MAX_BODY_BYTES doesn't fit in a message and would be answered 413: "+
+			"lower MAX_BODY_BYTES, or raise NATS' max_payload and the stream's max_msg_size", zap.Int64("largest_message", maxPayload))
+	}
 	m.subjects.Store(&have.Subjects)
 	if m.lastError.Swap(nil) != nil && m.verified.Load() == s {
 		m.log.Info("stream can be checked again")

@@ -23,6 +23,7 @@ type Config struct {
 	Stream     Stream        // of the events
 	Quarantine *Stream       // of quarantined deliveries; nil: none
 	Timeout    time.Duration // for the acknowledgement of a message that is published directly
+	Largest    int64         // the size of a message with a body of MAX_BODY_BYTES; the log warns of a lower limit
 	WindowDir  string        // of the files with the streams' effective duplicate windows; "": none are kept
 	Log        *zap.Logger
 }

@@ -64,6 +64,17 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
+// The log says at once, not only when an event is lost, that MAX_BODY_BYTES is more than a message takes.
+func TestLimitBelowLargest(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "max_payload: 5000")
+	for largest, warnings := range map[int64]int{5000: 0, 5001: 1} {
+		f := open(t, s.URL(), func(c *Config) { c.Largest = largest }).connected()
+		expect.Equal(t, warnings, f.logged("a delivery of MAX_BODY_BYTES doesn't fit in a message and would be answered 413: "+
+			"lower MAX_BODY_BYTES, or raise NATS' max_payload and the stream's max_msg_size"), "warnings")
+	}
+}
+
 // A changed limit is learnt: a lower one from the server's refusal, a higher one at our own first
 // refusal.
 func TestLimitChanges(t *testing.T) {
