@@ -207,6 +207,42 @@ func TestMarkThatCannotBeReadOnce(t *testing.T) {
 	})
 }
 
+// Without a mark, delivered records are there again, and a message that comes again is a copy of one. After
+// a loss of power the mark must not be back: it would hide that record.
+func TestMarkStaysAway(t *testing.T) {
+	for name, isFailing := range map[string]func(m *memory, c call) bool{
+		"it can't be read": func(_ *memory, c call) bool { return c.name == "open" && filepath.Base(c.path) == markName },
+		"it can't be written": func(m *memory, c call) bool {
+			i := m.inode(c.inode)
+			return c.name == "pwrite" && i != nil && i.isMark
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMemory()
+			f := open(t, "spool", on(m))
+			f.keeps("a", "b")
+			f.settle(f.all()[:1], nil)
+			f.close()
+			f = open(t, "spool", on(m))
+			f.keeps("c") // makes the mark's name durable
+			m.failsIf(func(c call) error {
+				if isFailing(m, c) {
+					return errIO
+				}
+				return nil
+			})
+			f.close()
+			f = open(t, "spool", on(m))
+			f.holds("a", "b", "c")
+			f.keeps("a")
+			m.mu.Lock()
+			left := m.afterPowerLoss(nil)
+			m.mu.Unlock()
+			open(t, "spool", on(left)).holds("a", "b", "c")
+		})
+	}
+}
+
 // A record that a recovery has lost since it was read isn't set aside without being counted.
 func TestLostRecordIsNotSetAside(t *testing.T) {
 	m := newMemory()

@@ -47,10 +47,9 @@ func openJournals(d disk, dir string, flag int) (delivered [journals]uint64, seg
 	}
 	isSpool := slices.Contains(names, lockName)
 	for _, name := range names {
-		journal, number, salt, isOurs := parseName(name)
-		i := slices.Index(journalNames[:], journal)
+		i, number, salt, isOurs := parseName(name)
 		switch {
-		case isOurs && i >= 0:
+		case isOurs:
 			isSpool = true
 			in, err := openSegment(d, filepath.Join(dir, name), flag, number, salt)
 			switch {
@@ -65,10 +64,13 @@ func openJournals(d disk, dir string, flag int) (delivered [journals]uint64, seg
 	}
 	delivered, err = readMark(d, dir)
 	switch {
-	case err != nil && flag == os.O_RDWR:
-		// A damaged mark is removed: the numbers may begin at 1 again, and if the mark came back it would
-		// hide new records.
-		return delivered, segments, d.remove(filepath.Join(dir, markName))
+	case flag == os.O_RDWR:
+		if err != nil {
+			err = d.remove(filepath.Join(dir, markName))
+		}
+		// A mark that was removed, now or by an earlier process, must not be back after a loss of power:
+		// the numbers may begin at 1 again, and of delivered records new ones may be copies.
+		return delivered, segments, cmp.Or(err, d.syncDir(dir))
 	case !isSpool:
 		return delivered, segments, os.ErrNotExist
 	}

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"sync"
 	"sync/atomic"
 )
@@ -37,22 +36,22 @@ type segment struct {
 	file file         // nil: the segment was removed
 }
 
-// segmentName matches the names of segments of all formats. Early builds called theirs .log.
-var segmentName = regexp.MustCompile(`^([a-z-]+)-([0-9a-f]{16})-([0-9a-f]{8})\.(log|v[0-9]+)$`)
+// segmentName matches the names of segments of any format. Early builds called theirs .log.
+var segmentName = regexp.MustCompile(`^[a-z-]+-[0-9a-f]{16}-[0-9a-f]{8}\.(log|v[0-9]+)$`)
 
 func nameOf(journal string, number uint64, salt uint32) string {
 	return fmt.Sprintf("%s-%016x-%08x.%s", journal, number, salt, format)
 }
 
-// parseName parses the name of a segment of this format.
-func parseName(name string) (journal string, number uint64, salt uint32, ok bool) {
-	m := segmentName.FindStringSubmatch(name)
-	if m == nil || m[4] != format {
-		return "", 0, 0, false
+// parseName parses the name of a segment, and reports whether it is one of this format and of a journal.
+func parseName(name string) (journal int, number uint64, salt uint32, ok bool) {
+	for i, journal := range journalNames {
+		_, _ = fmt.Sscanf(name, journal+"-%x-%x", &number, &salt)
+		if name == nameOf(journal, number, salt) {
+			return i, number, salt, true
+		}
 	}
-	number, _ = strconv.ParseUint(m[2], 16, 64)
-	s, _ := strconv.ParseUint(m[3], 16, 32)
-	return m[1], number, uint32(s), true
+	return 0, 0, 0, false
 }
 
 // openSegment opens an existing segment.
