@@ -83,9 +83,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 		Server: a.server(), Stream: events, Timeout: c.PublishTimeout, Largest: int64(c.LargestRecord()), WindowDir: c.DataDir, Log: log,
 	}
 	// With QUARANTINE=false, deliveries that are in the spool for the quarantine are still published.
-	kinds := []publish.Kind{publish.Event}
 	if c.Quarantine || a.spool.Len(publish.Quarantined) > 0 || a.spool.Len(publish.Refused) > 0 || a.spool.Stats().SetAside > 0 {
-		kinds = append(kinds, publish.Quarantined, publish.Refused)
 		pc.Quarantine = &kept
 	}
 	if a.publisher, err = publish.Open(pc); err != nil {
@@ -95,7 +93,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	a.reloader = newReloader(c, metrics, log)
 	observer := newObserver(log, sampled, metrics, a.reloader.keyrings)
 	a.relay = relay.Start(relay.Config{
-		Publisher: a.publisher, Spool: a.spool, Kinds: kinds, Timeout: c.PublishTimeout, Reach: reach(c),
+		Publisher: a.publisher, Spool: a.spool, Timeout: c.PublishTimeout, Reach: reach(c),
 		RetrySetAside: time.Minute, Observer: observer, Tracer: tracer, Log: sampled, Now: time.Now,
 	})
 	a.onClose(a.relay.Close)

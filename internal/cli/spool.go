@@ -173,9 +173,8 @@ func (s *session) drain(ctx context.Context, dir string, patience time.Duration)
 		return errors.Join(err, from.Close(context.WithoutCancel(ctx)))
 	}
 	d := &drainer{prog: s.prog, spool: from, outcomes: make(map[string]int)}
-	kinds := []publish.Kind{publish.Event, publish.Quarantined, publish.Refused}
 	r := relay.Start(relay.Config{
-		Publisher: to, Spool: from, Kinds: kinds, Timeout: ackTimeout,
+		Publisher: to, Spool: from, Timeout: ackTimeout,
 		// The configured window is longer than the span in which a delivery is accepted.
 		Reach:         max(s.cfg.StreamDuplicates, to.Window(publish.Event)),
 		RetrySetAside: retryEvery, Observer: d, Log: log, Now: time.Now,

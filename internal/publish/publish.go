@@ -160,6 +160,14 @@ func (p *Publisher) await(ctx context.Context, m outgoing) Result {
 	return r
 }
 
+// Kinds returns the kinds of messages that have a stream.
+func (p *Publisher) Kinds() []Kind {
+	if p.config.Quarantine == nil {
+		return []Kind{Event}
+	}
+	return []Kind{Event, Quarantined, Refused}
+}
+
 // OnLate sets a function that is called for each message that is acknowledged after its caller had an error.
 // The function must not block.
 func (p *Publisher) OnLate(f func(LateAck)) {

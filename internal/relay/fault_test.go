@@ -54,7 +54,6 @@ func TestRefusedTakeTurns(t *testing.T) {
 	s := natsdtest.Start(t, "")
 	f := start(t, s.URL(), func(c *settings) {
 		c.publish.Quarantine.MaxBytes, c.publish.Quarantine.ProtectedReason = 1<<20, "unreadable"
-		c.relay.Kinds = append(c.relay.Kinds, publish.Refused)
 	}).ready()
 	poll.Until(t, "quarantine is ready", func() bool { return f.isDirect(publish.Refused) })
 	var all sync.WaitGroup // together, so that most must wait
@@ -86,7 +85,6 @@ func TestRefusedMiss(t *testing.T) {
 	f := start(t, s.URL(), func(c *settings) {
 		c.publish.Quarantine.MaxBytes, c.publish.Quarantine.ProtectedReason = 1<<20, "unreadable"
 		c.spool.MaxOf[publish.Refused] = 400 << 10
-		c.relay.Kinds = append(c.relay.Kinds, publish.Refused)
 	}).ready()
 	poll.Until(t, "quarantine is ready", func() bool { return f.isDirect(publish.Refused) })
 	for i := 0; f.seen.of("spool busy") < 10 && !t.Failed(); i++ {

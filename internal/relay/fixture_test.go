@@ -89,7 +89,7 @@ func start(t testing.TB, url string, changes ...func(*settings)) *fixture {
 		publish: publish.Config{Server: publish.Server{Name: "test", URL: url}, Stream: stream, Quarantine: &quarantine, Timeout: 10 * time.Second, Log: log},
 		spool:   spool.Config{Dir: t.TempDir(), MaxBytes: 1 << 30, Log: log},
 		relay: Config{
-			Kinds: []publish.Kind{publish.Event, publish.Quarantined}, Timeout: 10 * time.Second, Reach: 24*time.Hour + 5*time.Minute,
+			Timeout: 10 * time.Second, Reach: 24*time.Hour + 5*time.Minute,
 			RetrySetAside: 50 * time.Millisecond, Observer: seen, Log: log, Now: time.Now,
 		},
 	}
@@ -134,7 +134,6 @@ func hasty(c *settings) {
 func unmanaged(c *settings) {
 	c.publish.Stream.Manage = false
 	c.publish.Quarantine = nil
-	c.relay.Kinds = c.relay.Kinds[:1]
 }
 
 func inDir(dir string) func(*settings) { return func(c *settings) { c.spool.Dir = dir } }
@@ -204,7 +203,7 @@ func (f *fixture) delivered() {
 }
 
 func (f *fixture) waiting() (n int64) {
-	for _, kind := range f.Kinds {
+	for _, kind := range f.Publisher.Kinds() {
 		n += f.Spool.Len(kind)
 	}
 	return n

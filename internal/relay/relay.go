@@ -27,8 +27,7 @@ import (
 type Config struct {
 	Publisher *publish.Publisher
 	Spool     *spool.Spool
-	Kinds     []publish.Kind // to deliver
-	Timeout   time.Duration  // of the publisher, for an acknowledgement
+	Timeout   time.Duration // of the publisher, for an acknowledgement
 	// Reach is the longest time between two accepted deliveries of one event: a copy of a message
 	// may have been stored that long before the message arrived.
 	Reach time.Duration
@@ -69,7 +68,7 @@ type Relay struct {
 	breakers   [publish.Kinds]breaker
 	gates      [publish.Kinds]drainGate
 	acked      acked
-	forwarders [publish.Kinds]*forwarder // nil for a kind that isn't delivered
+	forwarders [publish.Kinds]*forwarder // by kind; nil: the kind has no stream
 	ctx        context.Context           // ends with Close
 	cancel     context.CancelFunc
 	done       sync.WaitGroup
@@ -91,7 +90,7 @@ func Start(c Config) *Relay {
 		r.Observer.Published(a.Kind, FromSpool, Found)
 	})
 	r.ctx, r.cancel = context.WithCancel(context.Background())
-	for _, kind := range c.Kinds {
+	for _, kind := range c.Publisher.Kinds() {
 		f := newForwarder(r, kind)
 		r.forwarders[kind] = f
 		r.done.Go(func() { f.run(r.ctx) })
@@ -264,7 +263,7 @@ func (r *Relay) Drain(ctx context.Context) {
 		cause := r.Blocked(kind)
 		return r.Spool.Len(kind) > 0 && (kind == publish.Event || cause == "" || cause == publish.Busy)
 	}
-	for ctx.Err() == nil && slices.ContainsFunc(r.Kinds, isWanted) {
+	for ctx.Err() == nil && slices.ContainsFunc(r.Publisher.Kinds(), isWanted) {
 		time.Sleep(10 * time.Millisecond)
 	}
 }

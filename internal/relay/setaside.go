@@ -12,7 +12,7 @@ import (
 // retrySetAside retries the records that were set aside, every r.RetrySetAside, until the context ends.
 func (r *Relay) retrySetAside(ctx context.Context) {
 	var lookups []*lookup // not the forwarders', which run at the same time
-	for _, kind := range r.Kinds {
+	for _, kind := range r.Publisher.Kinds() {
 		lookups = append(lookups, &lookup{Relay: r, kind: kind})
 	}
 	for logged := int64(0); ctx.Err() == nil; {

@@ -43,7 +43,8 @@ func suspects(t *testing.T, bad, size int, changes ...func(*settings)) (*forward
 	js := natsdtest.Connect(t, s.URL())
 	makeStream(t, js, nil)
 	natsdtest.CreateStream(t, js, jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"other"}})
-	f := start(t, s.URL(), append(changes, unmanaged, func(c *settings) { c.relay.Kinds = nil })...).ready()
+	f := start(t, s.URL(), append(changes, unmanaged)...).ready()
+	expect.NoError(t, f.Relay.Close(t.Context())) // nobody delivers meanwhile
 	for i := range bad {
 		m := sized(fmt.Sprint("other ", i), size)
 		m.Subject = "webhooks.other.a"
