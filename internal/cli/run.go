@@ -156,6 +156,12 @@ func finish(c *cobra.Command) {
 	long := quoted.ReplaceAllStringFunc(c.Long, func(command string) string { return strings.ReplaceAll(command, " ", "\x00") })
 	long = string((&comment.Printer{TextWidth: 80}).Text(new(comment.Parser).Parse(long)))
 	c.Long = strings.ReplaceAll(long, "\x00", " ")
+	c.InitDefaultHelpFlag()
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if f.Value.Type() == "bool" { // pflag's own type is shown with its values: --json[=true|false]
+			f.Value = struct{ pflag.Value }{f.Value}
+		}
+	})
 	var names []string
 	for _, sub := range c.Commands() {
 		finish(sub)

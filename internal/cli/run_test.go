@@ -63,6 +63,9 @@ func TestHelp(t *testing.T) {
 		if _, help, _ := strings.Cut(out.String(), "\nExamples:\n  "); status != exitOK || !strings.Contains(help, "bridge ") || stderr.String() != "" {
 			t.Errorf("%q: exit status %d, %s%s", args, status, out.String(), stderr.String())
 		}
+		if strings.Contains(out.String(), "[=true|false]") {
+			t.Errorf("%q: a flag without a value is shown with one: %s", args, out.String())
+		}
 		for line := range strings.Lines(out.String()) {
 			if utf8.RuneCountInString(line) > 81 {
 				t.Errorf("%q: a line is too long for a terminal: %s", args, line)
