@@ -11,8 +11,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// The budget counts the bytes that were received, not those announced. Past it the answer is 503.
-// In the end all bytes are given back. No record has the body.
+// The budget counts the bytes that were received, not those announced. Past it the answer is 503. In
+// the end all bytes are given back. No record holds the body.
 func TestInFlightBytes(t *testing.T) {
 	p := newPublic(t, func(c *Config) {
 		c.MaxInFlightBytes, c.MaxBodyBytes = 64<<10, 32<<10
@@ -24,7 +24,7 @@ func TestInFlightBytes(t *testing.T) {
 	}).listen()
 	head := int64(len(halfHead(32000)))
 	holding := []*client{p.half(32000, 0), p.half(32000, 0), p.half(32000, 0)}
-	expect.Equal(t, "200", p.dial().write(deliveryOf("announced", "")).read().String(), "with much announced and nothing sent")
+	expect.Equal(t, "200", p.dial().write(deliveryOf("announced", "")).read().String(), "while others have announced much and sent nothing")
 	for _, c := range holding[:2] {
 		c.write(strings.Repeat(" ", 31000))
 	}
@@ -35,16 +35,16 @@ func TestInFlightBytes(t *testing.T) {
 		t.Errorf("past the budget: %s", r)
 	}
 	// The envelope counts too: the body alone would fit.
-	expect.Equal(t, "503 busy", p.dial().write(deliveryOf("medium", strings.Repeat("x", 2000))).read().String(), "with its envelope past the budget")
+	expect.Equal(t, "503 busy", p.dial().write(deliveryOf("medium", strings.Repeat("x", 2000))).read().String(), "with an envelope past the budget")
 	for _, c := range holding {
 		_ = c.Close()
 	}
 	poll.Until(p.t, "holding nothing", func() bool { return p.InFlightBytes() == 0 })
 	expect.Equal(t, "200", p.dial().write(large).read().String(), "afterwards")
-	expect.Equal(t, 2, p.kept.n.Load(), "events kept")
+	expect.Equal(t, 2, p.sink.n.Load(), "events published")
 }
 
-// A head counts while it is coming. Past the budget the answer is the same as for a body.
+// A head counts while it is arriving. Past the budget the answer is the same as for a body.
 func TestHeadIsCharged(t *testing.T) {
 	p := newPublic(t, func(c *Config) { c.MaxInFlightBytes = 4 << 10 }).listen()
 	r := p.dial().write("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nX: " + strings.Repeat("x", 5000)).read()
@@ -74,10 +74,10 @@ func TestSlowSendersMakeRoom(t *testing.T) {
 	poll.Until(p.t, "holding the first", func() bool { return p.InFlightBytes() == 31000+head })
 	second := p.half(32000, 31000)
 	poll.Until(p.t, "holding both", func() bool { return p.InFlightBytes() == 62000+2*head })
-	p.clock.forward(patience - time.Millisecond)
+	p.clock.advance(patience - time.Millisecond)
 	large := deliveryOf("large", strings.Repeat("x", 4000))
 	expect.Equal(t, "503 busy", p.dial().write(large).read().String(), "before their time is over")
-	p.clock.forward(time.Millisecond)
+	p.clock.advance(time.Millisecond)
 	expect.Equal(t, "200", p.dial().write(large).read().String(), "with slow senders that hold everything")
 	first.write(strings.Repeat(" ", 1000)) // what is left of it is read and dropped
 	if r := first.read(); r.String() != "503 busy" || r.closes {
@@ -96,7 +96,7 @@ func TestSlowHeadMakesRoom(t *testing.T) {
 	poll.Until(p.t, "holding the head", func() bool { return p.InFlightBytes() > 6000 })
 	good := deliveryOf("good", strings.Repeat("x", 1000))
 	expect.Equal(t, "503 busy", p.dial().write(good).read().String(), "before its time is over")
-	p.clock.forward(patience)
+	p.clock.advance(patience)
 	expect.Equal(t, "200", p.dial().write(good).read().String(), "with a slow head")
 	expect.Equal(t, "503 busy", slow.read().String(), "the slow one")
 	poll.Until(p.t, "holding nothing", func() bool { return p.InFlightBytes() == 0 })
@@ -119,10 +119,10 @@ func TestManySlowSenders(t *testing.T) {
 	var all []*client
 	for range 100 { // twelve times what fits
 		all = append(all, p.half(32000, 31000))
-		p.clock.forward(patience)
+		p.clock.advance(patience)
 	}
 	poll.Until(p.t, "taking a good one", func() bool {
-		p.clock.forward(patience)
+		p.clock.advance(patience)
 		return p.dial().write(deliveryOf("good", "")).read().status == 200
 	})
 	for _, c := range all {
@@ -134,8 +134,8 @@ func TestManySlowSenders(t *testing.T) {
 	expect.Equal(t, 0, p.InFlightBytes(), "bytes still held")
 }
 
-// One that had to make room takes no more, and gives nothing back twice.
-func TestMadeRoom(t *testing.T) {
+// A request that had to make room takes no more bytes, and gives none back twice.
+func TestMakeRoom(t *testing.T) {
 	now := time.Now()
 	b := &budget{limit: 10, now: func() time.Time { return now }}
 	interrupted := 0
@@ -151,7 +151,7 @@ func TestMadeRoom(t *testing.T) {
 		t.Errorf("the first made no room, %d were interrupted", interrupted)
 	}
 	if one.take(1, true) || one.take(0, false) {
-		t.Error("one that had to make room goes on")
+		t.Error("the first takes more after it had to make room")
 	}
 	one.release()
 	if two.take(5, true) || !two.take(0, false) { // it is the slowest itself
@@ -163,7 +163,7 @@ func TestMadeRoom(t *testing.T) {
 	}
 }
 
-// A body of any length, with or without an announced length, is the bytes that came.
+// A body of any length comes out as it came in, with or without an announced length.
 func TestBody(t *testing.T) {
 	for _, n := range []int{0, 1, blockBytes - 1, blockBytes, blockBytes + 1, 2 * blockBytes, 100_000, 1_000_000} {
 		want := strings.Repeat("0123456789", n/10+1)[:n]
@@ -184,7 +184,7 @@ func TestBody(t *testing.T) {
 	}
 }
 
-// A large body waits for a slot, but not longer than its sender can wait. A small one doesn't wait.
+// A large body waits for a slot, for no longer than its sender can wait. A small one doesn't wait.
 func TestSlots(t *testing.T) {
 	for _, test := range []struct {
 		maxInFlight, maxBody int64

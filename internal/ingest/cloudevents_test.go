@@ -14,7 +14,7 @@ import (
 
 // CloudEvents' own SDK reads every message as valid, with the values that we wrote.
 func TestCloudEventsSDK(t *testing.T) {
-	r := newRoad(t)
+	r := newPipeline(t)
 	for _, w := range webhooks(t) {
 		m := r.send(w)
 		var e cloudevents.Event

@@ -35,23 +35,23 @@ func TestByteByByte(t *testing.T) {
 	}
 }
 
-// working returns a connection whose first delivery is published once block is closed.
+// working returns a connection on which a delivery is being published, until block is closed.
 func working(t *testing.T) (p *public, c *client, block chan struct{}) {
 	t.Helper()
 	p, block = limited(t, 4), make(chan struct{})
-	p.kept.block.Store(&block)
+	p.sink.block.Store(&block)
 	c = p.dial().write(deliveryOf("first", ""))
-	poll.Until(p.t, "working", func() bool { return p.Conns.resting() < p.open() })
+	poll.Until(p.t, "working", func() bool { return p.Conns.closable() < p.open() })
 	return p, c, block
 }
 
 // Bytes that arrive while a request is handled belong to the next one.
-func TestNextComesMeanwhile(t *testing.T) {
+func TestNextRequestArrivesEarly(t *testing.T) {
 	t.Parallel()
 	p, c, block := working(t)
 	second := deliveryOf("second", "")
 	c.write(second[:1]).write(second[1:] + deliveryOf("third", ""))
-	p.kept.block.Store(nil)
+	p.sink.block.Store(nil)
 	close(block)
 	for range 3 {
 		expect.Equal(t, "200", c.read().String(), "the answer")
@@ -83,7 +83,7 @@ func TestHeadBounds(t *testing.T) {
 	for _, before := range []struct {
 		name, request string
 		status        int
-	}{{"first", "", 0}, {"behind a length", length, 200}, {"behind chunks", chunked, 200}, {"behind no body", none, 404}} {
+	}{{"first", "", 0}, {"after a body with a length", length, 200}, {"after chunks", chunked, 200}, {"after no body", none, 404}} {
 		for _, test := range []struct {
 			name, text, want string
 		}{
@@ -112,9 +112,9 @@ func TestHeadBounds(t *testing.T) {
 	}
 }
 
-// net/http takes a bare line feed for a trailer's end only once it has seen an end with carriage
-// returns, perhaps in a later request. The bytes of a head behind it count all the same.
-func TestHeadBehindBareLineFeed(t *testing.T) {
+// net/http ends a trailer at a bare line feed only once it has seen an end with carriage returns, perhaps
+// in a later request. A head after such a trailer is bounded all the same.
+func TestHeadAfterBareLineFeed(t *testing.T) {
 	c := newPublic(t, nil).listen().dial()
 	const head = "POST /webhooks/flock HTTP/1.1\nHost: x\n"
 	body := strings.Repeat("x", 3000) + "\r\n\r\n"
@@ -130,7 +130,7 @@ func TestHeadBehindBareLineFeed(t *testing.T) {
 	t.Error("a head of 900 headers was taken")
 }
 
-// A head with two framings is recognised in whatever pieces it comes, and says nothing of the next head.
+// A head with two framings is recognised in pieces of any size, and doesn't affect the next head.
 func TestTwoFramings(t *testing.T) {
 	const line, length, chunked = "POST / HTTP/1.1\r\n", "content-LENGTH: 5\r\n", "Transfer-Encoding: chunked\r\n"
 	var f framing
@@ -153,7 +153,7 @@ func TestTwoFramings(t *testing.T) {
 		for b := range strings.SplitSeq(head+"\r\n\r\n", "") {
 			_, _ = f.advance([]byte(b))
 		}
-		expect.Equal(t, test.want, f.begin(test.length), "whether its length is clear: %q", head)
+		expect.Equal(t, test.want, f.begin(test.length), "whether the length is clear after %q", head)
 		if test.length < 0 {
 			if rest == "" {
 				rest = "0\r\n\r\n"
@@ -178,7 +178,7 @@ func TestMistakenFraming(t *testing.T) {
 	}
 }
 
-// A connection that closes before its request is handled is no bug of ours.
+// A connection that closes before its request is handled isn't counted as an internal error.
 func TestClosedBeforeItIsHandled(t *testing.T) {
 	var seen []string
 	p := newPublic(t, func(c *Config) { c.Observe = func(r *Record) { seen = append(seen, r.Outcome) } })

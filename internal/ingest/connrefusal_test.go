@@ -34,15 +34,15 @@ func (t *refusals) snapshot() []RefusedConn {
 	return append([]RefusedConn(nil), t.all...)
 }
 
-// refusing returns a listener and the refusals that it reports; with TLS if config isn't nil.
-func refusing(t *testing.T, config *tls.Config) (*public, *refusals) {
+// recordRefusals returns a listener and the refusals that it reports; with TLS if config isn't nil.
+func recordRefusals(t *testing.T, config *tls.Config) (*public, *refusals) {
 	var seen refusals
 	p := newPublic(t, func(c *Config) { c.Refused = seen.add })
 	return p.listenWith(config), &seen
 }
 
 func testTLS(t *testing.T) *tls.Config {
-	model := httptest.NewUnstartedServer(nil) // has a certificate
+	model := httptest.NewUnstartedServer(nil) // it has a certificate
 	model.StartTLS()
 	t.Cleanup(model.Close)
 	return model.TLS.Clone()
@@ -77,11 +77,11 @@ func TestConnRefusals(t *testing.T) {
 	} {
 		for _, before := range []string{"", deliveryOf("before", "")} {
 			if before != "" && test.kind != HeadTooLarge && test.kind != TooManyHeaders && test.kind != Malformed {
-				continue // only the first bytes of a connection tell
+				continue // these are recognised only at the beginning of a connection
 			}
 			t.Run(test.name, func(t *testing.T) {
 				t.Parallel()
-				p, seen := refusing(t, nil)
+				p, seen := recordRefusals(t, nil)
 				c := p.dial()
 				go func() { _, _ = io.WriteString(c, before+test.text) }()
 				if before != "" {
@@ -95,9 +95,9 @@ func TestConnRefusals(t *testing.T) {
 				if !c.isClosed() {
 					t.Error("it is open")
 				}
-				poll.Until(p.t, "told of", func() bool { return len(seen.snapshot()) > 0 })
+				poll.Until(p.t, "reported", func() bool { return len(seen.snapshot()) > 0 })
 				if got := seen.snapshot(); len(got) != 1 || got[0].Refusal != test.kind || got[0].Answer != test.answer || got[0].Remote != c.LocalAddr().String() {
-					t.Errorf("told of %+v", got)
+					t.Errorf("reported: %+v", got)
 				}
 			})
 		}
@@ -107,7 +107,7 @@ func TestConnRefusals(t *testing.T) {
 // Neither a silent connection, nor one with a good request, nor one that ends between two requests
 // is reported as refused.
 func TestNoConnRefusal(t *testing.T) {
-	p, seen := refusing(t, nil)
+	p, seen := recordRefusals(t, nil)
 	_ = p.dial().Close()
 	c := p.dial()
 	for range 2 {
@@ -121,41 +121,41 @@ func TestNoConnRefusal(t *testing.T) {
 	_ = c.Close()
 	poll.Until(p.t, "closed", func() bool { return p.open() == 0 })
 	if got := seen.snapshot(); len(got) != 0 {
-		t.Errorf("told of %+v", got)
+		t.Errorf("reported: %+v", got)
 	}
 }
 
 // A TLS listener reports clients that can't speak TLS, and bounds the bytes of a handshake.
 func TestTLSRefusals(t *testing.T) {
-	p, seen := refusing(t, testTLS(t))
-	told := func(kind ConnRefusal) {
+	p, seen := recordRefusals(t, testTLS(t))
+	reported := func(kind ConnRefusal) {
 		t.Helper()
-		poll.Until(p.t, "told of "+string(kind), func() bool {
+		poll.Until(p.t, "reported: "+string(kind), func() bool {
 			got := seen.snapshot()
 			return len(got) > 0 && got[len(got)-1].Refusal == kind
 		})
 	}
-	_ = p.dial().Close() // a probe, of which nothing is told
+	_ = p.dial().Close() // a probe, which isn't reported
 	c := p.dial()
 	if r := c.write("GET / HTTP/1.1\r\nHost: bridge\r\n\r\n").read(); r.status != 400 {
 		t.Error(r)
 	}
-	told(PlainOnTLS)
+	reported(PlainOnTLS)
 	if r := p.dial().write("PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n").read(); r.status != 400 {
 		t.Error(r)
 	}
-	told(ProxyProtocol)
+	reported(ProxyProtocol)
 	c = p.dial()
 	if err := tls.Client(c.Conn, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}).Handshake(); err == nil {
-		t.Error("HTTP/2 is spoken")
+		t.Error("HTTP/2 is accepted")
 	}
-	told(TLSHandshake)
-	c = p.dial() // a message of 60 KB that is called a greeting
+	reported(TLSHandshake)
+	c = p.dial() // a ClientHello of 60 KB
 	record := "\x16\x03\x01\x40\x00" + "\x01\x00\xf0\x00" + strings.Repeat("x", 1<<14-4)
 	go func() {
 		_, _ = io.WriteString(c, record+strings.Repeat("\x16\x03\x01\x40\x00"+strings.Repeat("x", 1<<14), 2))
 	}()
-	poll.Until(p.t, "told of a large handshake", func() bool { return len(seen.snapshot()) == 4 })
+	poll.Until(p.t, "reported: a large handshake", func() bool { return len(seen.snapshot()) == 4 })
 	if !c.isClosed() {
 		t.Error("it is open")
 	}
@@ -167,7 +167,7 @@ func TestTLSRefusals(t *testing.T) {
 		_, _ = io.WriteString(secured, "GET / HTTP/1.1\r\nHost: bridge\r\n"+strings.Repeat("a:\r\n", 4000))
 	}()
 	expect.Equal(t, "431 plain", c.read().String(), "too many headers")
-	told(TooManyHeaders)
+	reported(TooManyHeaders)
 	expect.Equal(t, 5, len(seen.snapshot()), "refusals")
 }
 
@@ -185,10 +185,10 @@ func TestHandshakeBytes(t *testing.T) {
 	_ = theirs.Close()
 }
 
-// deaf is a client's connection on which nothing is read.
-type deaf struct{ net.Conn }
+// unread is a client's connection from which nothing is read.
+type unread struct{ net.Conn }
 
-func (deaf) Read([]byte) (int, error) { return 0, io.EOF }
+func (unread) Read([]byte) (int, error) { return 0, io.EOF }
 
 // A client that doesn't read its part of the handshake is disconnected.
 func TestHandshakeWrite(t *testing.T) {
@@ -200,7 +200,7 @@ func TestHandshakeWrite(t *testing.T) {
 		l.conns <- theirs
 		c, err := p.Conns.Listen(p.server, l, config).Accept()
 		expect.NoError(t, err)
-		go func() { _ = tls.Client(deaf{ours}, &tls.Config{InsecureSkipVerify: true}).Handshake() }()
+		go func() { _ = tls.Client(unread{ours}, &tls.Config{InsecureSkipVerify: true}).Handshake() }()
 		began := time.Now()
 		_, err = c.Read(make([]byte, 1))
 		expect.ErrorIs(t, io.EOF, err, "the refusal")

@@ -82,8 +82,8 @@ func TestLaterReadDeadline(t *testing.T) {
 	expect.Equal(t, 1, inner.n, "deadlines passed on")
 }
 
-// A write has the deadline that was set last, a moment if that has passed, and a time of its own if none is
-// set, even after one has passed: TLS answers on an idle connection.
+// A write has the deadline that was set last, at least a moment. Without a deadline it has a fixed time, even
+// after one has passed: TLS writes on an idle connection.
 func TestWriteDeadlines(t *testing.T) {
 	for _, test := range []struct {
 		set  []time.Duration // 0 is none

@@ -25,32 +25,32 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
-// public is only the public side: accepted events go nowhere. The tests of the whole bridge have
-// the rest.
+// public is a handler with its server. Accepted events go nowhere; the tests of package app are those of
+// the whole bridge.
 type public struct {
 	*Handler
 	t      testing.TB
 	addr   string
 	server *http.Server
 	clock  *clock
-	kept   *keeper
+	sink   *sink
 }
 
-// clock is the handler's clock. It stands still unless it is set forward.
+// clock is the handler's clock. It stands still until it is advanced.
 type clock struct{ ahead atomic.Int64 }
 
 var began = time.Now()
 
 func (c *clock) now() time.Time          { return began.Add(time.Duration(c.ahead.Load())) }
-func (c *clock) forward(d time.Duration) { c.ahead.Add(int64(d)) }
+func (c *clock) advance(d time.Duration) { c.ahead.Add(int64(d)) }
 
-// keeper counts the published messages. If block is set, publishing waits for it.
-type keeper struct {
+// sink is a publisher that counts the published messages. If block is set, publishing waits for it.
+type sink struct {
 	n     atomic.Int64
 	block atomic.Pointer[chan struct{}]
 }
 
-func (k *keeper) Publish(context.Context, time.Time, publish.Message) (publish.Status, error) {
+func (k *sink) Publish(context.Context, time.Time, publish.Message) (publish.Status, error) {
 	if b := k.block.Load(); b != nil {
 		<-*b
 	}
@@ -60,15 +60,15 @@ func (k *keeper) Publish(context.Context, time.Time, publish.Message) (publish.S
 
 const testKey = "key"
 
-// newPublic returns one that isn't listening.
+// newPublic returns a public that doesn't listen yet.
 func newPublic(t testing.TB, change func(*Config)) *public {
-	p := &public{t: t, clock: &clock{}, kept: &keeper{}}
+	p := &public{t: t, clock: &clock{}, sink: &sink{}}
 	c := Config{
 		Endpoints: []verify.Endpoint{{
 			Name: "flock", Provider: &flock.Provider, Scheme: verify.Auto, Tolerance: time.Hour,
 			Secrets: func() []secret.Secret { return []secret.Secret{secret.New(testKey)} },
 		}},
-		SubjectPrefix: "webhooks", MaxBodyBytes: 512 << 10, MaxInFlightBytes: 64 << 20, Publisher: p.kept, Observe: func(*Record) {}, Now: p.clock.now,
+		SubjectPrefix: "webhooks", MaxBodyBytes: 512 << 10, MaxInFlightBytes: 64 << 20, Publisher: p.sink, Observe: func(*Record) {}, Now: p.clock.now,
 	}
 	if change != nil {
 		change(&c)
@@ -81,7 +81,7 @@ func newPublic(t testing.TB, change func(*Config)) *public {
 // listen serves on loopback until the test ends.
 func (p *public) listen() *public { return p.listenWith(nil) }
 
-// listenWith is listen, with TLS if config isn't nil.
+// listenWith is like listen, with TLS if config isn't nil.
 func (p *public) listenWith(config *tls.Config) *public {
 	p.t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -100,7 +100,7 @@ func (p *public) listenWith(config *tls.Config) *public {
 	return p
 }
 
-// handle gives the handler a request, as if it had come by a connection.
+// handle gives the handler a request with a connection of its own.
 func (p *public) handle(r *http.Request) {
 	ours, theirs := net.Pipe()
 	defer ours.Close()
@@ -131,7 +131,7 @@ func (c *client) write(text string) *client {
 // reply is what a client reads.
 type reply struct {
 	status int
-	code   string // plain where it is net/http's own text
+	code   string // of a problem; "plain" if the body is net/http's own text
 	closes bool
 	header http.Header
 }
@@ -170,7 +170,7 @@ func (c *client) isClosed() bool {
 	return err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// signedBody is a delivery of Flock's; note makes it long.
+// signedBody returns a body of Flock's and its signature's header. A note makes the body longer.
 func signedBody(id, note string) (body, header string) { return signedBodyAt(began, id, note) }
 
 func signedBodyAt(at time.Time, id, note string) (body, header string) {
@@ -184,12 +184,12 @@ func deliveryOf(id, note string) string {
 	return fmt.Sprintf("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\n%s\r\nContent-Length: %d\r\n\r\n%s", header, len(body), body)
 }
 
-// half begins a body of n bytes, of which it sends some.
+// half sends the head of a request with n bytes, and some of them.
 func (p *public) half(n, some int) *client {
 	return p.dial().write(halfHead(n) + strings.Repeat(" ", some))
 }
 
-// halfHead is the head of such a request. It is held, too.
+// halfHead returns the head that half sends.
 func halfHead(n int) string {
 	return fmt.Sprintf("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nContent-Length: %d\r\n\r\n", n)
 }

@@ -27,8 +27,8 @@ func (p *public) open() int {
 	return n
 }
 
-// Past the limit a new connection is admitted, and an unverified one closes: a refused one first,
-// then the one that has been longest without an answer, whether it is silent or slow.
+// At the limit a new connection is admitted, and an unverified one is closed: first a refused one, then the
+// one that has been longest without an answer, whether it is silent or slow.
 func TestUnverifiedCloseFirst(t *testing.T) {
 	p := limited(t, 4)
 	verified := p.dial()
@@ -39,7 +39,7 @@ func TestUnverifiedCloseFirst(t *testing.T) {
 	if r := refused.write(badRequest).read(); r.status != 401 {
 		t.Fatal(r)
 	}
-	poll.Until(p.t, "resting", func() bool { return p.Conns.resting() == 2 })
+	poll.Until(p.t, "idle", func() bool { return p.Conns.closable() == 2 })
 	silent := p.dial()
 	poll.Until(p.t, "admitting the silent one", func() bool { return p.open() == 3 })
 	slow := p.half(1000, 10)
@@ -59,13 +59,13 @@ func TestUnverifiedCloseFirst(t *testing.T) {
 	}
 }
 
-// resting returns how many connections may be closed.
-func (l *ConnLimiter) resting() int {
+// closable returns how many connections may be closed to admit others.
+func (l *ConnLimiter) closable() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := 0
-	for _, of := range []*list.List{&l.refused, &l.unanswered, &l.verified} {
-		for e := of.Front(); e != nil; e = e.Next() {
+	for _, group := range []*list.List{&l.refused, &l.unanswered, &l.verified} {
+		for e := group.Front(); e != nil; e = e.Next() {
 			if !e.Value.(*conn).entry.busy {
 				n++
 			}
@@ -74,8 +74,8 @@ func (l *ConnLimiter) resting() int {
 	return n
 }
 
-// A refused connection keeps its place in the order. However often others are refused, a new one
-// may finish sending, and gets its first answer.
+// A new connection may finish its request, however often others are refused: a refused one keeps its place
+// in the order.
 func TestRefusedGoFirst(t *testing.T) {
 	p := limited(t, 8)
 	var refused []*client
@@ -104,15 +104,15 @@ func TestRefusedGoFirst(t *testing.T) {
 	expect.Equal(t, "200", good.write(whole[100:]).read().String(), "the good one")
 }
 
-// If all are verified, the one that has been idle longest closes.
-func TestLongestVerifiedGoes(t *testing.T) {
+// If all connections are verified, the one that has been idle longest is closed.
+func TestLongestIdleCloses(t *testing.T) {
 	p := limited(t, 2)
 	first, second := p.dial(), p.dial()
 	for _, c := range []*client{first, second, first} {
 		if r := c.write(deliveryOf("verified", "")).read(); r.status != 200 {
 			t.Fatal(r)
 		}
-		poll.Until(p.t, "resting", func() bool { return p.Conns.resting() == p.open() })
+		poll.Until(p.t, "idle", func() bool { return p.Conns.closable() == p.open() })
 	}
 	expect.Equal(t, "200", p.dial().write(deliveryOf("new", "")).read().String(), "a new one")
 	if !second.isClosed() {
@@ -125,17 +125,17 @@ func TestLongestVerifiedGoes(t *testing.T) {
 func TestWorkIsNotCutOff(t *testing.T) {
 	p := limited(t, 2)
 	block := make(chan struct{})
-	p.kept.block.Store(&block)
+	p.sink.block.Store(&block)
 	busy := []*client{p.dial(), p.dial()}
 	for i, c := range busy {
 		c.write(deliveryOf(fmt.Sprint(i), ""))
 	}
-	poll.Until(p.t, "working on both", func() bool { return p.open() == 2 && p.Conns.resting() == 0 })
+	poll.Until(p.t, "working on both", func() bool { return p.open() == 2 && p.Conns.closable() == 0 })
 	waiting := p.dial().write(badRequest)
 	if _, dropped := p.Conns.Connections(); dropped != 0 {
 		t.Error("one was dropped")
 	}
-	p.kept.block.Store(nil)
+	p.sink.block.Store(nil)
 	close(block)
 	for _, c := range busy {
 		expect.Equal(t, "200", c.read().String(), "one that was worked on")
@@ -177,7 +177,7 @@ func TestCloseWhileWaiting(t *testing.T) {
 	})
 }
 
-// It is the same with TLS.
+// With TLS, too, an unverified connection is closed first.
 func TestTLS(t *testing.T) {
 	p := newPublic(t, nil)
 	p.Conns.max = 2
@@ -192,7 +192,7 @@ func TestTLS(t *testing.T) {
 	expect.Equal(t, "200", verified.write(deliveryOf("a", "")).read().String(), "the answer")
 	unverified := dial()
 	expect.Equal(t, "401 signature", unverified.write(badRequest).read().String(), "the answer")
-	poll.Until(p.t, "resting", func() bool { return p.open() == 2 && p.Conns.resting() == 2 })
+	poll.Until(p.t, "idle", func() bool { return p.open() == 2 && p.Conns.closable() == 2 })
 	expect.Equal(t, "200", dial().write(deliveryOf("b", "")).read().String(), "the answer")
 	if !unverified.isClosed() {
 		t.Error("the unverified is still there")
@@ -200,7 +200,7 @@ func TestTLS(t *testing.T) {
 	expect.Equal(t, "200", verified.write(deliveryOf("c", "")).read().String(), "the verified one")
 }
 
-// The limit leaves open files for other parts, and stays as it is if there are enough.
+// The limit leaves open files for other parts. It isn't lowered if there are enough.
 func TestLimitOfConnections(t *testing.T) {
 	files, known := maxFiles()
 	n := NewConnLimiter(maxConnections).max

@@ -20,10 +20,10 @@ import (
 
 var update = flag.Bool("update", false, "write testdata/messages.ndjson anew")
 
-// The messages made of the deliveries are pinned byte for byte. Consumers, the documents in docs/
-// and CloudEvents' JavaScript SDK in test/cloudevents are tested with the same file.
+// The message of each delivery is pinned byte for byte. Consumers, the documents in docs/ and CloudEvents'
+// JavaScript SDK in test/cloudevents are tested with the same file.
 func TestMessages(t *testing.T) {
-	r := newRoad(t)
+	r := newPipeline(t)
 	var got bytes.Buffer
 	encoder := json.NewEncoder(&got)
 	encoder.SetEscapeHTML(false)
@@ -39,7 +39,7 @@ func TestMessages(t *testing.T) {
 			stored = append(stored, m)
 		}
 	}
-	expect.Equal(t, stored, r.stored(), "what the stream hands out, which must be what was published")
+	expect.Equal(t, stored, r.stored(), "what the stream has, compared with what was published")
 
 	golden := filepath.Join("testdata", "messages.ndjson")
 	if *update {
@@ -92,19 +92,19 @@ func check(t *testing.T, w webhook, m message) {
 	}
 
 	names, got := envelope(t, m)
-	says := map[string]string{
+	wanted := map[string]string{
 		"specversion": "1.0", "id": w.id, "source": "/webhooks/" + w.endpoint, "datacontenttype": "application/json",
 		"provider": w.provider.Name, "receivedtime": w.now.Format("2006-01-02T15:04:05.000Z"), "signed": w.signed,
 	}
 	if w.id == "" {
-		says["id"] = got["id"]
+		wanted["id"] = got["id"]
 	}
 	for name, value := range w.attributes {
 		if value != "" {
-			says[name] = value
+			wanted[name] = value
 		}
 	}
-	expect.Equal(t, says, got, "%s: the attributes", w.name)
+	expect.Equal(t, wanted, got, "%s: the attributes", w.name)
 	var order []string
 	for _, a := range attributes {
 		if a.required || slices.Contains(names, a.name) {

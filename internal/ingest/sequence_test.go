@@ -110,12 +110,12 @@ func addAttacks(f *testing.F) {
 	f.Add(slices.Concat(at(0, 0, 0), at(0, 0, 1), at(0, 0, 8), at(0, 0, 9), at(0, 0, 11), at(0, 0, 22))) // behind chunks
 	f.Add(many(40, at(0, 0, 4), at(6, 0, 0), at(0, 1, 4), at(6, 1, 0), at(0, 2, 4), at(6, 2, 0)))        // refused again and again
 	f.Add(slices.Concat(at(4, 0, 250), at(4, 1, 250), at(4, 2, 250), at(4, 3, 250), at(5, 0, 9)))        // bodies that stop
-	f.Add(slices.Concat(at(0, 0, 0), at(0, 0, 1), at(0, 0, 7), many(4, at(2, 0, 30)), at(8, 0, 0)))      // and hang up
+	f.Add(slices.Concat(at(0, 0, 0), at(0, 0, 1), at(0, 0, 7), many(4, at(2, 0, 30)), at(8, 0, 0)))      // and a hang-up
 	f.Add(slices.Concat(at(3, 0, 1), at(3, 1, 1), at(3, 2, 1)))
 	f.Add(many(20, at(3, 0, 10)))                                                                             // answers that are never read
 	f.Add(slices.Concat(at(0, 0, 16), at(0, 1, 17), at(0, 2, 18), at(6, 0, 0), at(6, 1, 0), at(6, 2, 0)))     // not HTTP/1.1
-	f.Add(slices.Concat(at(0, 0, 0), at(0, 0, 1), at(0, 0, 13), at(0, 0, 7), at(6, 0, 0), at(7, 0, 0)))       // told to continue
-	f.Add(slices.Concat(at(0, 0, 0), at(0, 0, 1), at(0, 0, 5), at(0, 0, 7), at(0, 0, 9), at(0, 0, 12)))       // framed twice
+	f.Add(slices.Concat(at(0, 0, 0), at(0, 0, 1), at(0, 0, 13), at(0, 0, 7), at(6, 0, 0), at(7, 0, 0)))       // 100 Continue, and the end of the stream
+	f.Add(slices.Concat(at(0, 0, 0), at(0, 0, 1), at(0, 0, 5), at(0, 0, 7), at(0, 0, 9), at(0, 0, 12)))       // two framings
 	f.Add(slices.Concat(at(3, 0, 10), at(4, 0, 100), at(5, 0, 200), at(4, 0, 255), at(6, 0, 0), at(3, 0, 1))) // with a pause
 }
 
@@ -135,8 +135,8 @@ func FuzzConnections(f *testing.F) {
 		s := sequence{
 			dial: func() net.Conn { return p.dialFor(t) },
 			pause: func(n byte) {
-				p.clock.forward(time.Duration(n) * 10 * time.Millisecond)
-				time.Sleep(time.Millisecond) // so that the other side comes to its turn; nothing depends on it
+				p.clock.advance(time.Duration(n) * 10 * time.Millisecond)
+				time.Sleep(time.Millisecond) // lets the other side run; nothing depends on it
 			},
 		}
 		defer s.close()
@@ -144,7 +144,7 @@ func FuzzConnections(f *testing.F) {
 		if n := p.InFlightBytes(); n < 0 || n > p.MaxInFlightBytes {
 			t.Errorf("%d bytes are held, of %d", n, p.MaxInFlightBytes)
 		}
-		p.clock.forward(patience) // from now on slow ones make room
+		p.clock.advance(patience) // from now on slow ones make room
 		began := time.Now()
 		p.serveGood(t, p.dialFor(t))
 		expect.Within(t, 5*time.Second, began, "a good delivery")
@@ -171,8 +171,8 @@ func heapInUse() uint64 {
 	return memory.HeapAlloc
 }
 
-// FuzzConnectionsInTime plays them in memory and in synthetic time, so pauses can last seconds.
-// Every silent client is disconnected in the end, even one that never closes its connection.
+// FuzzConnectionsInTime plays sequences in memory and in synthetic time, so pauses can last seconds. In the
+// end every silent client is disconnected, even one that never closes its connection.
 func FuzzConnectionsInTime(f *testing.F) {
 	addAttacks(f)
 	f.Fuzz(func(t *testing.T, steps []byte) {

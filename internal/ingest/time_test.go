@@ -42,8 +42,8 @@ func (p pipes) Close() error {
 
 func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
-// inNoTime runs a test in synthetic time (testing/synctest).
-func inNoTime(t *testing.T, test func(t *testing.T, p *public, dial func() *client)) {
+// inSyntheticTime runs a test in synthetic time (testing/synctest).
+func inSyntheticTime(t *testing.T, test func(t *testing.T, p *public, dial func() *client)) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPublic(t, nil)
 		l := pipes{make(chan net.Conn), make(chan struct{})}
@@ -80,7 +80,7 @@ func TestIdleConnections(t *testing.T) {
 		"accepted": deliveryOf("a", ""), "refused": badRequest, "too large": large, "chunked": chunked, "not found": "GET / HTTP/1.1\r\nHost: bridge\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			inNoTime(t, func(t *testing.T, p *public, dial func() *client) {
+			inSyntheticTime(t, func(t *testing.T, p *public, dial func() *client) {
 				c := dial()
 				c.write(request).read()
 				for i, idle := range []time.Duration{time.Second, 6 * time.Second, 11 * time.Minute, 15*time.Minute - time.Second} {
@@ -112,15 +112,15 @@ func TestSlowSenders(t *testing.T) {
 		{"large body that stops", head + "Content-Length: 100000\r\n\r\n" + strings.Repeat(" ", 90000), "", 5 * time.Second, "408 body_timeout"},
 		{"chunks that trickle", head + "Transfer-Encoding: chunked\r\n\r\n", strings.Repeat("1\r\n \r\n", 20), 5 * time.Second, "408 body_timeout"},
 		{"trailers that trickle", head + "Transfer-Encoding: chunked\r\n\r\n0\r\n", "X: " + strings.Repeat("x", 100), 5 * time.Second, "408 body_timeout"},
-		{"body for nobody", "POST / HTTP/1.1\r\nHost: bridge\r\nContent-Length: 10000\r\n\r\n", strings.Repeat(" ", 100), 5 * time.Second, "404 not_found"},
-		{"body for no method of ours", "PUT /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nContent-Length: 10\r\n\r\n", "", 5 * time.Second, "405 method_not_allowed"},
+		{"body for an unknown path", "POST / HTTP/1.1\r\nHost: bridge\r\nContent-Length: 10000\r\n\r\n", strings.Repeat(" ", 100), 5 * time.Second, "404 not_found"},
+		{"body with another method", "PUT /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nContent-Length: 10\r\n\r\n", "", 5 * time.Second, "405 method_not_allowed"},
 		{"body that is too large", head + "Content-Length: 1000000000\r\n\r\n", "", 5 * time.Second, "413 body_too_large"},
-		{"chunks for nobody", "POST / HTTP/1.1\r\nHost: bridge\r\nTransfer-Encoding: chunked\r\n\r\n", "", 5 * time.Second, "404 not_found"},
-		{"expects to be told, by nobody", "POST / HTTP/1.1\r\nHost: bridge\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n", "", 5 * time.Second, "404 not_found"},
-		{"told to continue", head + "Expect: 100-continue\r\nContent-Length: 10\r\n\r\n", "", 5 * time.Second, "100 plain"},
+		{"chunks for an unknown path", "POST / HTTP/1.1\r\nHost: bridge\r\nTransfer-Encoding: chunked\r\n\r\n", "", 5 * time.Second, "404 not_found"},
+		{"100-continue for an unknown path", "POST / HTTP/1.1\r\nHost: bridge\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n", "", 5 * time.Second, "404 not_found"},
+		{"nothing after 100 Continue", head + "Expect: 100-continue\r\nContent-Length: 10\r\n\r\n", "", 5 * time.Second, "100 plain"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			inNoTime(t, func(t *testing.T, p *public, dial func() *client) {
+			inSyntheticTime(t, func(t *testing.T, p *public, dial func() *client) {
 				c := dial()
 				began := time.Now()
 				c.write(test.begin)
@@ -158,7 +158,7 @@ func TestSlowSenders(t *testing.T) {
 func TestNextHeadThatStops(t *testing.T) {
 	for _, first := range []string{deliveryOf("a", ""), "GET / HTTP/1.1\r\nHost: bridge\r\n\r\n"} {
 		for _, begin := range []string{"P", "POS", "POST", "POST / HTTP/1.1\r\nHost: bridge\r\n"} {
-			inNoTime(t, func(t *testing.T, _ *public, dial func() *client) {
+			inSyntheticTime(t, func(t *testing.T, _ *public, dial func() *client) {
 				c := dial()
 				c.write(first).read()
 				time.Sleep(time.Minute)
@@ -173,7 +173,7 @@ func TestNextHeadThatStops(t *testing.T) {
 
 // The time for the next head counts from its first byte, however the others come.
 func TestNextHeadThatTrickles(t *testing.T) {
-	inNoTime(t, func(t *testing.T, _ *public, dial func() *client) {
+	inSyntheticTime(t, func(t *testing.T, _ *public, dial func() *client) {
 		c := dial()
 		c.write(deliveryOf("a", "")).read()
 		time.Sleep(time.Minute)
@@ -193,7 +193,7 @@ func TestNextHeadThatTrickles(t *testing.T) {
 
 // A refused sender is disconnected, even if it goes on sending.
 func TestRefusedEnds(t *testing.T) {
-	inNoTime(t, func(t *testing.T, _ *public, dial func() *client) {
+	inSyntheticTime(t, func(t *testing.T, _ *public, dial func() *client) {
 		c := dial()
 		var sending sync.WaitGroup
 		sending.Go(func() {
@@ -208,7 +208,7 @@ func TestRefusedEnds(t *testing.T) {
 
 // A sender that never reads its answer is disconnected.
 func TestUnreadAnswer(t *testing.T) {
-	inNoTime(t, func(t *testing.T, p *public, dial func() *client) {
+	inSyntheticTime(t, func(t *testing.T, p *public, dial func() *client) {
 		c := dial()
 		began := time.Now()
 		c.write(deliveryOf("a", ""))
@@ -216,8 +216,8 @@ func TestUnreadAnswer(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		expect.Within(t, 20*time.Second, began, "the answer")
-		if n := p.InFlightBytes(); n != 0 || p.kept.n.Load() != 1 {
-			t.Errorf("%d bytes are held, %d events kept", n, p.kept.n.Load())
+		if n := p.InFlightBytes(); n != 0 || p.sink.n.Load() != 1 {
+			t.Errorf("%d bytes are held, %d events published", n, p.sink.n.Load())
 		}
 	})
 }
@@ -226,7 +226,7 @@ func TestUnreadAnswer(t *testing.T) {
 // to as many as the limit allows. It is served at once if they are unverified.
 func TestUnreadAnswersMakeRoom(t *testing.T) {
 	for request, within := range map[string]time.Duration{badRequest: 0, deliveryOf("unread", ""): answerWrite} {
-		inNoTime(t, func(t *testing.T, p *public, dial func() *client) {
+		inSyntheticTime(t, func(t *testing.T, p *public, dial func() *client) {
 			p.Conns.mu.Lock()
 			p.Conns.max = 2
 			p.Conns.mu.Unlock()
@@ -241,21 +241,21 @@ func TestUnreadAnswersMakeRoom(t *testing.T) {
 	}
 }
 
-// The bound of time for the body ends with the body: work that takes longer is answered, and the
-// connection takes its next delivery.
-func TestWorkLongerThanTheBodysTime(t *testing.T) {
-	inNoTime(t, func(t *testing.T, p *public, dial func() *client) {
+// The body's deadline ends with the body: work that takes longer is answered, and the connection takes its
+// next delivery.
+func TestWorkLongerThanBodyTimeout(t *testing.T) {
+	inSyntheticTime(t, func(t *testing.T, p *public, dial func() *client) {
 		handler := p.server.Handler
 		p.server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			handler.ServeHTTP(w, r)
 			if err := r.Context().Err(); err != nil {
-				t.Errorf("it ended as if the sender had gone: %v", err)
+				t.Errorf("the request was cancelled: %v", err)
 			}
 		})
 		block := make(chan struct{})
-		p.kept.block.Store(&block)
+		p.sink.block.Store(&block)
 		time.AfterFunc(bodyTimeout+3*time.Second, func() {
-			p.kept.block.Store(nil)
+			p.sink.block.Store(nil)
 			close(block)
 		})
 		c := dial()
@@ -267,16 +267,16 @@ func TestWorkLongerThanTheBodysTime(t *testing.T) {
 	})
 }
 
-// The deadline of a slow request doesn't end the silence after it, nor does that of the silence
+// A slow request's deadline doesn't end the idle time after it, nor does the deadline of that time
 // lengthen the next request's.
 func TestEachDeadlineIsItsOwn(t *testing.T) {
-	inNoTime(t, func(t *testing.T, _ *public, dial func() *client) {
+	inSyntheticTime(t, func(t *testing.T, _ *public, dial func() *client) {
 		c, first := dial(), deliveryOf("first", "")
 		c.write(first[:20])
 		time.Sleep(time.Second)
 		expect.Equal(t, "200", c.write(first[20:]).read().String(), "the answer")
 		time.Sleep(10 * time.Minute)
-		expect.Equal(t, "200", c.write(deliveryOf("second", "")).read().String(), "the answer after a silence")
+		expect.Equal(t, "200", c.write(deliveryOf("second", "")).read().String(), "the answer after an idle time")
 		began := time.Now()
 		c.write(first[:20]).end()
 		expect.Within(t, 6*time.Second, began, "the end of half a head")
@@ -285,11 +285,11 @@ func TestEachDeadlineIsItsOwn(t *testing.T) {
 
 // No byte of the next request is read before this one is answered.
 func TestNextRequestWaits(t *testing.T) {
-	inNoTime(t, func(t *testing.T, p *public, dial func() *client) {
+	inSyntheticTime(t, func(t *testing.T, p *public, dial func() *client) {
 		c, next := dial(), deliveryOf("next", "")
 		c.write(deliveryOf("before", "")).read()
 		block := make(chan struct{})
-		p.kept.block.Store(&block)
+		p.sink.block.Store(&block)
 		c.write(deliveryOf("this", ""))
 		synctest.Wait() // until it is being published
 		isRead := false
@@ -302,7 +302,7 @@ func TestNextRequestWaits(t *testing.T) {
 		if isRead {
 			t.Error("the next request is being read")
 		}
-		p.kept.block.Store(nil)
+		p.sink.block.Store(nil)
 		close(block)
 		for range 2 {
 			expect.Equal(t, "200", c.read().String(), "the answer")
@@ -310,8 +310,7 @@ func TestNextRequestWaits(t *testing.T) {
 	})
 }
 
-// slowDisk refuses a message at its deadline, as the relay does if NATS is away and the disk is
-// slow.
+// slowDisk refuses each message at its deadline, as the relay does if NATS is away and the disk is slow.
 type slowDisk struct{ asked atomic.Int64 }
 
 func (s *slowDisk) Publish(_ context.Context, by time.Time, _ publish.Message) (publish.Status, error) {
@@ -320,9 +319,9 @@ func (s *slowDisk) Publish(_ context.Context, by time.Time, _ publish.Message) (
 	return "", publish.ErrUnavailable
 }
 
-// The answer comes within a second of the body's last byte, whatever the delivery has waited for.
+// The answer comes within a second of the body's last byte, even if a slot and the disk are slow.
 func TestAnswerInTime(t *testing.T) {
-	inNoTime(t, func(t *testing.T, p *public, dial func() *client) {
+	inSyntheticTime(t, func(t *testing.T, p *public, dial func() *client) {
 		var disk slowDisk
 		p.Publisher = &disk
 		for range cap(p.slots) {

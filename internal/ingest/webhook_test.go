@@ -31,16 +31,16 @@ type webhook struct {
 	signatures []string
 	header     http.Header // all of it, in place of signatures
 	body       string
-	asSent     bool // that is what was signed
+	asSent     bool // the body was signed as it was sent
 
-	id         string            // "" where only the golden file says it
+	id         string            // "" if only the golden file has it
 	signed     string            // what the signature covers
 	event      string            // the subject's event part
-	attributes map[string]string // the attributes that depend on the body; "" is one that is left out
+	attributes map[string]string // those that depend on the body; "" for one that is left out
 }
 
-// webhooks returns the accepted vectors of every provider, a few of them also to endpoints with
-// other names, and the odd ones.
+// webhooks returns the accepted vectors of every provider, a few of them for endpoints with other names,
+// too, and unusual deliveries.
 func webhooks(t *testing.T) []webhook {
 	t.Helper()
 	var all []webhook
@@ -55,10 +55,10 @@ func webhooks(t *testing.T) []webhook {
 			}
 		}
 	}
-	return append(append(all, odd(t)...), described(t)...)
+	return append(append(all, unusual(t)...), described(t)...)
 }
 
-// described returns the accepted vectors of the providers that settings describe.
+// described returns the accepted vectors of the presets.
 func described(t *testing.T) (all []webhook) {
 	t.Helper()
 	for _, preset := range providers.Presets {
@@ -117,9 +117,8 @@ func accepted(t *testing.T, p *verify.Provider) (all []webhook) {
 	return all
 }
 
-// odd returns deliveries that no known vendor sends, with text that CloudEvents or NATS doesn't
-// allow.
-func odd(t *testing.T) []webhook {
+// unusual returns deliveries that no known vendor sends: their text isn't allowed in CloudEvents or NATS.
+func unusual(t *testing.T) []webhook {
 	t.Helper()
 	var all []webhook
 	var file []struct {
@@ -142,7 +141,7 @@ func odd(t *testing.T) []webhook {
 		}
 	}
 	if len(all) != len(file) {
-		t.Fatal("odd.json has a provider that isn't there")
+		t.Fatal("odd.json has an unknown provider")
 	}
 	return all
 }

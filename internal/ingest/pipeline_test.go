@@ -30,26 +30,26 @@ type message struct {
 	Payload string            `json:"payload"`
 }
 
-// road is all that a delivery passes: HTTP, the handler, the publisher, NATS. A subscriber receives
+// pipeline is what a delivery passes: HTTP, the handler, the publisher and NATS. A subscriber receives
 // each message as it is published, even if the stream has it already.
-type road struct {
+type pipeline struct {
 	t         *testing.T
 	config    *config.Config
 	publisher *publish.Publisher
-	heard     *nats.Subscription
+	published *nats.Subscription
 	js        jetstream.JetStream
 }
 
-// newRoad starts a server with the default subjects and stream.
-func newRoad(t *testing.T) *road {
+// newPipeline starts a NATS server, and connects a publisher with the default subjects and stream.
+func newPipeline(t *testing.T) *pipeline {
 	t.Helper()
 	c, _, err := config.Load([]string{"FRIGADE_SECRETS=x"})
 	expect.NoError(t, err)
 	server, err := natsd.Start(natsd.Config{Addr: "127.0.0.1:0", Dir: t.TempDir(), Log: zap.NewNop()})
 	expect.NoError(t, err)
 	t.Cleanup(func() { _ = server.Stop(context.Background()) })
-	r := &road{t: t, config: c, js: natsdtest.Connect(t, server.URL())}
-	if r.heard, err = r.js.Conn().SubscribeSync(c.SubjectPrefix + ".>"); err != nil {
+	r := &pipeline{t: t, config: c, js: natsdtest.Connect(t, server.URL())}
+	if r.published, err = r.js.Conn().SubscribeSync(c.SubjectPrefix + ".>"); err != nil {
 		t.Fatal(err)
 	}
 	r.publisher, err = publish.Open(publish.Config{
@@ -71,7 +71,7 @@ func newRoad(t *testing.T) *road {
 }
 
 // send sends a webhook and returns the message that it became.
-func (r *road) send(d webhook) message {
+func (r *pipeline) send(d webhook) message {
 	r.t.Helper()
 	secrets := make([]secret.Secret, len(d.secrets))
 	for i, s := range d.secrets {
@@ -100,13 +100,13 @@ func (r *road) send(d webhook) message {
 	if answer, err := io.ReadAll(response.Body); err != nil || response.StatusCode != http.StatusOK {
 		r.t.Fatalf("%s: answered %s %s, %v", d.name, response.Status, answer, err)
 	}
-	m, err := r.heard.NextMsg(10 * time.Second)
+	m, err := r.published.NextMsg(10 * time.Second)
 	expect.NoErrorf(r.t, err, "%s: nothing was published", d.name)
 	return r.message(d.name, m.Subject, m.Header, m.Data)
 }
 
 // stored returns what the stream has, as a consumer receives it.
-func (r *road) stored() []message {
+func (r *pipeline) stored() []message {
 	r.t.Helper()
 	consumer, err := r.js.OrderedConsumer(r.t.Context(), r.config.StreamName, jetstream.OrderedConsumerConfig{})
 	expect.NoError(r.t, err)
@@ -124,7 +124,7 @@ func (r *road) stored() []message {
 	return all
 }
 
-func (r *road) message(vector, subject string, header nats.Header, payload []byte) message {
+func (r *pipeline) message(vector, subject string, header nats.Header, payload []byte) message {
 	r.t.Helper()
 	m := message{Vector: vector, Subject: subject, Headers: make(map[string]string), Payload: string(payload)}
 	for name, values := range header {
