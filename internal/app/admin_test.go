@@ -104,7 +104,7 @@ func TestAdminHost(t *testing.T) {
 	}
 }
 
-// Any number of requests that stop in the middle leave the admin listener reachable, and are ended.
+// The admin listener stays reachable with any number of requests that stop in the middle, and ends them.
 func TestAdminIsBounded(t *testing.T) {
 	b := start(t)
 	var all []net.Conn
@@ -149,5 +149,5 @@ func TestRefusedConnections(t *testing.T) {
 	}
 	b.awaitMetric(`webhook_bridge_refused_connections_total{kind="proxy_protocol"} 1`)
 	expect.Equal(t, "0", b.metric(`webhook_bridge_refused_connections_total{kind="malformed"}`), "connections counted as malformed")
-	b.await("in the log: what to do", func() bool { return strings.Contains(b.log.String(), `switch it off there`) })
+	b.await("advice in the log", func() bool { return strings.Contains(b.log.String(), `switch it off there`) })
 }

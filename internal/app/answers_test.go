@@ -26,13 +26,12 @@ func frigadeBody(id, more string) string {
 	return fmt.Sprintf(`{"type":"flowResponse.completedStep","time":%[2]q,"data":{"id":%[1]q,"actionType":"COMPLETED_STEP","createdAt":%[2]q}%[3]s}`, id, now, more)
 }
 
-// sign returns the header with the signature of the text's canonical form. The text need not be
-// canonical.
+// sign returns a header with the signature of the text's canonical form.
 func sign(t *testing.T, header, key, text string) string {
 	t.Helper()
 	canonical, err := stringify.Parse([]byte(text))
 	if err != nil {
-		canonical = []byte(text) // what can't be parsed is signed as it stands
+		canonical = []byte(text) // it isn't JSON, and is signed as it is
 	}
 	return header + ": " + verify.Hex.Encode(secret.New(key).MAC(canonical))
 }
@@ -49,8 +48,8 @@ func frigadeHeader(t *testing.T, body string) string {
 	return sign(t, "X-Webhook-Signature", frigadeSecret, string(canonical.Member("data")))
 }
 
-// Each row of the contract's status table is tested through a real socket, and nothing that is
-// refused reaches the stream.
+// Each row of the contract's table of answers is tested through a real socket. No refused delivery reaches
+// the stream.
 func TestAnswers(t *testing.T) {
 	b := start(t, "MAX_BODY_BYTES=64KiB")
 	large := func(n int) string { // a valid body of exactly n bytes
@@ -107,9 +106,9 @@ func TestAnswers(t *testing.T) {
 		{name: "compressed", body: "\x1f\x8b\x08\x00", headers: []string{"Content-Encoding: gzip"}, status: 415, code: "content_encoding"},
 		{name: "compressed twice", body: "(\xb5/\xfd", headers: []string{"Content-Encoding: identity", "Content-Encoding: zstd"}, status: 415, code: "content_encoding"},
 		{name: "no JSON, and not encoded", body: "hello", headers: []string{"Content-Encoding: identity"}, status: 400, code: "not_json"},
-		{name: "a charset for a coding", body: flockBody("charset", ""), headers: []string{"Content-Encoding: UTF-8"}, status: 200},
-		{name: "JSON, whatever its header says", body: flockBody("gzip", ""), headers: []string{"Content-Encoding: gzip"}, status: 200},
-		{name: "JSON that is none of ours, with a charset", body: "[]", headers: []string{"Content-Encoding: UTF-8"}, status: 400, code: "not_json"},
+		{name: "a charset as Content-Encoding", body: flockBody("charset", ""), headers: []string{"Content-Encoding: UTF-8"}, status: 200},
+		{name: "JSON, though its Content-Encoding is gzip", body: flockBody("gzip", ""), headers: []string{"Content-Encoding: gzip"}, status: 200},
+		{name: "an array, with a charset as Content-Encoding", body: "[]", headers: []string{"Content-Encoding: UTF-8"}, status: 400, code: "not_json"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			before := b.stored()
@@ -142,7 +141,7 @@ func TestAnswers(t *testing.T) {
 }
 
 // All signature failures have the same answer.
-func TestSignatureFailuresReadTheSame(t *testing.T) {
+func TestSignatureFailuresLookTheSame(t *testing.T) {
 	b := start(t)
 	body := flockBody("a", "")
 	contradicting := strings.Replace(frigadeBody("g", ""), "completedStep", "startedStep", 1)
@@ -158,15 +157,15 @@ func TestSignatureFailuresReadTheSame(t *testing.T) {
 		answers[fmt.Sprint(a.StatusCode, a.Header, a.body)] = true
 	}
 	if len(answers) != 1 {
-		t.Errorf("they read differently: %v", answers)
+		t.Errorf("they differ: %v", answers)
 	}
 	for _, outcome := range []string{"signature_missing", "signature_malformed", "signature_wrong", "signature_many", "contradiction"} {
 		b.await("logged", func() bool { return strings.Contains(b.log.String(), `"outcome":"`+outcome+`"`) })
 	}
 }
 
-// Any path other than an endpoint's is not found, even if cleaning it would give one; nobody is
-// redirected. A path that is nearly an endpoint's is counted and logged with the right one.
+// Any path other than an endpoint's is not found, even if cleaning it would give one, and isn't redirected.
+// A path that is nearly an endpoint's is counted, and logged with the right one.
 func TestPathsAndMethods(t *testing.T) {
 	b := start(t)
 	for _, target := range []string{

@@ -36,7 +36,7 @@ func TestChunked(t *testing.T) {
 	if a := c.read("POST"); a.StatusCode != http.StatusRequestEntityTooLarge || a.Close {
 		t.Errorf("answered %s %s, close %v", a.Status, a.body, a.Close)
 	}
-	body := flockBody("c", "") // the rest was read and dropped: the connection lives on
+	body := flockBody("c", "") // the rest was read and dropped: the connection stays open
 	c.write(request("flock", body, flockHeader(t, body)))
 	expect.Equal(t, "200 stored", c.read("POST").String(), "the answer")
 }
@@ -87,8 +87,8 @@ func TestExpectContinue(t *testing.T) {
 // Once the body has been read, hanging up changes nothing.
 func TestHangUp(t *testing.T) {
 	b := start(t)
-	// A reset may overtake a request that the server hasn't read yet: that one was never received.
-	// Everything that was answered or logged as accepted must be stored.
+	// A reset may overtake a request that the server hasn't read yet; that request was never received.
+	// Every delivery that was answered or logged as accepted must be stored.
 	n := 0
 	hangUp := func() {
 		n++
@@ -101,14 +101,14 @@ func TestHangUp(t *testing.T) {
 	for range 20 {
 		hangUp()
 	}
-	b.await("done with all, of which some were received", func() bool {
+	b.await("done with all deliveries, at least one of them accepted", func() bool {
 		if !strings.Contains(b.log.String(), `"delivery accepted"`) {
 			hangUp()
 			return false
 		}
 		return b.handler.InFlightBytes() == 0
 	})
-	b.await("stored all accepted", func() bool {
+	b.await("storing all accepted deliveries", func() bool {
 		return b.stored() == uint64(strings.Count(b.log.String(), `"delivery accepted"`))
 	})
 	if strings.Contains(b.log.String(), "context canceled") {

@@ -36,7 +36,7 @@ type bridge struct {
 	t    *testing.T
 	log  *expect.Buffer
 	js   jetstream.JetStream
-	stop func() error // asks for the end, and waits for it
+	stop func() error // stops the bridge, and waits for its end
 }
 
 // start runs a bridge with both endpoints, on an embedded server unless the variables say
@@ -46,7 +46,7 @@ func start(t *testing.T, vars ...string) *bridge {
 	c, _, err := config.Load(append([]string{
 		"FLOCK_SECRETS=" + flockSecret + ",flock-older", "FRIGADE_SECRETS=" + frigadeSecret, "HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0",
 		"EMBEDDED_NATS_ADDR=127.0.0.1:0", "DATA_DIR=" + t.TempDir(), "LOG_LEVEL=debug",
-		"PUBLISH_TIMEOUT=30s", // a slow disk is not what these tests are about
+		"PUBLISH_TIMEOUT=30s", // the disk may be slow
 	}, vars...))
 	expect.NoError(t, err)
 	b := &bridge{t: t, log: &expect.Buffer{}}
@@ -92,16 +92,16 @@ func (b *bridge) awaitMetric(line string) {
 	})
 }
 
-// stored is how many events are stored.
+// stored returns how many events are stored.
 func (b *bridge) stored() uint64 { return b.messages("WEBHOOKS") }
 
-// messages is how many a stream has.
+// messages returns how many messages a stream has.
 func (b *bridge) messages(name string) uint64 {
 	b.t.Helper()
 	return b.stream(name).CachedInfo().State.Msgs
 }
 
-// stream returns a stream. A new one acknowledges messages before the server lists it (2.15.3).
+// stream returns a stream, once it is listed: nats-server 2.15.3 acknowledges messages before.
 func (b *bridge) stream(name string) (stream jetstream.Stream) {
 	b.t.Helper()
 	b.await("listed: "+name, func() bool {

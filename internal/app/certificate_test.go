@@ -22,7 +22,7 @@ func content(t *testing.T, file string) string {
 	return string(text)
 }
 
-// files are certificate and key as in a Kubernetes secret of type kubernetes.io/tls.
+// files returns certificate and key as in a Kubernetes secret of type kubernetes.io/tls.
 func files(t *testing.T, cert, key tlstest.Pair) map[string]string {
 	return map[string]string{"tls.crt": content(t, cert.Cert), "tls.key": content(t, key.Key)}
 }
@@ -64,7 +64,7 @@ func TestTLS(t *testing.T) {
 	b := start(t, "TLS_CERT_FILE="+pair.Cert, "TLS_KEY_FILE="+pair.Key)
 	for _, test := range []struct {
 		name  string
-		proto string // "" where there is no answer
+		proto string // "" if there is no answer
 		set   func(*tls.Config)
 	}{
 		{"HTTP/2 or 1.1", "HTTP/1.1", nil},
@@ -95,8 +95,8 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// Certificate and key are replaced together. One half of a new pair, or an incomplete file, changes
-// nothing but log and metrics.
+// Certificate and key are replaced together. Half of a new pair, or an incomplete file, changes only log
+// and metrics.
 func TestCertificateReload(t *testing.T) {
 	first, second, expired := tlstest.New(t, "hooks.example.com"), tlstest.New(t, "hooks.example.com"), tlstest.Until(t, time.Now().Add(-time.Minute), "hooks.example.com")
 	v := newVolume(t, files(t, first, first))
@@ -139,7 +139,7 @@ func TestCertificateReload(t *testing.T) {
 		t.Errorf("an open connection was lost: %v", err)
 	}
 	expect.Equal(t, "1", b.metric("webhook_bridge_tls_last_reload_successful"), "the last reload was successful again")
-	// An expired one is used all the same, since the clock may be wrong, and is logged as an error.
+	// An expired certificate is used all the same, because the clock may be wrong, and is logged as an error.
 	v.swap(files(t, expired, expired))
 	b.await("loaded", func() bool { return len(b.lines("certificate is not valid now")) == 1 })
 	expect.Equal(t, expired.Leaf.NotAfter.Unix(), int64(b.number("webhook_bridge_tls_certificate_expiry_timestamp_seconds")), "the time at which the certificate expires")
@@ -148,8 +148,8 @@ func TestCertificateReload(t *testing.T) {
 	}
 }
 
-// Shutting down with TLS is as orderly as without: an open connection gets one more answer. Neither
-// a silent connection nor one without a handshake delays it.
+// With TLS, too, an open connection gets one more answer at a shutdown. Neither a silent connection nor one
+// without a handshake delays it.
 func TestTLSShutdown(t *testing.T) {
 	pair := tlstest.New(t, "hooks.example.com")
 	b := start(t, "TLS_CERT_FILE="+pair.Cert, "TLS_KEY_FILE="+pair.Key)

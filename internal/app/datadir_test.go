@@ -20,8 +20,8 @@ func TestRetryWhileInUse(t *testing.T) {
 	other := errors.New("another error")
 	for _, test := range []struct {
 		name  string
-		after time.Duration // it is free
-		then  error
+		after time.Duration // which the directory is free
+		then  error         // what open returns then
 		want  error
 		took  time.Duration
 		lines int
@@ -43,7 +43,7 @@ func TestRetryWhileInUse(t *testing.T) {
 				})
 				expect.ErrorIs(t, test.want, err, "what open returned last")
 				expect.Equal(t, test.lines, logs.Len(), "lines logged")
-				// The last try may come just before the time is up: one more follows.
+				// If the last try comes just before the time is up, one more follows.
 				if late := time.Since(began) - test.took; late != 0 && (!errors.Is(test.want, fileio.ErrInUse) || late != 200*time.Millisecond) {
 					t.Errorf("got the answer after %s, want it after %s", time.Since(began), test.took)
 				}

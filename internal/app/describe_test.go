@@ -15,7 +15,7 @@ import (
 // description is a metric as docs/metrics.md shows it.
 type description struct {
 	Name, Type, Help string
-	Labels           []string // by name; where the values are fixed, with them: state=closed|half-open|open
+	Labels           []string // names; with the values if they are fixed: state=closed|half-open|open
 }
 
 // describe lists the bridge's own metrics, without those of Go's runtime and the process, in the
@@ -23,7 +23,7 @@ type description struct {
 func describe(m *telemetry.Metrics) []description {
 	var all []description
 	for _, c := range m.Ours {
-		descs := make(chan *prometheus.Desc, 2) // no collector of ours has more
+		descs := make(chan *prometheus.Desc, 2) // none of our collectors has more
 		c.Describe(descs)
 		close(descs)
 		for desc := range descs {
@@ -39,7 +39,7 @@ func describe(m *telemetry.Metrics) []description {
 	return all
 }
 
-// A Desc has no accessors, but its String has all that it has.
+// A Desc has no accessors, but its String shows all its parts.
 var desc = regexp.MustCompile(`^Desc\{fqName: ("(?:[^"\\]|\\.)*"), help: ("(?:[^"\\]|\\.)*"), unit: "[^"]*", constLabels: \{(.*)\}, variableLabels: \{(.*)\}\}$`)
 
 func parseDesc(text string) description {
@@ -78,7 +78,7 @@ func typeOf(c prometheus.Collector, name string) string {
 	if _, ok := c.(*prometheus.HistogramVec); ok {
 		return "histogram"
 	}
-	if strings.HasSuffix(name, "_total") { // promtool holds counters, and nothing else, to that
+	if strings.HasSuffix(name, "_total") { // promtool checks that counters, and only they, end so
 		return "counter"
 	}
 	return "gauge"

@@ -30,8 +30,8 @@ func (b *bridge) ids() (ids []string) {
 	return ids
 }
 
-// While NATS is away events are spooled, each once, and nothing unsigned is. Afterwards they are
-// stored in the order of their arrival, even by another process.
+// While NATS is away, events are spooled, each once, and nothing unsigned is. Afterwards they are stored in
+// the order of their arrival, even by another process.
 func TestNATSAway(t *testing.T) {
 	s := natsdtest.New(t, "")
 	vars := []string{"NATS_URL=" + s.URL(), "DATA_DIR=" + t.TempDir()}
@@ -58,7 +58,7 @@ func TestNATSAway(t *testing.T) {
 	}
 
 	b = start(t, vars...)
-	body := flockBody("behind the others", "")
+	body := flockBody("after the others", "")
 	a := b.post("flock", body, flockHeader(t, body))
 	if a.result != "spooled" {
 		t.Errorf("answered %s", a.body)
@@ -79,7 +79,7 @@ func TestNATSAway(t *testing.T) {
 }
 
 // Without NATS and without room in the spool the answer is 503.
-func TestNowhere(t *testing.T) {
+func TestNeitherNATSNorSpool(t *testing.T) {
 	b := start(t, "NATS_URL=nats://127.0.0.1:1", "SPOOL_MAX_BYTES=1000")
 	for i, want := range []int{200, 503, 503} {
 		body := flockBody(fmt.Sprint(i), "")
@@ -121,7 +121,7 @@ func TestQuarantine(t *testing.T) {
 	for _, test := range []struct {
 		name, endpoint, body string
 		status               int
-		reason               string // "" where it isn't kept
+		reason               string // "" if it isn't kept
 	}{
 		{"no name", "flock", `{"x": 1}`, 200, "unreadable"},
 		{"no time", "flock", `{"name": "a.b"}`, 200, "unreadable"},
@@ -153,7 +153,7 @@ func TestQuarantine(t *testing.T) {
 			if test.reason != "" {
 				want++
 			}
-			b.await("delivered", func() bool { return b.spool.Stats().Bytes == 0 }) // what is answered 401 may have to wait
+			b.await("delivered", func() bool { return b.spool.Stats().Bytes == 0 }) // those answered 401 may have to wait
 			if n := b.messages("WEBHOOKS_QUARANTINE"); n != want {
 				t.Fatalf("%d in quarantine, want %d", n, want)
 			}

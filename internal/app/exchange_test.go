@@ -6,13 +6,12 @@ import (
 	"testing"
 )
 
-// One secret is never in force at endpoints of two providers, even after a file changes. If two
-// endpoints exchange their secrets, or one gives up a secret that the other takes, each has its own
-// in the end.
+// A secret is never in force at endpoints of two providers, even after a file changes. Two endpoints may
+// exchange their secrets, and one may take a secret that the other gives up.
 func TestSecretsAreNotShared(t *testing.T) {
 	v := newVolume(t, map[string]string{"a": "one", "b": "two", "c": "three"})
-	vars := slices.Concat(further(0, "a", "flock", "SECRETS_FILE="+v.path("a")), further(1, "b", "frigade", "SECRETS_FILE="+v.path("b")),
-		further(2, "c", "flock", "SECRETS_FILE="+v.path("c")))
+	vars := slices.Concat(endpointVars(0, "a", "flock", "SECRETS_FILE="+v.path("a")), endpointVars(1, "b", "frigade", "SECRETS_FILE="+v.path("b")),
+		endpointVars(2, "c", "flock", "SECRETS_FILE="+v.path("c")))
 	b := start(t, vars...)
 	inForce := func(what, a, bb, c string) {
 		t.Helper()
@@ -37,7 +36,7 @@ func TestSecretsAreNotShared(t *testing.T) {
 
 	v.swap(map[string]string{"a": "one\ntwo", "b": "two", "c": "three\nfour"})
 	failures("a wants b's", 1)
-	inForce("c is not concerned", "one", "two", "three four")
+	inForce("c isn't affected", "one", "two", "three four")
 	line := b.lines("secrets can't be loaded")[0]["error"].(string)
 	if want := "endpoints a (ENDPOINTS_0_SECRETS_FILE) and b (ENDPOINTS_1_SECRETS_FILE) share a secret, and differ in provider or scheme: give each its own"; line != want {
 		t.Errorf("logged: %s", line)

@@ -55,7 +55,7 @@ func TestProbes(t *testing.T) {
 	}
 }
 
-// Settings for the servers at NATS_URL don't keep a bridge without it from its own server.
+// A bridge without NATS_URL starts its own server, even with settings for other servers.
 func TestSettingsForOtherServers(t *testing.T) {
 	pair := tlstest.New(t, "nats.example.com")
 	creds := filepath.Join(t.TempDir(), "creds")
@@ -64,7 +64,7 @@ func TestSettingsForOtherServers(t *testing.T) {
 	start(t, "NATS_CREDS="+creds, "NATS_CA="+pair.Cert, "NATS_CERT="+pair.Cert, "NATS_KEY="+pair.Key, "NATS_JS_DOMAIN=leaf")
 }
 
-// While NATS is there and publishing fails, the reason isn't only that the breaker is open.
+// If NATS is connected but publishing fails, /readyz has the cause, not only that the breaker is open.
 func TestReadyzHasCause(t *testing.T) {
 	b := start(t, "STREAM_MAX_BYTES=1")
 	body := flockBody("a", "")
@@ -77,12 +77,12 @@ func TestReadyzHasCause(t *testing.T) {
 	})
 }
 
-// Without room in the spool the bridge is ready again as soon as the breaker is half-open: otherwise
-// no delivery would come, and only a delivery can close it.
+// Without room in the spool the bridge is ready again once the breaker is half-open: only a delivery can
+// close it, and none would come otherwise.
 func TestReadyOnceHalfOpen(t *testing.T) {
 	b := start(t, "STREAM_MAX_BYTES=1", "SPOOL_MAX_BYTES=1")
 	body := flockBody("a", "")
-	b.await("unready while the breaker is open", func() bool { // again if the machine stands still until it is half-open
+	b.await("unready while the breaker is open", func() bool { // once more if a slow machine sees it half-open
 		if a := b.post("flock", body, flockHeader(t, body)); a.code != "unavailable" {
 			t.Fatalf("answered %s", a.body)
 		}
@@ -92,8 +92,7 @@ func TestReadyOnceHalfOpen(t *testing.T) {
 	expect.Equal(t, "half-open", b.relay.Breaker(), "the breaker")
 }
 
-// While there is no stream, nothing is tried, and the metric has the cause all the same: an alert
-// goes by it.
+// Without a stream nothing is tried, but the metric has the cause: an alert needs it.
 func TestBlockedWithoutStream(t *testing.T) {
 	b := start(t, "NATS_URL="+natsdtest.Start(t, "").URL(), "STREAM_MANAGE=false")
 	body := flockBody("a", "")
@@ -135,7 +134,7 @@ func TestMetrics(t *testing.T) {
 		b.awaitMetric(want)
 	}
 	if n := strings.Count(b.log.String(), `"member":"data.campaignId"`); n != 1 {
-		t.Errorf("the log names %d times the member that has drifted in 3 deliveries, want once", n)
+		t.Errorf("the member that has drifted in 3 deliveries is logged %d times, want once", n)
 	}
 	if _, text := b.admin("/metrics"); strings.Contains(text, "nobody-knows") {
 		t.Error("the metrics hold a path that somebody sent")
@@ -163,14 +162,14 @@ func TestMessage(t *testing.T) {
 	}
 }
 
-// panicking is a fault that quotes what it was handling.
+// panicking is a publisher that panics with the message.
 type panicking struct{}
 
 func (panicking) Publish(_ context.Context, _ time.Time, m publish.Message) (publish.Status, error) {
 	panic(string(m.Data))
 }
 
-// A panic is answered and logged by its type, without what it quotes.
+// A panic is answered, and logged by its type without its value.
 func TestPanicIsLogged(t *testing.T) {
 	b := start(t)
 	b.handler.Publisher = panicking{}
@@ -189,8 +188,8 @@ func TestPanicIsLogged(t *testing.T) {
 	}
 }
 
-// A flood of one kind of refusal is sampled in the log and counted in full, and doesn't keep another
-// kind with the same answer, or another endpoint's refusals, out of the log.
+// A flood of one kind of refusal is sampled in the log and counted in full. It doesn't keep another kind
+// with the same answer, or another endpoint's refusals, out of the log.
 func TestFloodIsSampled(t *testing.T) {
 	b := start(t)
 	c := b.dial()
@@ -216,8 +215,7 @@ func TestFloodIsSampled(t *testing.T) {
 	}
 }
 
-// The line of a delivery that is refused for its time says by how much, also where that is the signed
-// time.
+// The line of a delivery that is refused for its time has the age, also if it is that of the signed time.
 func TestRefusalHasAge(t *testing.T) {
 	b := start(t)
 	at := func(age time.Duration) string { return flockBodyAt(time.Now().Add(-age), "i", "") }
@@ -274,10 +272,10 @@ func TestLogLines(t *testing.T) {
 	}
 }
 
-// A sender that connects while the bridge starts has its answer within a second, even if NATS
-// accepts the connection and stays silent. If the machine itself stalls, the test tries again.
+// A sender that connects while the bridge starts gets its answer within a second, even if NATS accepts the
+// connection and stays silent. If the machine stalls, the test tries again.
 func TestStartWithSilentNATS(t *testing.T) {
-	silent, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts, and nobody answers
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts, and nothing answers
 	expect.NoError(t, err)
 	defer silent.Close()
 	poll.Until(t, "the answer comes within a second", func() bool {

@@ -22,8 +22,8 @@ import (
 
 const observability = "../../deploy/observability/"
 
-// every returns all metrics of a bridge. Their values are never read.
-func every() *telemetry.Metrics {
+// allMetrics returns the metrics of a bridge. Their values can't be read.
+func allMetrics() *telemetry.Metrics {
 	m := telemetry.NewMetrics("")
 	new(App).addGauges(m)
 	return m
@@ -35,7 +35,7 @@ func TestMetricsDocument(t *testing.T) {
 	out.WriteString("# Metrics\n\n<!-- made from the code: go generate ./... -->\n\n")
 	out.WriteString(markdown.Wrap("`/metrics` on `ADMIN_ADDR` has these, Go's own (`go_*`) and the process's (`process_*`). Labels are in brackets; "+
 		"none holds what an unauthenticated sender chose. `deploy/observability` has a dashboard and alerts.", "") + "\n")
-	for _, d := range describe(every()) {
+	for _, d := range describe(allMetrics()) {
 		var labels []string
 		for _, label := range d.Labels {
 			name, values, fixed := strings.Cut(label, "=")
@@ -79,12 +79,12 @@ func TestOperationsListsOutcomes(t *testing.T) {
 	}
 }
 
-var ours = regexp.MustCompile(`webhook_bridge_[a-z_]+`)
+var metricName = regexp.MustCompile(`webhook_bridge_[a-z_]+`)
 
 // The dashboard and the alerts use only metrics that exist.
 func TestMetricsInUse(t *testing.T) {
-	known := []string{"webhook_bridge_"} // in a regular expression
-	for _, d := range describe(every()) {
+	known := []string{"webhook_bridge_"} // the prefix is in a regular expression
+	for _, d := range describe(allMetrics()) {
 		known = append(known, d.Name)
 		if d.Type == "histogram" {
 			known = append(known, d.Name+"_bucket", d.Name+"_count", d.Name+"_sum")
@@ -95,7 +95,7 @@ func TestMetricsInUse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		used := ours.FindAllString(string(text), -1)
+		used := metricName.FindAllString(string(text), -1)
 		if len(used) == 0 {
 			t.Errorf("%s uses no metric", file)
 		}
@@ -159,8 +159,8 @@ func TestRunbook(t *testing.T) {
 
 var (
 	message = regexp.MustCompile("`([\\w',-]+(?: [\\w',-]+){2,})`")                         // three words or more
-	command = regexp.MustCompile(`^(nats|bridge|kubectl) `)                                 // is no log line
-	grepped = regexp.MustCompile(`kubectl logs POD \| grep (?:-E )?['"]"?([\w' ]{5,})['"]`) // what is looked for in the log
+	command = regexp.MustCompile(`^(nats|bridge|kubectl) `)                                 // not a log line
+	grepped = regexp.MustCompile(`kubectl logs POD \| grep (?:-E )?['"]"?([\w' ]{5,})['"]`) // searched for in the log
 )
 
 // Each log line in the runbook is listed in operations.md and is in the code.
@@ -190,7 +190,7 @@ func TestRunbooksLogLines(t *testing.T) {
 		}
 	}
 	if len(lines) < 8 {
-		t.Errorf("the runbook speaks of these log lines only: %q", lines)
+		t.Errorf("the runbook has only these log lines: %q", lines)
 	}
 	for _, line := range lines {
 		if !strings.Contains(operations, line) || !strings.Contains(code.String(), line) {

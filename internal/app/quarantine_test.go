@@ -22,8 +22,8 @@ func (b *bridge) kept() map[string]uint64 {
 	return info.State.Subjects
 }
 
-// A stale capture of Frigade's without actionType, where only data is signed, is kept once,
-// whatever its holder writes around data.
+// A stale delivery of Frigade's without actionType is kept once, however often somebody sends it with other
+// members around data, which alone is signed.
 func TestVariantsAreKeptOnce(t *testing.T) {
 	for name, vars := range map[string][]string{"stored": nil, "spooled": {"NATS_URL=later"}} {
 		t.Run(name, func(t *testing.T) {
@@ -53,7 +53,7 @@ func TestVariantsAreKeptOnce(t *testing.T) {
 }
 
 // A flood of stale signed deliveries doesn't displace deliveries that were answered 200.
-func TestRefusedPushNothingOut(t *testing.T) {
+func TestRefusedDisplaceNothing(t *testing.T) {
 	b := start(t, "QUARANTINE_MAX_BYTES=2MiB")
 	nameless := fmt.Sprintf(`{"timestamp":%d}`, time.Now().Unix())
 	a := b.post("flock", nameless, flockHeader(t, nameless))
@@ -75,10 +75,10 @@ func TestRefusedPushNothingOut(t *testing.T) {
 		return uint64(b.number(`webhook_bridge_publishes_total{kind="refused",outcome="stored",way="` + way + `"}`))
 	}
 	if direct := published("direct"); direct < 2 || direct+published("spool") != stale {
-		t.Errorf("%d are kept, %d of them directly, want at least two at once and all others as there is room", stale, direct)
+		t.Errorf("%d are kept, %d of them directly, want at least two directly and the others once there is room", stale, direct)
 	}
 	if !strings.Contains(b.log.String(), "it could not be put into quarantine: ") {
-		t.Error("what isn't kept is not logged")
+		t.Error("the log doesn't say that some aren't kept")
 	}
 }
 

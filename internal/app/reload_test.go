@@ -60,7 +60,7 @@ func (v *volume) swap(files map[string]string) {
 	v.do(os.Symlink(next, v.path("..data_tmp")), os.Rename(v.path("..data_tmp"), v.path("..data")), os.RemoveAll(old))
 }
 
-func further(i int, name, provider string, more ...string) []string {
+func endpointVars(i int, name, provider string, more ...string) []string {
 	prefix := fmt.Sprintf("ENDPOINTS_%d_", i)
 	vars := []string{prefix + "NAME=" + name, prefix + "PROVIDER=" + provider}
 	for _, assignment := range more {
@@ -80,7 +80,7 @@ func (b *bridge) lines(message string) (found []map[string]any) {
 	return found
 }
 
-// metric is the value of a series, written as in /metrics; "" where there is none.
+// metric returns the value of a series, as in /metrics; "" if there is none.
 func (b *bridge) metric(series string) string {
 	_, text := b.admin("/metrics")
 	for line := range strings.Lines(text) {
@@ -98,11 +98,10 @@ func (b *bridge) number(series string) float64 {
 	return n
 }
 
-// A rotation as docs/operations.md has it, under load: no delivery is refused, whichever secret
-// signs it.
+// In a rotation as in docs/operations.md, under load, no delivery is refused, whichever secret signs it.
 func TestRotationUnderLoad(t *testing.T) {
 	v := newVolume(t, map[string]string{"flock": "old"})
-	b := start(t, further(0, "live", "flock", "SECRETS_FILE="+v.path("flock"))...)
+	b := start(t, endpointVars(0, "live", "flock", "SECRETS_FILE="+v.path("flock"))...)
 	loaded := func(n int) {
 		t.Helper()
 		b.await("loaded", func() bool { return len(b.lines("secrets loaded")) == n })
@@ -140,35 +139,35 @@ func TestRotationUnderLoad(t *testing.T) {
 			}
 		})
 	}
-	more := func() { // of every kind, since now
+	sendMore := func() { // waits until each sender has sent some more
 		t.Helper()
 		for i := range sent {
 			at := sent[i].Load()
 			b.await("sending", func() bool { return sent[i].Load() > at+5 || t.Failed() })
 		}
 	}
-	more()
+	sendMore()
 	v.swap(map[string]string{"flock": "new\nold"})
 	loaded(1)
 	signing.Store(3)
-	more()
+	sendMore()
 	for i := range 3 { // positions change under load
 		v.swap(map[string]string{"flock": []string{"old\nnew", "third\nnew\nold", "new\nold"}[i]})
 		loaded(2 + i)
-		more()
+		sendMore()
 	}
 	signing.Store(2)
-	more()
-	// Nobody signs with the old secret any more: it is removed after the last delivery in flight.
-	more()
+	sendMore()
+	// No sender uses the old secret any more. Deliveries that began before still count.
+	sendMore()
 	before := b.metric(`webhook_bridge_secret_last_verified_timestamp_seconds{endpoint="live",secret="1"}`)
-	more()
+	sendMore()
 	if after := b.metric(`webhook_bridge_secret_last_verified_timestamp_seconds{endpoint="live",secret="1"}`); after != before || after == "0" || after == "" {
 		t.Errorf("the old secret's last use was %s and is %s, though it isn't used", before, after)
 	}
 	v.swap(map[string]string{"flock": "new"})
 	loaded(5)
-	more()
+	sendMore()
 	cancel()
 	senders.Wait()
 	if body := flockBody("late", ""); b.post("live", body, sign(t, "X-Flock-Signature", "old", body)).StatusCode != http.StatusUnauthorized {
@@ -179,7 +178,7 @@ func TestRotationUnderLoad(t *testing.T) {
 // Counters, times and log lines that name a position follow the secrets.
 func TestPositions(t *testing.T) {
 	v := newVolume(t, map[string]string{"flock": "old"})
-	b := start(t, further(0, "live", "flock", "SECRETS_FILE="+v.path("flock"))...)
+	b := start(t, endpointVars(0, "live", "flock", "SECRETS_FILE="+v.path("flock"))...)
 	send := func(key string) {
 		t.Helper()
 		body := flockBody(fmt.Sprint(time.Now().UnixNano()), "")
@@ -222,7 +221,7 @@ func TestPositions(t *testing.T) {
 
 	v.swap(map[string]string{"flock": "new\nold"})
 	b.await("loaded", func() bool { return len(b.lines("secrets loaded")) == 1 })
-	check("the new one is before the old one, which was used", map[string]string{"used 0": "false", "used 1": "true"}, "0")
+	check("the new secret in front of the old one, which was used", map[string]string{"used 0": "false", "used 1": "true"}, "0")
 	send("old")
 	send("new")
 	send("new")
@@ -230,12 +229,12 @@ func TestPositions(t *testing.T) {
 
 	v.swap(map[string]string{"flock": "new"})
 	b.await("loaded", func() bool { return len(b.lines("secrets loaded")) == 2 })
-	check("what stays at its place goes on", map[string]string{"count 0": "2", "used 0": "true"}, "0", "1", "0")
+	check("a secret that keeps its position keeps its count", map[string]string{"count 0": "2", "used 0": "true"}, "0", "1", "0")
 	send("new")
-	check("and counts on", map[string]string{"count 0": "3", "used 0": "true"}, "0", "1", "0")
+	check("the count goes on", map[string]string{"count 0": "3", "used 0": "true"}, "0", "1", "0")
 }
 
-// A delivery that was verified under replaced secrets isn't counted for the new secret at that
+// A delivery that was verified by a secret that has been replaced isn't counted for the new secret at its
 // position.
 func TestReplacedInFlight(t *testing.T) {
 	b := start(t)
@@ -255,13 +254,13 @@ func TestReplacedInFlight(t *testing.T) {
 // once, and again when it is usable.
 func TestUnusableSecrets(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secrets")
-	write := func(content string) { // at once: a machine that stalls in the middle would show half of it
+	write := func(content string) { // at once: if the machine stalls, no half of it is seen
 		t.Helper()
 		expect.NoError(t, os.WriteFile(path+".new", []byte(content), 0o600))
 		expect.NoError(t, os.Rename(path+".new", path))
 	}
 	write("marked-good\n")
-	vars := append(further(0, "live", "flock", "SECRETS_FILE="+path), further(1, "twin", "flock", "SECRETS_FILE="+path)...)
+	vars := append(endpointVars(0, "live", "flock", "SECRETS_FILE="+path), endpointVars(1, "twin", "flock", "SECRETS_FILE="+path)...)
 	b := start(t, vars...)
 	took := func(key string) int {
 		t.Helper()
@@ -320,14 +319,14 @@ func TestUnusableSecrets(t *testing.T) {
 	}
 }
 
-// Secrets that wait for another endpoint to give one up come into force then, whatever else is
-// wrong.
+// Secrets that wait for another endpoint to give one up come into force then, even if other endpoints'
+// still conflict.
 func TestSecretsThatWaited(t *testing.T) {
 	var vars []string
 	for i, at := range []struct{ name, provider string }{{"a", "flock"}, {"b", "frigade"}, {"c", "flock"}, {"d", "frigade"}} {
 		path := filepath.Join(t.TempDir(), at.name)
 		expect.NoError(t, os.WriteFile(path, []byte("secret-of-"+at.name), 0o600))
-		vars = append(vars, further(i, at.name, at.provider, "SECRETS_FILE="+path)...)
+		vars = append(vars, endpointVars(i, at.name, at.provider, "SECRETS_FILE="+path)...)
 	}
 	c, _, err := config.Load(vars)
 	expect.NoError(t, err)
@@ -344,10 +343,10 @@ func TestSecretsThatWaited(t *testing.T) {
 	}
 }
 
-// A doubt concerns the text in the file, not the key that it encodes.
+// The text in the file is checked for doubts, not the key that it encodes.
 func TestEncodedSecretsAreNotDoubted(t *testing.T) {
 	v := newVolume(t, map[string]string{"any": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"})
-	b := start(t, further(0, "any", "standard-webhooks", "SECRETS_FILE="+v.path("any"))...)
+	b := start(t, endpointVars(0, "any", "standard-webhooks", "SECRETS_FILE="+v.path("any"))...)
 	v.swap(map[string]string{"any": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD\nc2hvcnQ="})
 	b.await("loaded", func() bool { return len(b.lines("secret 1 has fewer than 16 characters")) == 1 })
 	if doubted := b.lines("secret 0 "); len(doubted) > 0 {

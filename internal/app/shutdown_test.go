@@ -60,7 +60,7 @@ func TestShutdownUnderLoad(t *testing.T) {
 		t.Errorf("/readyz while shutting down: %d %s", status, text)
 	}
 	if _, text := b.admin("/metrics"); !strings.Contains(text, "webhook_bridge_ready 1") {
-		t.Error("by the metric, for which WebhookBridgeNotReady wakes somebody, a bridge that stops can keep no event")
+		t.Error("webhook_bridge_ready isn't 1 while shutting down: the alert WebhookBridgeNotReady would fire")
 	}
 	_ = idle.Close()
 	wg.Wait()
@@ -71,23 +71,23 @@ func TestShutdownUnderLoad(t *testing.T) {
 	expect.Equal(t, stored.Load(), int64(strings.Count(b.log.String(), `"outcome":"stored"`)), "deliveries logged as stored, of those that were answered 200")
 }
 
-// held is a listener that closes once it is free to, so that a slow machine has time until then.
-type held struct {
+// delayedClose is a listener that isn't closed before the test allows it, so that a slow machine has time.
+type delayedClose struct {
 	net.Listener
-	closing chan time.Time // when it should have closed
-	free    chan struct{}
+	closing chan time.Time // when Close was called
+	allowed chan struct{}
 }
 
-func (l *held) Close() error {
+func (l *delayedClose) Close() error {
 	select {
 	case l.closing <- time.Now():
 	default:
 	}
-	<-l.free
+	<-l.allowed
 	return l.Listener.Close()
 }
 
-// During the delay new connections are accepted; an idle one gets its next answer after it, too.
+// During the delay new connections are accepted. After it an idle one still gets its next answer.
 func TestShutdownDelay(t *testing.T) {
 	const delay = 500 * time.Millisecond
 	b := start(t, fmt.Sprint("SHUTDOWN_DELAY=", delay))
@@ -99,7 +99,7 @@ func TestShutdownDelay(t *testing.T) {
 		t.Fatal("closed too early")
 	}
 	b.await("serving", func() bool { return b.open() == 1 })
-	listener := &held{b.publicListener, make(chan time.Time, 1), make(chan struct{})}
+	listener := &delayedClose{b.publicListener, make(chan time.Time, 1), make(chan struct{})}
 	b.publicListener = listener
 	began := time.Now()
 	stopped := make(chan error, 1)
@@ -109,7 +109,7 @@ func TestShutdownDelay(t *testing.T) {
 	if a := b.post("flock", body, flockHeader(t, body)); a.StatusCode != http.StatusOK || !a.Close {
 		t.Errorf("a new connection during the delay: %s, close %v", a.Status, a.Close)
 	}
-	close(listener.free)
+	close(listener.allowed)
 	if lasted := (<-listener.closing).Sub(began); lasted < delay {
 		t.Errorf("no connection was accepted %s after SIGTERM", lasted)
 	}
@@ -130,8 +130,8 @@ func TestShutdownDelay(t *testing.T) {
 	}
 }
 
-// Connections without a request don't make a shutdown fail, nor does a time-out that was spent on
-// waiting for idle ones.
+// A shutdown doesn't fail because of connections without a request, even if waiting for them has used up
+// SHUTDOWN_TIMEOUT.
 func TestShutdownWithSilentConnections(t *testing.T) {
 	b := start(t, "SHUTDOWN_TIMEOUT=50ms")
 	b.minClosing = time.Minute // the machine may be busy

@@ -16,12 +16,12 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// After a failed write the server stores nothing more, even if the disk has room again. The log
-// tells to restart the bridge, in every line: the first one is soon out of sight.
+// After a failed write the server stores nothing more, even if the disk has room again. Each line in the
+// log says to restart the bridge, because the first one is soon out of sight.
 func TestFailedWrite(t *testing.T) {
 	core, logs := observer.New(zap.ErrorLevel)
 	dir := t.TempDir()
-	s := embed(t, dir, func(c *Config) { c.Log = zap.New(core) })
+	s := startServer(t, dir, func(c *Config) { c.Log = zap.New(core) })
 	js := natsdtest.Connect(t, s.URL())
 	makeStream(t, js)
 	limited(t, func() {
@@ -33,7 +33,7 @@ func TestFailedWrite(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	if _, err := js.Publish(ctx, "s.x", nil); err == nil {
-		t.Error("it stores messages again: the remedy is not needed any more")
+		t.Error("the server stores messages again: the remedy is no longer needed")
 	}
 	for _, entry := range logs.All() {
 		if entry.ContextMap()["remedy"] != remedy {
@@ -41,7 +41,7 @@ func TestFailedWrite(t *testing.T) {
 		}
 	}
 	stop(s)
-	again := natsdtest.Connect(t, embed(t, dir).URL())
+	again := natsdtest.Connect(t, startServer(t, dir).URL())
 	expect.NoError(t, expect.Err(again.Publish(t.Context(), "s.x", nil)))
 }
 

@@ -27,7 +27,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// envDir makes the test binary a server with this store.
+// envDir is a variable with a directory. It makes the test binary a server with its store there.
 const envDir = "NATSD_TEST_DIR"
 
 func TestMain(m *testing.M) {
@@ -71,7 +71,7 @@ func subprocess(t *testing.T, dir string) (*exec.Cmd, string) {
 	return cmd, strings.TrimSpace(url)
 }
 
-func embed(t *testing.T, dir string, changes ...func(*Config)) *Server {
+func startServer(t *testing.T, dir string, changes ...func(*Config)) *Server {
 	t.Helper()
 	c := Config{Addr: "127.0.0.1:0", Dir: dir, Log: zap.NewNop()}
 	for _, change := range changes {
@@ -92,17 +92,17 @@ func makeStream(t *testing.T, js jetstream.JetStream) {
 
 // Every write is synced before it is acknowledged: that is what 200 means with an embedded server.
 func TestSyncsAlways(t *testing.T) {
-	s := embed(t, t.TempDir())
+	s := startServer(t, t.TempDir())
 	if c := s.server.JetStreamConfig(); c == nil || !c.SyncAlways {
 		t.Errorf("JetStream's configuration: %+v", c)
 	}
 }
 
-// A restart keeps the stream, and the ids by which it knows duplicates.
+// A restart keeps the stream, and the ids by which it recognises duplicates.
 func TestRestart(t *testing.T) {
 	dir := t.TempDir()
 	for round := range 3 {
-		s := embed(t, dir)
+		s := startServer(t, dir)
 		js := natsdtest.Connect(t, s.URL())
 		if round == 0 {
 			makeStream(t, js)
@@ -145,7 +145,7 @@ func TestKill(t *testing.T) {
 		expect.NoError(t, <-killed)
 		_ = cmd.Wait()
 	}
-	js := natsdtest.Connect(t, embed(t, dir).URL())
+	js := natsdtest.Connect(t, startServer(t, dir).URL())
 	for _, id := range acknowledged {
 		if ack, err := js.Publish(t.Context(), "s.x", nil, jetstream.WithMsgID(id)); err != nil || !ack.Duplicate {
 			t.Errorf("%s is lost: %+v, %v", id, ack, err)
@@ -153,7 +153,7 @@ func TestKill(t *testing.T) {
 	}
 	stream, err := js.Stream(t.Context(), "S")
 	expect.NoError(t, err)
-	// In each round there may be one more, whose acknowledgement was lost.
+	// In each round one more may be stored, whose acknowledgement was lost.
 	if n := int(stream.CachedInfo().State.Msgs); n < len(acknowledged) || n > len(acknowledged)+3 {
 		t.Errorf("%d messages are stored, %d were acknowledged", n, len(acknowledged))
 	}
@@ -167,12 +167,12 @@ func TestStartFails(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	expect.NoError(t, os.WriteFile(file, nil, 0o600))
 	locked := t.TempDir()
-	embed(t, locked)
+	startServer(t, locked)
 	broken := t.TempDir()
 	expect.NoError(t, os.WriteFile(filepath.Join(broken, "jetstream"), nil, 0o600))
 	for _, test := range []struct{ name, addr, dir, want string }{
 		{"address in use", taken.Addr().String(), t.TempDir(), "address already in use: set EMBEDDED_NATS_ADDR to another address, or NATS_URL to the server that is there"},
-		{"not an address of ours", "192.0.2.1:0", t.TempDir(), "cannot assign requested address: set EMBEDDED_NATS_ADDR"},
+		{"another machine's address", "192.0.2.1:0", t.TempDir(), "cannot assign requested address: set EMBEDDED_NATS_ADDR"},
 		{"no port", "127.0.0.1", t.TempDir(), "missing port in address"},
 		{"not a directory", "127.0.0.1:0", file, "not a directory"},
 		{"below a file", "127.0.0.1:0", filepath.Join(file, "dir"), "not a directory"},
@@ -183,7 +183,7 @@ func TestStartFails(t *testing.T) {
 		s, err := Start(Config{Addr: test.addr, Dir: test.dir, Log: zap.NewNop()})
 		if err == nil {
 			stop(s)
-			t.Errorf("%s: it starts", test.name)
+			t.Errorf("%s: the server starts", test.name)
 			continue
 		}
 		if !strings.HasPrefix(err.Error(), "starting embedded nats-server: ") || !strings.Contains(err.Error(), test.want) {
@@ -197,7 +197,7 @@ func TestDirectoryIsNotWritable(t *testing.T) {
 	dir := t.TempDir()
 	expect.NoError(t, os.Chmod(dir, 0o500))
 	s, err := Start(Config{Addr: "127.0.0.1:0", Dir: dir, Log: zap.NewNop()})
-	if err == nil { // root may write everywhere
+	if err == nil { // root may write anywhere
 		stop(s)
 	}
 	if root := os.Geteuid() == 0; root != (err == nil) || !root && !errors.Is(err, os.ErrPermission) {
@@ -205,9 +205,9 @@ func TestDirectoryIsNotWritable(t *testing.T) {
 	}
 }
 
-// A server whose address is in use must not touch the store: it may be that of the running one.
+// A server whose address is in use must not touch the store: the running one may be using it.
 func TestAddressIsCheckedBeforeStore(t *testing.T) {
-	first := embed(t, t.TempDir())
+	first := startServer(t, t.TempDir())
 	dir := t.TempDir()
 	if s, err := Start(Config{Addr: strings.TrimPrefix(first.URL(), "nats://"), Dir: dir, Log: zap.NewNop()}); err == nil {
 		stop(s)
@@ -228,8 +228,8 @@ func TestLockIsReleased(t *testing.T) {
 		t.Fatal("it starts")
 	}
 	expect.NoError(t, os.Remove(file))
-	stop(embed(t, dir))
-	embed(t, dir)
+	stop(startServer(t, dir))
+	startServer(t, dir)
 }
 
 // A client without credentials is refused.
@@ -249,7 +249,7 @@ func TestCredentials(t *testing.T) {
 		},
 	} {
 		core, logs := observer.New(zapcore.DebugLevel)
-		s := embed(t, t.TempDir(), test.change, func(c *Config) { c.Log = zap.New(core) })
+		s := startServer(t, t.TempDir(), test.change, func(c *Config) { c.Log = zap.New(core) })
 		natsdtest.Connect(t, s.URL(), test.right...)
 		for _, options := range [][]nats.Option{nil, test.wrong} {
 			nc, err := nats.Connect(s.URL(), append(options, nats.Timeout(poll.Bound))...)
@@ -263,7 +263,7 @@ func TestCredentials(t *testing.T) {
 		stop(s)
 		for _, entry := range logs.All() {
 			if entry.Level > zapcore.DebugLevel && strings.Contains(entry.Message, "authentication error") {
-				t.Errorf("%s: anybody can fill the log: %s", test.name, entry.Message)
+				t.Errorf("%s: clients can fill the log with %s", test.name, entry.Message)
 			}
 			if strings.Contains(entry.Message+fmt.Sprint(entry.ContextMap()), "word") && !strings.Contains(entry.Message, "Plaintext passwords") {
 				t.Errorf("%s: the log holds the secret: %s", test.name, entry.Message)
@@ -276,7 +276,7 @@ func TestCredentials(t *testing.T) {
 // others.
 func TestSignalsAreNotHandled(t *testing.T) {
 	for _, number := range []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT} {
-		if signal.Ignored(number) { // by who runs the tests, and so by each process that they start
+		if signal.Ignored(number) { // then it is ignored in the processes that the tests start, too
 			continue
 		}
 		cmd, _ := subprocess(t, t.TempDir())
@@ -290,7 +290,7 @@ func TestSignalsAreNotHandled(t *testing.T) {
 
 // A message of the largest possible size fits.
 func TestMaxPayload(t *testing.T) {
-	js := natsdtest.Connect(t, embed(t, t.TempDir()).URL())
+	js := natsdtest.Connect(t, startServer(t, t.TempDir()).URL())
 	if got, want := js.Conn().MaxPayload(), int64(8<<20); got != want {
 		t.Errorf("max_payload is %d, want %d", got, want)
 	}
@@ -300,8 +300,7 @@ func TestMaxPayload(t *testing.T) {
 	expect.NoError(t, expect.Err(js.Publish(ctx, "s.x", make([]byte, 8<<20))))
 }
 
-// The server's notices are logged at level debug, its warnings at warn, and its fatal errors are
-// errors of Start.
+// The server's notices are logged as debug, its warnings as warnings. Its fatal errors are kept.
 func TestLogger(t *testing.T) {
 	core, logs := observer.New(zapcore.DebugLevel)
 	l := &logger{log: zap.New(core).Sugar()}

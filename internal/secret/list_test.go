@@ -28,7 +28,7 @@ func TestLines(t *testing.T) {
 		{name: "one", content: "current\n", want: []string{"current"}},
 		{name: "without a last line break, as Kubernetes writes it", content: "current\nolder", want: []string{"current", "older"}},
 		{name: "blank lines, other line ends, space around", content: "\r\n current\t\r\n\n\nolder \r\n", want: []string{"current", "older"}},
-		{name: "a mark of the byte order", content: "\ufeffcurrent\n", want: []string{"current"}},
+		{name: "a byte order mark", content: "\ufeffcurrent\n", want: []string{"current"}},
 		{name: "a comma and a space are part of a secret", content: "a, b\n", want: []string{"a, b"}},
 		{name: "not only ASCII", content: "geheim-ä-密\n", want: []string{"geheim-ä-密"}},
 		{name: "empty", content: "", err: "it holds no secret"},
@@ -41,7 +41,7 @@ func TestLines(t *testing.T) {
 		{name: "a comment", content: "current\n\n  # older, until June\nolder\n", err: "line 3 begins with #: there are no comments, each line is a secret"},
 		{name: "a placeholder", content: "current\n${OLDER}\n", err: "line 2 is a placeholder such as ${X}, <your-secret> or changeme: put the secret in its place"},
 		{name: "one twice", content: "a\nb\n\n a\n", err: "line 4 is the same as line 1"},
-		{name: "just small enough", content: strings.Repeat("x", MaxFile-1) + "\n", want: []string{strings.Repeat("x", MaxFile-1)}},
+		{name: "as large as a file may be", content: strings.Repeat("x", MaxFile-1) + "\n", want: []string{strings.Repeat("x", MaxFile-1)}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			list, err := Lines([]byte(test.content))
@@ -81,8 +81,8 @@ func TestList(t *testing.T) {
 	}
 }
 
-// Any content gives either an error that quotes nothing of it, or distinct secrets in its order,
-// each of which can be written into a file again.
+// Any content gives either an error that quotes nothing of it, or distinct secrets in order. Written into a
+// file again, they are the same.
 func FuzzLines(f *testing.F) {
 	for _, seed := range []string{"", "a", "a\nb\n", " a \r\n\r\nb", "a\na", "\x00", "\xff", "\ufeffa\n", "-----BEGIN X-----", "# a comment", "<your-secret>\nx", "\u0085a\u00a0", "\n\n\n", "a\rb"} {
 		f.Add([]byte(seed))

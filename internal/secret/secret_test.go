@@ -22,8 +22,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
-// No printer, encoder or logger shows a secret, even inside a value where its methods can't be
-// called.
+// No printer, encoder or logger shows a secret, even in an unexported field, where they can't call its
+// methods.
 func TestNeverPrints(t *testing.T) {
 	const marked = "marked-secret"
 	s := New(marked)
@@ -52,7 +52,7 @@ func TestNeverPrints(t *testing.T) {
 	for _, value := range []any{s, &s, h, &h, u} {
 		for _, encode := range []func() error{
 			func() error { return json.NewEncoder(&out).Encode(value) },
-			func() error { return gob.NewEncoder(&out).Encode(value) }, // fails, which is as good
+			func() error { return gob.NewEncoder(&out).Encode(value) }, // it fails, which is all right
 			func() error { return xml.NewEncoder(&out).Encode(value) },
 			func() error { return text.Must(text.New("").Parse("{{.}} {{printf `%v` .}}")).Execute(&out, value) },
 			func() error {
@@ -85,7 +85,7 @@ func TestNeverPrints(t *testing.T) {
 		}
 	}
 	if strings.Count(out.String(), "[hidden]") < 100 {
-		t.Errorf("too little says that something is hidden:\n%s", out.String())
+		t.Errorf("[hidden] is missing from some of the output:\n%s", out.String())
 	}
 }
 
@@ -123,6 +123,6 @@ func TestMAC(t *testing.T) {
 	group.Wait()
 	zero, empty := Secret{}.MAC([]byte("x")), New("").MAC([]byte("x"))
 	if zero != empty {
-		t.Error("no secret is another secret than the empty one")
+		t.Error("the zero secret and the empty one have different MACs")
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// A time in the log for people has its date: a certificate ended on some day.
+// A time in the console format has its date: a certificate may have expired days ago.
 func TestConsoleTime(t *testing.T) {
 	var out strings.Builder
 	NewLogger(&out, "console", "info").Info("certificate", zap.Time("not_after", time.Date(2025, 2, 1, 0, 0, 0, 0, time.UTC)))

@@ -11,7 +11,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// Not even a part of a header for the collector is logged.
+// No part of a header for the collector is logged.
 func TestHeadersAreNotLogged(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=50%pw")
 	var log expect.Buffer
@@ -23,7 +23,7 @@ func TestHeadersAreNotLogged(t *testing.T) {
 	}
 }
 
-// A collector's answer may be long, and may repeat the header that has the password.
+// The collector's answer isn't logged: it may be long, and may repeat the header with the password.
 func TestCollectorAnswerIsNotLogged(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=marked-password")
 	for name, answer := range map[string]http.HandlerFunc{
