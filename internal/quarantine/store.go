@@ -1,6 +1,7 @@
 package quarantine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ type Kept struct {
 	Size          int64  `json:"bytes"` // of the body
 	Sequence      uint64 `json:"sequence"`
 	streamCreated time.Time
+	listed        time.Time
 }
 
 // ErrGone means that a delivery has left the store since it was listed.
@@ -76,7 +78,7 @@ func parseKept(m stream.Message) (k Kept, err error) {
 	if k.Delivery, err = Parse(header.Get, nil); err != nil {
 		return Kept{}, err
 	}
-	k.Sequence, k.streamCreated = m.Sequence, m.StreamCreated
+	k.Sequence, k.streamCreated, k.listed = m.Sequence, m.StreamCreated, time.Now()
 	if k.Size, err = strconv.ParseInt(header.Get(nats.MsgSize), 10, 64); err != nil {
 		return Kept{}, fmt.Errorf("reading quarantined delivery: %s: not a number", nats.MsgSize)
 	}
@@ -85,7 +87,7 @@ func parseKept(m stream.Message) (k Kept, err error) {
 
 // Get returns the delivery with its body.
 func (s Store) Get(ctx context.Context, k Kept) (Delivery, error) {
-	m, err := s.get(ctx, k.Sequence)
+	m, err := s.get(ctx, k)
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
 		return Delivery{}, ErrGone
@@ -99,15 +101,19 @@ func (s Store) Get(ctx context.Context, k Kept) (Delivery, error) {
 	return d, err
 }
 
-// get returns a message. It asks several times: a replica that lags may answer before it has the message.
-func (s Store) get(ctx context.Context, sequence uint64) (m *jetstream.RawStreamMsg, err error) {
-	for range 5 {
-		if m, err = s.Stream.GetMsg(ctx, sequence); !errors.Is(err, jetstream.ErrMsgNotFound) {
-			break
+// maxLag is how long after a delivery was listed a replica that lags may answer that it has no such message.
+const maxLag = 250 * time.Millisecond
+
+// get returns a delivery's message.
+func (s Store) get(ctx context.Context, k Kept) (*jetstream.RawStreamMsg, error) {
+	listed := cmp.Or(k.listed, time.Now())
+	for {
+		m, err := s.Stream.GetMsg(ctx, k.Sequence)
+		if !errors.Is(err, jetstream.ErrMsgNotFound) || time.Since(listed) > maxLag {
+			return m, err
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	return m, err
 }
 
 // Remove removes a delivery and overwrites it on disk, because it holds personal data.
@@ -120,7 +126,7 @@ func (s Store) Remove(ctx context.Context, k Kept) error {
 		return nil
 	}
 	if err = s.Stream.SecureDeleteMsg(ctx, k.Sequence); err != nil {
-		if _, gone := s.get(ctx, k.Sequence); errors.Is(gone, jetstream.ErrMsgNotFound) {
+		if _, gone := s.get(ctx, k); errors.Is(gone, jetstream.ErrMsgNotFound) {
 			return nil
 		}
 	}

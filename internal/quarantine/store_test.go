@@ -54,6 +54,12 @@ func TestStoreRecreated(t *testing.T) {
 	}
 	expect.Equal(t, []string{"old1 2 3", "old2 3 3"}, ids(s, 0), "the deliveries")
 	expect.NoError(t, s.Remove(t.Context(), all[2]))
+	again := time.Now()
+	for range 20 { // as if two operators release everything
+		expect.ErrorIs(t, ErrGone, expect.Err(s.Get(t.Context(), all[2])), "read")
+		expect.NoError(t, s.Remove(t.Context(), all[2]))
+	}
+	expect.Within(t, 2*time.Second, again, "reading and removing what is gone, 20 times,")
 	expect.NoError(t, expect.Err(s.Stream.Info(t.Context())))
 	expect.Equal(t, []string{"old1 2 3"}, ids(s, 2), "the newest ones, one between them is removed")
 	expect.NoError(t, js.DeleteStream(t.Context(), "Q"))
