@@ -126,7 +126,7 @@ func TestPatterns(t *testing.T) {
 			func(_, path string) error { return write(path, "new") },
 		},
 		{
-			"renamed over", // vim, sed -i, most programs that mean it well
+			"renamed over", // vim, sed -i, most careful programs
 			func(_, path string) error { return write(path, "old") },
 			func(_, path string) error {
 				return errors.Join(write(path+".tmp", "new"), os.Rename(path+".tmp", path))
@@ -178,7 +178,7 @@ func TestPatterns(t *testing.T) {
 				time.Sleep(time.Minute)
 				do(t, p.replace(dir, path))
 				time.Sleep(time.Minute)
-				do(t, os.Remove(path), write(path, "newer")) // nothing has lost sight of its file
+				do(t, os.Remove(path), write(path, "newer")) // the watch still follows the path
 				time.Sleep(time.Minute)
 				expect.Equal(t, []string{"old", "new", "newer"}, got.list(), "the reported changes")
 			})

@@ -118,8 +118,8 @@ func TestMonitorSaysDifferencesOnce(t *testing.T) {
 	}
 }
 
-// A server that is restarted in order shuts JetStream down before it closes its connections. That
-// is nobody's mistake, and not logged as an error.
+// A server that is restarted in order shuts JetStream down before it closes its connections. That is not
+// logged as an error.
 func TestNoErrorFromLameDuck(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "lame_duck_duration: 30s, lame_duck_grace_period: 600ms")

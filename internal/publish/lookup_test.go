@@ -10,8 +10,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
-// A look-up ends with the connection that it began on, and not as one without rights: what waits is
-// looked up again before it is published.
+// A look-up ends with its connection. That doesn't look like a missing right: the waiting records are looked
+// up again before they are published.
 func TestLookUpEndsWithConnection(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")

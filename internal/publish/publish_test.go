@@ -99,7 +99,7 @@ func (f *fixture) notReady(why string) {
 	})
 }
 
-// Ready is about the stream of events.
+// Ready returns why events can't be published; nil if they can.
 func (f *fixture) Ready() error { return f.Publisher.Ready(Event) }
 
 func message(id string) Message {
@@ -147,10 +147,10 @@ func (f *fixture) isOn(s *natsdtest.Server) bool {
 	return f.session.Load().nc.ConnectedAddr() == s.Addr()
 }
 
-// logged is how often a message was logged.
+// logged returns how often a message was logged.
 func (f *fixture) logged(message string) int { return f.logs.FilterMessage(message).Len() }
 
-// first is what the first line with a message says besides it. A machine that stalls may have none.
+// first returns the fields of the first line with a message. On a machine that stalls there may be none.
 func (f *fixture) first(message string) map[string]any {
 	f.t.Helper()
 	lines := f.logs.FilterMessage(message).All()
@@ -160,15 +160,15 @@ func (f *fixture) first(message string) map[string]any {
 	return lines[0].ContextMap()
 }
 
-// says waits until that many lines are logged, and fails the test unless they are these: a line may
-// be written after what it tells of.
+// says expects these lines in the log, and waits for them: a line may be written after the event that it
+// tells of.
 func (f *fixture) says(want ...string) {
 	f.t.Helper()
 	poll.Holds(func() bool { return len(f.messages()) >= len(want) })
 	expect.Equal(f.t, want, f.messages(), "logged")
 }
 
-// messages are all that was logged, in order.
+// messages returns all logged messages, in order.
 func (f *fixture) messages() []string {
 	var messages []string
 	for _, entry := range f.logs.Filter(inTime).All() {
@@ -177,7 +177,7 @@ func (f *fixture) messages() []string {
 	return messages
 }
 
-// inTime reports whether a line isn't about an attempt to connect for which the machine was too busy.
+// inTime reports whether a line isn't about an attempt to connect that timed out, as on a busy machine.
 func inTime(e observer.LoggedEntry) bool {
 	return e.Message != sayUnreachable || !strings.Contains(fmt.Sprint(e.ContextMap()["error"]), "i/o timeout")
 }

@@ -123,7 +123,7 @@ func TestRights(t *testing.T) {
 	}
 }
 
-// A stream can be looked through without the right to delete a consumer.
+// A look-up works without the right to delete a consumer.
 func TestLookUpWithoutDeleting(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, account([]string{"webhooks.>", "$JS.API.STREAM.INFO.*", "$JS.API.CONSUMER.CREATE.>", "$JS.API.CONSUMER.MSG.NEXT.>"}, []string{"_INBOX.>"}))

@@ -75,7 +75,7 @@ func TestLimitBelowLargest(t *testing.T) {
 	}
 }
 
-// A changed limit is learnt: a lower one from the server's refusal, a higher one at our own first
+// A changed limit becomes known: a lower one by the server's refusal, a higher one after our own first
 // refusal.
 func TestLimitChanges(t *testing.T) {
 	t.Parallel()

@@ -83,8 +83,8 @@ func TestParseForeign(t *testing.T) {
 	}
 }
 
-// A delivery answered 200 has the id of the signed text. A refused one has another id, so that the
-// stream doesn't take it for the former; the id doesn't depend on the reason.
+// A delivery answered 200 has the id of the signed text. A refused one has another id, so that the stream
+// doesn't take it for a copy; the id doesn't depend on the reason.
 func TestMessageID(t *testing.T) {
 	id := func(reason string) string {
 		return Delivery{ID: "5e0c", Endpoint: "flock", Provider: "flock", Reason: reason}.Message("webhooks").ID

@@ -12,8 +12,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
-// After the stream was created again its numbers mean other deliveries: none is read or removed in
-// place of an old one.
+// In a stream that was created again the sequence numbers belong to other deliveries. None of these is read
+// or removed in place of an old one.
 func TestStoreRecreated(t *testing.T) {
 	t.Parallel()
 	js := natsdtest.Connect(t, natsdtest.Start(t, "").URL())

@@ -13,8 +13,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// While JetStream doesn't answer, nobody need act. A right that is missing needs somebody, though the
-// check of the stream runs into its time-out too.
+// If JetStream doesn't answer, nobody must act. If a right is missing, somebody must, though the check of
+// the stream times out in both cases.
 func TestBlockedWithoutStream(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

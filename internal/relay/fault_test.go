@@ -47,8 +47,8 @@ func TestQuarantineIsStuck(t *testing.T) {
 	}
 }
 
-// Deliveries answered 401 that must wait until the quarantine was looked at again are no outage: they
-// are not logged as one, and a shutdown delivers them.
+// Deliveries answered 401 may have to wait for the next look at the quarantine's stream. That is not logged
+// as an outage, and a shutdown delivers them.
 func TestRefusedTakeTurns(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -77,8 +77,8 @@ func TestRefusedTakeTurns(t *testing.T) {
 	}
 }
 
-// Of deliveries answered 401 more may come than can wait for the next look. Those are dropped: they are
-// no outage, in which their senders would be told to try again.
+// If more deliveries answered 401 come than can wait for the next look, some are dropped. That is no outage,
+// in which their senders would be told to try again.
 func TestRefusedMiss(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")

@@ -88,7 +88,7 @@ func TestLookUpIsGivenUp(t *testing.T) {
 	}
 }
 
-// Results from a stream that was deleted and made again since don't count.
+// If the stream was deleted and created again since, the scan of the old one doesn't count.
 func TestFoundInAnotherStream(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -126,7 +126,7 @@ func TestFoundInAnotherStream(t *testing.T) {
 	}
 }
 
-// What wasn't found in a stream may be in the one that took its place, such as a restored one.
+// A message that wasn't found in a stream may be in the one that replaced it, such as a restored one.
 func TestNotFoundInAnotherStream(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -153,7 +153,7 @@ func TestNotFoundInAnotherStream(t *testing.T) {
 	})
 }
 
-// An earlier scan counts only for the records that were waiting then.
+// A scan counts only for records that were in the spool when it began.
 func TestFoundForOthers(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")

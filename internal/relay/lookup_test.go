@@ -168,7 +168,7 @@ func TestRightsToLookUp(t *testing.T) {
 	expect.Equal(t, 0, stream.CachedInfo().State.Consumers, "consumers left")
 }
 
-// Since when a copy may be stored, and until when the stream is sure to know it.
+// How early a copy may have been stored, and how long the stream is sure to recognise it.
 func TestReach(t *testing.T) {
 	t.Parallel()
 	const reach, window = 24 * time.Hour, 25 * time.Hour
@@ -200,7 +200,7 @@ func TestLooksBackAsFarAsCopiesReach(t *testing.T) {
 	expect.Equal(t, 1, count(t, js)["copy"], "how often it is stored")
 }
 
-// A scan that failed covers nothing.
+// A failed scan covers no record.
 func TestFailedScanCoversNothing(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")

@@ -310,8 +310,8 @@ func TestBacklogIsLoggedAtOnce(t *testing.T) {
 	}
 }
 
-// While NATS is away the spool isn't read again and again. The test isn't parallel, to measure that
-// alone.
+// While NATS is away the spool isn't read again and again. The test isn't parallel, because it measures the
+// process.
 func TestOutageCostsLittle(t *testing.T) {
 	s := natsdtest.New(t, "")
 	f := start(t, s.URL())

@@ -58,9 +58,9 @@ func TestOutage(t *testing.T) {
 	stored(t, natsdtest.Connect(t, s.URL()), numbered(0, 802)...)
 }
 
-// A paused server answers nothing and closes nothing. Before and after that is noticed, everybody is
-// answered within a second; the first time-outs divert all others at once; nothing is lost or stored
-// twice.
+// A paused server answers nothing and closes no connection. Before and after that is noticed, everybody is
+// answered within a second; after the first time-outs all others are spooled at once; no event is lost or
+// stored twice.
 func TestPause(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ servers, size int }{
@@ -177,7 +177,7 @@ func TestStreamFull(t *testing.T) {
 	expect.Equal(t, 1, f.logged(sayAlarm), "alarms")
 }
 
-// The caller's deadline counts, unless PUBLISH_TIMEOUT leaves the spool no time before it.
+// The caller's deadline counts, unless PUBLISH_TIMEOUT leaves the spool no time.
 func TestBound(t *testing.T) {
 	deadline := time.Now().Add(50 * time.Millisecond)
 	usual, long := &Relay{Config: Config{Timeout: 400 * time.Millisecond}}, &Relay{Config: Config{Timeout: 2 * time.Second}}

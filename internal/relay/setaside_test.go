@@ -37,8 +37,8 @@ func on(subject, id string) publish.Message {
 	return m
 }
 
-// A message whose subject is forbidden is kept, set aside, delays no other, and is delivered once
-// the right is granted.
+// A message whose subject is forbidden is kept and set aside. It delays no other, and is delivered once the
+// right is granted.
 func TestForbiddenSubject(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, account("webhooks.flock.>"))
@@ -88,7 +88,7 @@ func TestForbiddenSubject(t *testing.T) {
 	}
 }
 
-// A message that turns out to be too large only when it is delivered, among others.
+// A message turns out to be too large only when it is delivered, and blocks no other.
 func TestTooLargeInSpool(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.New(t, "max_payload: 1000")
@@ -114,8 +114,8 @@ func TestTooLargeInSpool(t *testing.T) {
 	stored(t, natsdtest.Connect(t, s.URL()), append(numbered(0, 20), "large")...)
 }
 
-// While a refused record can't be set aside because the disk fails, only those before it leave the
-// spool, and what NATS took meanwhile isn't sent again.
+// While the disk fails, so that a refused record can't be set aside, only those before it leave the spool.
+// Those behind it that NATS has taken aren't sent again.
 func TestRefusedWhileDiskFails(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.New(t, "max_payload: 1000")
@@ -203,8 +203,8 @@ func TestOtherPrefix(t *testing.T) {
 	}
 }
 
-// If the spool fails and NATS is there, events go directly, though others wait. Only they can close a
-// half-open breaker then; while the spool is full, the forwarder does.
+// If the spool fails and NATS is there, events go directly, though others wait. Only such events can close
+// a half-open breaker then; while the spool is full, the forwarder can.
 func TestDiskFails(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.New(t, "")
@@ -233,7 +233,7 @@ func TestDiskFails(t *testing.T) {
 	stored(t, natsdtest.Connect(t, s.URL()), "overtakes")
 }
 
-// If neither takes it, the error has both reasons.
+// If neither NATS nor the spool takes a message, the error has both reasons.
 func TestNeither(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -320,8 +320,8 @@ func TestSetAsideOfTwoKinds(t *testing.T) {
 	}
 }
 
-// That messages which were set aside fail again says nothing new about NATS: others are published directly
-// meanwhile.
+// Messages that were set aside may fail again. That says nothing new about NATS, so others are published
+// directly meanwhile.
 func TestSetAsideOpensNoBreaker(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.New(t, `mappings = { "webhooks.other.a": "other" }`)

@@ -159,8 +159,7 @@ func TestDirectAgain(t *testing.T) {
 	}
 }
 
-// If the last acknowledgements came late, nothing is left to be published, and the breaker closes
-// all the same.
+// If the last acknowledgements came late, nothing is left to be published. The breaker closes nevertheless.
 func TestBreakerClosesWithoutTraffic(t *testing.T) {
 	t.Parallel()
 	f := start(t, natsdtest.Start(t, "").URL(), func(c *settings) { c.relay.quiet = 50 * time.Millisecond }).ready()

@@ -46,7 +46,7 @@ func unharmed(m, was *memory) map[string]bool {
 	return ids
 }
 
-// awaitRenamed waits until a damaged file is put out of the way.
+// awaitRenamed waits until a damaged file is renamed.
 func awaitRenamed(t *testing.T, m *memory, path string) {
 	t.Helper()
 	poll.Until(t, "the damaged file is renamed", func() bool {
@@ -56,7 +56,7 @@ func awaitRenamed(t *testing.T, m *memory, path string) {
 	})
 }
 
-// TestFlippedBits flips a bit of each byte. Undamaged records are there, in order, and a loss is
+// TestFlippedBits flips a bit of each byte. The undamaged records are delivered in order, and a loss is
 // reported.
 func TestFlippedBits(t *testing.T) {
 	was := sample(t)
@@ -149,8 +149,8 @@ func TestDamageWhileOpen(t *testing.T) {
 	awaitRenamed(t, m, first)
 }
 
-// TestDamageIsFoundTwice: a reader finds damage while a recovery that has begun since finds it, too. It is
-// logged once.
+// TestDamageIsFoundTwice: a reader finds damage, and so does a recovery that has begun since. It is logged
+// once.
 func TestDamageIsFoundTwice(t *testing.T) {
 	m := newMemory()
 	f := open(t, "spool", on(m))
@@ -198,8 +198,7 @@ func TestDamagedFileAtEnd(t *testing.T) {
 	expect.Equal(t, 0, f.Len(publish.Event), "records counted")
 }
 
-// TestDamageBeforeTheQueue: damage that begins in a record that is settled, and ends in one that isn't,
-// doesn't hold up others.
+// TestDamageBeforeTheQueue: damage from a settled record to one that waits doesn't hold up others.
 func TestDamageBeforeTheQueue(t *testing.T) {
 	m := newMemory()
 	f := open(t, "spool", on(m), large)
@@ -231,8 +230,8 @@ func TestWrongCount(t *testing.T) {
 	f.holds("b")
 }
 
-// TestUndecodable: a record of which only the checksums are right is reported, and doesn't hold up
-// others.
+// TestUndecodable: a record that has correct checksums but can't be decoded is reported, and doesn't hold
+// up others.
 func TestUndecodable(t *testing.T) {
 	m := newMemory()
 	in := &segment{number: 1, salt: 2}

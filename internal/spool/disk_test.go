@@ -16,15 +16,14 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// The directory can't be made on a read-only disk, whose room is known all the same.
+// On a read-only disk the directory can't be created, but the free bytes are known.
 func TestFreeWithoutDirectory(t *testing.T) {
 	if free := (osDisk{}).free(filepath.Join(t.TempDir(), "missing")); free >= math.MaxInt64/2 {
 		t.Errorf("%d bytes are free", free)
 	}
 }
 
-// While less than the reserve is free, the spool isn't writable. It doesn't say that it is because a small
-// write succeeds.
+// While less than the reserve is free, the spool isn't writable, even if a small write succeeds.
 func TestFullDiskIsNotWritable(t *testing.T) {
 	for name, failure := range map[string]error{"refused before the write": nil, "the write fails": syscall.ENOSPC} {
 		t.Run(name, func(t *testing.T) {
@@ -61,7 +60,7 @@ func TestFullDiskIsNotWritable(t *testing.T) {
 	}
 }
 
-// That the disk doesn't answer at the start is logged.
+// A disk that doesn't answer at the start is logged.
 func TestDiskHangsAtStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
@@ -104,7 +103,7 @@ func TestDiskHangs(t *testing.T) {
 	})
 }
 
-// What is written since the disk was measured counts as used, and so does what waits for the disk.
+// Bytes written since the disk was measured count as used, and so do those that wait for the disk.
 func TestRoomUntilMeasured(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // so that no time passes
 		m := newMemory()

@@ -13,7 +13,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
-// failOnce makes the next sync and the next removal of a file fail, and returns which have.
+// failOnce makes the next sync and the next removal of a file fail. It returns the calls that have failed.
 func failOnce(m *memory) (failed map[string]bool) {
 	failed = make(map[string]bool)
 	m.mu.Lock()
@@ -28,7 +28,7 @@ func failOnce(m *memory) (failed map[string]bool) {
 	return failed
 }
 
-// failWhile makes calls of that name fail while the returned value is true, as it is now.
+// failWhile makes calls with that name fail while the returned value is true. At first it is.
 func failWhile(m *memory, name string) *atomic.Bool {
 	var fails atomic.Bool
 	fails.Store(true)
@@ -43,7 +43,7 @@ func failWhile(m *memory, name string) *atomic.Bool {
 	return &fails
 }
 
-// failBothSyncs makes the next write fail, which tries twice.
+// failBothSyncs makes the next two syncs fail, and so the next write, which tries twice.
 func failBothSyncs(m *memory) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -57,8 +57,8 @@ func failBothSyncs(m *memory) {
 	}
 }
 
-// A new file that can't be written nor removed stays in the directory. It hides no record of the
-// file that is begun in its place, and no next start takes it for damage.
+// A new file that can be neither written nor removed stays in the directory. It hides no record of the file
+// that takes its place, and is no damage for the next start.
 func TestFailedFileStays(t *testing.T) {
 	for range 20 { // the order of two files of one number is random
 		m := newMemory()
@@ -78,7 +78,7 @@ func TestFailedFileStays(t *testing.T) {
 	}
 }
 
-// A file that has become shorter is reported, though a crash may have cut a write short.
+// A file that was cut short is reported, although a crash may have done it before the write was answered.
 func TestShorterFile(t *testing.T) {
 	m := newMemory()
 	f := open(t, "spool", on(m))
@@ -115,7 +115,7 @@ func TestNumbersLast(t *testing.T) {
 	f.close()
 }
 
-// A failed write of one queue doesn't make damage in another one look like its last write.
+// After a failed write to one queue, damage at the end of another one still counts as damage.
 func TestOthersAreSealed(t *testing.T) {
 	m := newMemory()
 	f := open(t, "spool", on(m))
@@ -134,8 +134,8 @@ func TestOthersAreSealed(t *testing.T) {
 	f.close()
 }
 
-// A process may end before the name of its new file is durable. The next process makes it so before it
-// answers a message that is in it.
+// A process may end before the name of its new file is durable. The next process makes the name durable
+// before it answers a message that the file has.
 func TestNameThatIsNotDurable(t *testing.T) {
 	m := newMemory()
 	f := open(t, "spool", on(m))
@@ -160,7 +160,7 @@ func TestNameThatIsNotDurable(t *testing.T) {
 	after.close()
 }
 
-// On a full disk a message that the spool holds already is taken.
+// A message that the spool holds already is accepted on a full disk.
 func TestHeldMessageComesAgainOnFullDisk(t *testing.T) {
 	m := refuses(t)
 	m.fails = func(c call) error {
@@ -172,8 +172,8 @@ func TestHeldMessageComesAgainOnFullDisk(t *testing.T) {
 	keepsForGood(t, m, "b", "a", "b")
 }
 
-// A mark that can't be read at one start counts as none, and the numbers begin at 1 again. At the next
-// start it must not hide the records that were appended meanwhile.
+// If the mark can't be read at a start, the numbers begin at 1 again. At the next start the mark must not
+// hide the records that were appended since.
 func TestMarkThatCannotBeReadOnce(t *testing.T) {
 	sample := func() *memory {
 		m := newMemory()
@@ -243,7 +243,7 @@ func TestMarkStaysAway(t *testing.T) {
 	}
 }
 
-// A record that a recovery has lost since it was read isn't set aside without being counted.
+// If a recovery has lost a record since it was read, Settle doesn't set it aside without counting it.
 func TestLostRecordIsNotSetAside(t *testing.T) {
 	m := newMemory()
 	f := open(t, "spool", on(m))

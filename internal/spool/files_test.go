@@ -19,7 +19,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// file returns the path of the first file of events, and its content.
+// file returns the path and the inode of the first file of events.
 func (f *fixture) file(m *memory) (path string, i *inode) {
 	path = f.journals[publish.Event].all()[0].path
 	m.mu.Lock()
@@ -41,8 +41,8 @@ func (m *memory) killed() *memory {
 	return m.clone()
 }
 
-// A file that is larger than most is removed as soon as all in it is settled, though it may still be
-// written, and the next record goes into another one.
+// A large file is removed once all its records are settled, even if it is the active one. The next record
+// goes into another file.
 func TestLargeFileIsRemoved(t *testing.T) {
 	m := newMemory()
 	f := open(t, "spool", on(m), func(c *Config) { c.segmentSize = 2 * retireAt })
@@ -54,7 +54,7 @@ func TestLargeFileIsRemoved(t *testing.T) {
 	f.holds("b")
 }
 
-// After a kill, what was delivered before doesn't come again; after a loss of power, what was delivered
+// After a kill no delivered record comes again. After a loss of power none comes again that was delivered
 // before the spool was closed.
 func TestMark(t *testing.T) {
 	m := newMemory()
@@ -73,7 +73,7 @@ func TestMark(t *testing.T) {
 	open(t, "spool", on(m.afterPowerLoss(nil))).holds("c")
 }
 
-// If a file can't be restored, that is tried again, and the files are closed.
+// If a file can't be restored, the spool tries again, and leaves no file open.
 func TestRestoreFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
@@ -99,7 +99,7 @@ func TestRestoreFails(t *testing.T) {
 	})
 }
 
-// While the disk can't open the files of an earlier process, nothing is written: it would have lower
+// While the files of an earlier process can't be opened, nothing is written: new records would have lower
 // numbers.
 func TestFilesThatCannotBeOpened(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -130,7 +130,7 @@ func TestFilesThatCannotBeOpened(t *testing.T) {
 	})
 }
 
-// Close writes all that waits, also if that takes several writes.
+// Close writes all records that wait, even if that takes several writes.
 func TestCloseWritesAll(t *testing.T) {
 	m := newMemory()
 	f := open(t, "spool", on(m), large)
@@ -168,7 +168,7 @@ func TestCloseWritesAll(t *testing.T) {
 	expect.Equal(t, 0, m.opened.Load(), "open files")
 }
 
-// What a full disk has written of a record is no damage to the next process.
+// The part of a record that a full disk has written is no damage to the next process.
 func TestPartOfWrite(t *testing.T) {
 	m := newMemory()
 	f := open(t, "spool", on(m), large)
@@ -186,8 +186,8 @@ func TestPartOfWrite(t *testing.T) {
 	expect.Equal(t, size, len(i.live), "bytes in the file")
 }
 
-// The last record in a file that this process has written was acknowledged: if it can't be read any more,
-// it is lost.
+// The last record that this process has written to a file was acknowledged. If it can't be read any more,
+// that is a loss.
 func TestDamagedLastRecord(t *testing.T) {
 	m := newMemory()
 	f := open(t, "spool", on(m))
@@ -201,7 +201,7 @@ func TestDamagedLastRecord(t *testing.T) {
 	expect.Equal(t, 1, f.logs.FilterMessageSnippet("spool is damaged").Len(), "losses logged")
 }
 
-// A damaged file that ends with a probe is durable all the same: what it has isn't written again.
+// A damaged file that ends with a probe is durable, so its records aren't written again.
 func TestDamagedFileIsDurable(t *testing.T) {
 	m := newMemory()
 	f := open(t, "spool", on(m))
@@ -219,7 +219,7 @@ func TestDamagedFileIsDurable(t *testing.T) {
 func TestReadFails(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, nameOf("event", 1, 2))
-	expect.NoError(t, os.Symlink(name, name)) // it leads to itself
+	expect.NoError(t, os.Symlink(name, name)) // a loop
 	damage, err := Read(dir, func(*Record) error { return nil })
 	if err == nil || damage != nil {
 		t.Errorf("got %v, %v", damage, err)

@@ -151,7 +151,7 @@ func some(t *rapid.T, name string, records []Record) []bool {
 	return rapid.SliceOfN(rapid.Bool(), len(records), len(records)).Draw(t, name)
 }
 
-// forget notes that some records need not be kept any more.
+// forget notes that the spool may forget some records.
 func (l *life) forget(records []Record, some []bool) {
 	for i, r := range records {
 		if some[i] {
@@ -182,7 +182,7 @@ func (l *life) goOn() {
 	}
 }
 
-// wait waits until the spool rests.
+// wait waits until the spool has nothing to do.
 func (l *life) wait() {
 	if synctest.Wait(); !l.f.recovering.Load() {
 		l.goOn()

@@ -24,11 +24,11 @@ type memory struct {
 	calls    []call
 	fails    func(c call) error // nil: nothing does
 	violated []string           // calls that must not be made
-	full     atomic.Bool        // no bytes are free; calls succeed all the same
+	full     atomic.Bool        // free returns 0, but calls succeed
 	opened   atomic.Int64       // files that are open
-	// Reads wait for it, except of the mark. If it is nil, none does.
+	// Reads wait until it is closed, except those of the mark; nil: none waits.
 	slow  atomic.Pointer[chan struct{}]
-	waits atomic.Int64 // so many reads have waited
+	waits atomic.Int64 // reads that have waited
 }
 
 // inode is a file, whatever its name.
@@ -47,7 +47,7 @@ type call struct {
 	path, to string
 	offset   int64
 	data     []byte
-	note     string // not a call: what the spool's user knows from now on
+	note     string // not a call, but what the spool's user knows from now on
 }
 
 func newMemory() *memory {

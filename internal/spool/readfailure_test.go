@@ -17,7 +17,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// If the disk can't read the end of a file at one start, the file isn't removed.
+// If the disk fails at one start to read the end of a file, the file isn't removed.
 func TestFileThatCannotBeReadOnce(t *testing.T) {
 	m := newMemory()
 	f := open(t, "spool", on(m))
@@ -36,7 +36,7 @@ func TestFileThatCannotBeReadOnce(t *testing.T) {
 	expect.Equal(t, 1, f.logs.FilterLevelExact(zapcore.ErrorLevel).Len(), "losses logged")
 }
 
-// If the disk can't read a record once, it is delivered all the same.
+// A record is delivered even if the disk fails once to read it.
 func TestRecordThatCannotBeReadOnce(t *testing.T) {
 	m := newMemory()
 	f := open(t, "spool", on(m))
@@ -99,7 +99,7 @@ func TestUnreadablePage(t *testing.T) {
 	awaitRenamed(t, m, path)
 }
 
-// What is known to be unreadable is delivered if it can be read by then.
+// A page that a recovery could not read is delivered if it can be read later.
 func TestPageThatCanBeReadAgain(t *testing.T) {
 	m := pages(t)
 	left := failPage(m, -1)
@@ -108,7 +108,7 @@ func TestPageThatCanBeReadAgain(t *testing.T) {
 	poll.Until(t, "all are there", func() bool { return len(f.all()) == 9 })
 }
 
-// In a damaged file, too, a record that can't be read once is delivered.
+// In a damaged file, too, a record is delivered even if the disk fails once to read it.
 func TestPageThatCannotBeReadOnceInDamagedFile(t *testing.T) {
 	m := pages(t)
 	for path, i := range m.live {
@@ -125,8 +125,8 @@ func TestPageThatCannotBeReadOnceInDamagedFile(t *testing.T) {
 	f.holds("1", "2", "3", "4", "5", "6", "7", "8")
 }
 
-// A next process may be able to read what the disk failed to read in this one. So it reads all of that file
-// again.
+// The next process may be able to read a page that the disk failed to read in this one. So it reads all of
+// that file again.
 func TestPageThatTheNextProcessCanRead(t *testing.T) {
 	m := pages(t)
 	failPage(m, -1)
@@ -176,7 +176,7 @@ func TestDamagedFileElsewhere(t *testing.T) {
 	open(t, "spool", on(elsewhere)).holds("0", "1", "2", "3", "4", "5", "6", "7", "8")
 }
 
-// While the disk fails to read, nothing is given up for some time, and new messages are kept.
+// While the disk fails to read, no record counts as lost for some time, and new messages are kept.
 func TestDiskThatFailsToReadForAWhile(t *testing.T) {
 	m := pages(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -196,7 +196,7 @@ func TestDiskThatFailsToReadForAWhile(t *testing.T) {
 	})
 }
 
-// While the disk fails to read, the spool can be closed, and the next process finds all.
+// While the disk fails to read, the spool can be closed, and the next process finds all records.
 func TestCloseWhileDiskFailsToRead(t *testing.T) {
 	m := pages(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -212,7 +212,7 @@ func TestCloseWhileDiskFailsToRead(t *testing.T) {
 	})
 }
 
-// slowToTell is a disk that may be slow to tell how much is free.
+// slowToTell is a disk whose free may be slow.
 type slowToTell struct {
 	*memory
 	waits atomic.Pointer[chan struct{}]
@@ -225,7 +225,7 @@ func (d *slowToTell) free(dir string) int64 {
 	return d.memory.free(dir)
 }
 
-// What can't be read while the spool is closed isn't given up, even if the disk is slow then.
+// Closing the spool doesn't give up a record that can't be read, even if the disk is slow then.
 func TestSlowCloseWhileDiskFails(t *testing.T) {
 	for range 20 { // the committer sees the end of the recovery by chance
 		m := newMemory()
@@ -253,7 +253,7 @@ func TestSlowCloseWhileDiskFails(t *testing.T) {
 	}
 }
 
-// A page that can't be read doesn't look like the one that was read before into the same memory.
+// A page that can't be read is zeros, not the page that was in the buffer before.
 func TestUnreadablePageIsNotAnotherOne(t *testing.T) {
 	m := newMemory()
 	f := open(t, "spool", on(m), func(c *Config) { c.segmentSize = 10 * chunk })

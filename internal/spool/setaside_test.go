@@ -40,7 +40,7 @@ func TestAside(t *testing.T) {
 	}
 }
 
-// What isn't set aside any more can be discarded again, and nothing else goes.
+// To discard a record that isn't set aside any more is no error, and removes no other.
 func TestDiscardAgain(t *testing.T) {
 	f := open(t, "spool", on(newMemory()))
 	f.keeps("a", "b")
@@ -76,7 +76,7 @@ func TestDiscardDuringRecovery(t *testing.T) {
 	expect.Equal(t, 1, f.Stats().SetAside, "records set aside")
 }
 
-// A file of which all records are set aside, or delivered, is removed, even if a kill came in between.
+// A file is removed once all its records are set aside or delivered, even if a kill came in between.
 func TestFileOfRecordsSetAside(t *testing.T) {
 	m := newMemory()
 	f := open(t, "spool", on(m))
@@ -92,7 +92,7 @@ func TestFileOfRecordsSetAside(t *testing.T) {
 	expect.Equal(t, 1, f.Stats().SetAside, "records set aside")
 }
 
-// While the disk fails nothing is set aside, and no record leaves the queue.
+// While the disk fails no record is set aside, and none leaves the queue.
 func TestAsideWhileDiskFails(t *testing.T) {
 	m := newMemory()
 	f := open(t, "spool", on(m))
@@ -119,8 +119,8 @@ func TestAsideWhileDiskFails(t *testing.T) {
 	}
 }
 
-// If the disk fails when some of the records are set aside already, the next attempt sets aside the
-// rest, and none is there twice.
+// If the disk fails when some of the records are set aside already, the next attempt sets aside the rest,
+// and none is there twice.
 func TestSomeAreAsideWhenDiskFails(t *testing.T) {
 	m := newMemory()
 	f := open(t, "spool", func(c *Config) { c.disk = m })
@@ -158,8 +158,8 @@ func TestSomeAreAsideWhenDiskFails(t *testing.T) {
 	}
 }
 
-// The spool may be read again while records move: it takes those that were moved for copies, and the
-// others must stay.
+// A recovery may run while records are set aside. It takes those that have moved for copies, and the others
+// must stay.
 func TestReadAgainWhileMoving(t *testing.T) {
 	for range 300 { // a few times it ends just before the others would be removed
 		f := open(t, "spool", on(newMemory()))
@@ -180,8 +180,8 @@ func TestReadAgainWhileMoving(t *testing.T) {
 	}
 }
 
-// After the spool was read again another copy of a record may be the one that counts. Records that
-// were listed before must not be settled then: with a later copy the one that counts would go.
+// After a recovery another copy of a record may be the one that counts. Records that were read before must
+// not be settled then: the copy that counts could be removed with them.
 func TestReadAgainSinceListed(t *testing.T) {
 	f := open(t, "spool", on(newMemory()))
 	setAsides := func() []Record {
@@ -203,8 +203,8 @@ func TestReadAgainSinceListed(t *testing.T) {
 	expect.Equal(t, []string{"a"}, idsOf(setAsides()), "set aside")
 }
 
-// A record is set aside while a recovery finds that the one in the queue is damaged. It isn't counted in
-// the queue's place: else the queue would seem empty before it is.
+// While a record is set aside, a recovery finds the one in the queue damaged. Then the queue must not lose
+// it from its count a second time, or the queue would seem empty too early.
 func TestSetAsideDuringRecovery(t *testing.T) {
 	m := newMemory()
 	f := open(t, "spool", on(m))

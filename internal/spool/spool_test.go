@@ -107,7 +107,7 @@ func (f *fixture) all() []Record {
 	return records
 }
 
-// readAgain has the spool read its files again, and waits until it has.
+// readAgain has the spool recover again, and waits until it has.
 func (f *fixture) readAgain() {
 	f.t.Helper()
 	recoveries := func() int {
@@ -306,8 +306,7 @@ func TestMode(t *testing.T) {
 	}
 }
 
-// A record whose caller has given up before it was written is not written any more: a 503 leaves
-// nothing in a buffer.
+// A record is not written after its caller has given up: a 503 leaves nothing in a buffer.
 func TestAbandonedRecordIsNotWritten(t *testing.T) {
 	m := newMemory()
 	f := open(t, "spool", func(c *Config) { c.disk = m })
@@ -338,7 +337,7 @@ func TestAbandonedRecordIsNotWritten(t *testing.T) {
 	f.holds("a", "c")
 }
 
-// Of two records of one message that are written at once, a reader never gets both.
+// If one message is written twice at the same time, a reader gets it once.
 func TestTwoAtOnce(t *testing.T) {
 	m := newMemory()
 	var f *fixture

@@ -1,6 +1,6 @@
 //go:build strace
 
-// These tests make system calls of a process fail that uses a spool. They need Linux and strace:
+// These tests let system calls fail in a process that uses a spool. They need Linux and strace:
 //
 //	go test -tags strace ./internal/spool
 package spool
@@ -179,8 +179,8 @@ func TestEachCallFails(t *testing.T) {
 // writtenAgain matches a write to the file that the first process has begun.
 var writtenAgain = regexp.MustCompile(`pwrite64\(\d+<[^>]*-0000000000000001-`)
 
-// TestNextStartFails kills a process, and makes each of the first calls of the next one fail, which
-// makes durable what the first has left.
+// TestNextStartFails kills a process. The next one makes its records durable, and each of the first calls
+// fails in turn.
 func TestNextStartFails(t *testing.T) {
 	w := workload{size: 300}
 	for _, fault := range []string{"fsync:error=EIO:when=%d", "pwrite64:error=EIO:when=%d", "pwrite64:error=ENOSPC:when=%d+", "fsync:signal=SIGKILL:when=%d", "pwrite64:signal=SIGKILL:when=%d"} {

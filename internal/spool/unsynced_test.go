@@ -10,8 +10,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
-// The system may have forgotten what it could not sync, and still show it to the next process. A
-// message that was refused for that and comes again is kept only once it is durable.
+// The system may have forgotten a record that it could not sync, and still show it to the next process. If
+// its message comes again, it is kept only once it is durable.
 func TestUnsyncedMessageComesAgain(t *testing.T) {
 	for _, stillFails := range []bool{false, true} {
 		m := newMemory()
@@ -53,7 +53,7 @@ func refuses(t *testing.T, then ...string) *memory {
 	return m
 }
 
-// keepsForGood expects a next process to keep a message so that it outlives a loss of power.
+// keepsForGood expects the next process to keep a message so that it outlives a loss of power.
 func keepsForGood(t *testing.T, m *memory, id string, want ...string) {
 	t.Helper()
 	f := open(t, "spool", on(m))
@@ -67,7 +67,7 @@ func TestUnsyncedMessageInEarlierFile(t *testing.T) {
 	keepsForGood(t, refuses(t, "c"), "b", "a", "b", "c")
 }
 
-// What couldn't be made durable at one start isn't taken to be durable at the next.
+// A record that couldn't be made durable at one start doesn't count as durable at the next.
 func TestUnsyncedMessageAfterTwoStarts(t *testing.T) {
 	for name, use := range map[string]func(f *fixture){
 		"by the mark":      func(f *fixture) { f.settle(f.all()[:1], nil) },
@@ -159,7 +159,7 @@ func setAsideUnsynced(t *testing.T) (m *memory, queue string) {
 	return m, queue
 }
 
-// A record that is set aside and may not be durable doesn't stand for the one in the queue, which is.
+// A record that is set aside, and may not be durable, doesn't replace the durable one in the queue.
 func TestUnsyncedRecordSetAside(t *testing.T) {
 	m, _ := setAsideUnsynced(t)
 	f := open(t, "spool", on(m))
@@ -185,8 +185,8 @@ func TestUnsyncedRecordSetAside(t *testing.T) {
 	}
 }
 
-// Once the one in the queue is delivered, the one that is set aside and may not be durable doesn't stand
-// for one that comes again.
+// Once the one in the queue is delivered, a message that comes again is no copy of the one that is set
+// aside and may not be durable.
 func TestUnsyncedRecordSetAsideComesAgainAfterDelivery(t *testing.T) {
 	m, _ := setAsideUnsynced(t)
 	f := open(t, "spool", on(m))
@@ -200,7 +200,7 @@ func TestUnsyncedRecordSetAsideComesAgainAfterDelivery(t *testing.T) {
 	}
 }
 
-// If the one in the queue is lost as well, the same that comes again is no copy.
+// The same holds if the one in the queue is lost.
 func TestUnsyncedRecordSetAsideComesAgain(t *testing.T) {
 	m, queue := setAsideUnsynced(t)
 	content := bytes.Clone(m.live[queue].live)

@@ -21,7 +21,7 @@ import (
 
 // TestWorkload runs under strace: writers append their records in order, and one goroutine for each
 // kind delivers. It prints "kept" after a record is acknowledged, and "settling" or "setting aside"
-// before the spool may forget it. Without strace nothing of it may fail.
+// before the spool may forget it. Without strace no call may fail.
 func TestWorkload(t *testing.T) {
 	w := workload{
 		dir: os.Getenv("SPOOL_DIR"), writers: number("SPOOL_WRITERS", 8), records: number("SPOOL_RECORDS", 40),
