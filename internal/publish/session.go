@@ -40,18 +40,17 @@ const (
 // run keeps a session open until the publisher closes.
 func (p *Publisher) run() {
 	d := &dialer{ctx: p.ctx}
-	var logged time.Time              // when a failed attempt was logged; zero: not since the last session
-	remedies := make(map[string]bool) // that were logged since the last session
+	logged := make(map[string]time.Time) // by remedy: when a failed attempt was logged since the last session
 	for p.ctx.Err() == nil {
 		began := time.Now()
 		if s, err := p.open(d); err != nil {
 			p.notConnected(err)
-			if remedy := p.config.Server.remedy(err); time.Since(logged) > logInterval || remedy != "" && !remedies[remedy] {
+			if remedy := p.config.Server.remedy(err); time.Since(logged[remedy]) > logInterval {
 				p.warn("NATS can't be reached, still trying", err)
-				logged, remedies[remedy] = time.Now(), true
+				logged[remedy] = time.Now()
 			}
 		} else {
-			logged, remedies = time.Time{}, make(map[string]bool)
+			clear(logged)
 			if d.failed != nil {
 				p.config.Log.Info("address of a NATS server can't be reached, another one is used", zap.Error(d.failed))
 			}

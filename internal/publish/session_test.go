@@ -108,8 +108,8 @@ func testFailedWrite(t *testing.T) {
 	expect.ErrorIs(t, io.EOF, expect.Err(far.Read(make([]byte, 1))), "reading once it is closed")
 }
 
-// hangingUp is a server that answers the first ping of each connection and then ends it, with these lines in
-// turn.
+// hangingUp is a server that sends one of the answers, in turn, to the first ping of each connection, and
+// then ends the connection.
 func hangingUp(t *testing.T, answers ...string) (url string, accepted *atomic.Int64) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
