@@ -274,6 +274,10 @@ func TestWarnings(t *testing.T) {
 		{"ENDPOINTS_0_NAME=any ENDPOINTS_0_PROVIDER=standard-webhooks ENDPOINTS_0_SECRETS=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", ""}, // its bytes aren't ASCII
 		{"NATS_CREDS=" + creds, "NATS_CREDS is for the servers at NATS_URL, which isn't set: the bridge runs an embedded nats-server"},
 		{"NATS_JS_DOMAIN=leaf", "NATS_JS_DOMAIN is for the servers at NATS_URL, which isn't set: the bridge runs an embedded nats-server"},
+		{"FRIGADE_SIGNATURE=payload", "FRIGADE_SIGNATURE has no effect without FRIGADE_SECRETS: an endpoint of ENDPOINTS_<i>_NAME has ENDPOINTS_<i>_SIGNATURE"},
+		{"FRIGADE_TOLERANCE=1h", "FRIGADE_TOLERANCE has no effect without FRIGADE_SECRETS: an endpoint of ENDPOINTS_<i>_NAME has ENDPOINTS_<i>_TOLERANCE"},
+		{"FRIGADE_FRESHNESS=", ""},
+		{"FLOCK_TOLERANCE=1m", ""},
 		{"NATS_SERVICE_HOST=10.0.0.1", ""}, // what Kubernetes sets for a service called nats
 		{"NATS_PORT_4222_TCP_ADDR=10.0.0.1", ""},
 		{"HTTP_PROXY=x", ""},

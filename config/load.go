@@ -36,6 +36,13 @@ func Load(environ []string) (c *Config, warnings []string, err error) {
 		delete(l.vars, p.Variable("PROVIDER"))
 		if e, isConfigured := l.endpoint(p.Variable(""), p.Name); isConfigured {
 			c.Endpoints = append(c.Endpoints, e)
+			continue
+		}
+		for _, name := range []string{"SIGNATURE", "TOLERANCE", "FRESHNESS"} {
+			if c.set[p.Variable(name)] {
+				l.warn("%s has no effect without %s: an endpoint of ENDPOINTS_<i>_NAME has ENDPOINTS_<i>_%s",
+					p.Variable(name), p.Variable("SECRETS"), name)
+			}
 		}
 	}
 	l.furtherEndpoints(c)
