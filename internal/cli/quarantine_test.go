@@ -96,7 +96,7 @@ func TestReleaseWithoutLookingUp(t *testing.T) {
 		t.Fatal(future, old)
 	}
 	out, _ := f.run("", exitOK, "quarantine", "release", "--all")
-	if !strings.HasPrefix(out, old+"  stored, a possible duplicate: the account has no right to look it up\n") ||
+	if !strings.HasPrefix(out, old+"  stored, a possible duplicate: it can't be looked up\n") ||
 		!strings.Contains(out, stale+"  stored, a possible duplicate: ") || !strings.Contains(out, future+"  duplicate\n") {
 		t.Errorf("released: got %s, want stored twice as a possible duplicate, and one duplicate", out)
 	}

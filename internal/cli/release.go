@@ -111,7 +111,7 @@ func (r *releaser) all(ctx context.Context, chosen []quarantine.Kept) error {
 func (r *releaser) lookUp(ctx context.Context, ids map[string]bool) (err error) {
 	r.lookedUp = time.Now()
 	r.found, err = r.to.Stored(ctx, publish.Event, stream.Beginning, func(id string) bool { return ids[id] })
-	if r.noLookUp = errors.Is(err, stream.ErrNoRights); r.noLookUp {
+	if r.noLookUp = errors.Is(err, stream.ErrUnreadable); r.noLookUp {
 		return nil
 	}
 	return err
@@ -133,7 +133,7 @@ func (r *releaser) release(ctx context.Context, k quarantine.Kept, m publish.Mes
 			return "", err
 		}
 		if outcome = string(status); status == publish.Stored && r.noLookUp {
-			outcome = "stored, a possible duplicate: the account has no right to look it up"
+			outcome = "stored, a possible duplicate: it can't be looked up"
 		}
 	}
 	if err := r.store.Remove(ctx, k); err != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 // Stored reads the headers of all messages that the kind's stream has stored since a time, and returns
-// the wanted ids among them. The error wraps [stream.ErrNoRights] if our account may not read the stream.
+// the wanted ids among them. The error wraps [stream.ErrUnreadable] if that is in vain.
 func (p *Publisher) Stored(ctx context.Context, kind Kind, since time.Time, wanted func(id string) bool) (stream.Found, error) {
 	if err := p.Ready(kind); err != nil {
 		return stream.Found{}, fmt.Errorf("looking up: %w", err)

@@ -218,7 +218,7 @@ const (
 	sayAlarm   = "events can't be delivered and wait in the spool until the cause is removed"
 	sayLooked  = "looked up in the stream which events are stored already"
 	sayGivenUp = "looking up older spooled events in the stream has failed for an hour: they are published, and counted as possible duplicates"
-	sayUnsure  = "older spooled events can't be looked up in the stream: they are published, and counted as possible duplicates; grant the rights, see docs/operations.md"
+	sayUnsure  = "older spooled events can't be looked up in the stream: they are published, and counted as possible duplicates"
 )
 
 // makeStream makes the stream of events as the test wants it.

@@ -26,7 +26,7 @@ type lookup struct {
 	since      time.Time    // the scan has read the messages that were stored since then
 	upTo       uint64       // the highest record number when the scan began
 	found      stream.Found // the scan's result
-	unreadable bool         // the stream can't be read: a right is missing, or scans have failed for too long
+	unreadable bool         // the stream can't be read, or scans have failed for too long
 	failing    time.Time    // when a scan failed first since the last successful one; zero: none has
 }
 
@@ -121,10 +121,10 @@ func (l *lookup) scan(ctx context.Context, records []spool.Record, now time.Time
 		l.Log.Info("looked up in the stream which events are stored already", kind, zap.Time("since", since),
 			zap.Int("stored", len(found.IDs)), zap.Duration("took", l.Now().Sub(now)))
 		l.failing = time.Time{}
-	case errors.Is(err, stream.ErrNoRights):
+	case errors.Is(err, stream.ErrUnreadable):
 		if !l.unreadable {
-			l.Log.Warn("older spooled events can't be looked up in the stream: they are published, and counted as possible duplicates; "+
-				"grant the rights, see docs/operations.md", kind, zap.Error(err))
+			l.Log.Warn("older spooled events can't be looked up in the stream: they are published, and counted as possible duplicates",
+				kind, zap.Error(err))
 		}
 	case !l.isGivenUp():
 		return err

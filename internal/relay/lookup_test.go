@@ -226,3 +226,15 @@ func TestFailedScanCoversNothing(t *testing.T) {
 		t.Errorf("b is stored, and that is not known: %+v, %v", a, err)
 	}
 }
+
+// Nobody can look up in a work queue. Records that it may have forgotten don't wait for that.
+func TestWorkQueue(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	makeStream(t, natsdtest.Connect(t, s.URL()), func(c *jetstream.StreamConfig) { c.Retention = jetstream.WorkQueuePolicy })
+	f := start(t, s.URL(), unmanaged).ready()
+	f.waits(48*time.Hour, "a", "b")
+	f.delivered()
+	poll.Until(t, "counted", func() bool { return f.seen.of("possible") == 2 })
+	expect.Equal(t, 1, f.logged(sayUnsure), "how often it was logged")
+}

@@ -26,6 +26,9 @@ func (r *Reader) locate(ctx context.Context) (jetstream.Stream, error) {
 	if err != nil {
 		return nil, fmt.Errorf("asking for stream: %w", err)
 	}
+	if stream.CachedInfo().Config.Retention == jetstream.WorkQueuePolicy {
+		return nil, errQueue
+	}
 	if r.begin(stream.CachedInfo()) {
 		r.Report(ErrRecreated)
 	}

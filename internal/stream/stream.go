@@ -15,6 +15,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -88,8 +89,10 @@ const (
 )
 
 var (
+	// ErrUnreadable means that the stream can't be read, however often it is tried.
+	ErrUnreadable = errors.New("the stream can't be read")
 	// ErrNoRights means that our account may ask for the stream, but not read it.
-	ErrNoRights = errors.New("our account may not create a consumer on the stream")
+	ErrNoRights = fmt.Errorf("%w: our account may not create a consumer on it: grant the right, see docs/operations.md", ErrUnreadable)
 	// ErrRecreated is reported when the stream was created again. Reading continues with its first
 	// message.
 	ErrRecreated = errors.New("the stream was deleted and created again")
@@ -102,6 +105,7 @@ var (
 	errMissing = errors.New("messages were lost on the way")
 	errSilent  = errors.New("no message came, although the stream has more")
 	errInUse   = errors.New("all consumer names that the account may use are taken")
+	errQueue   = fmt.Errorf("%w: it has work-queue retention, which allows no consumer that doesn't remove what it reads", ErrUnreadable)
 )
 
 // Run reads the section: until it is complete if it has Stop, else until the context ends. It returns the
@@ -125,7 +129,7 @@ func (r *Reader) Run(ctx context.Context) error {
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case errors.Is(err, nats.ErrConnectionClosed):
+		case errors.Is(err, nats.ErrConnectionClosed), r.Section.Stop && errors.Is(err, ErrUnreadable):
 			return err
 		case errors.Is(err, errDrained):
 			continue // the next consumer shows whether the section is complete
