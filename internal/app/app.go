@@ -53,6 +53,7 @@ type App struct {
 func New(ctx context.Context, c *config.Config, version string, logger *telemetry.Logger) (_ *App, err error) {
 	log, metrics := logger.Logger, telemetry.NewMetrics(version)
 	sampled := telemetry.Sampled(log, 10*time.Second, 10, 100, metrics.LogDropped.Inc)
+	logger.OnDropped(metrics.LogDropped.Inc)
 	a := &App{config: c, log: log, version: version, lastAnswer: time.Second, minClosing: time.Second}
 	defer func() {
 		if err != nil {

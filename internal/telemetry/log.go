@@ -6,8 +6,10 @@
 package telemetry
 
 import (
+	"bytes"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -19,7 +21,11 @@ type Logger struct {
 	*zap.Logger
 	Level  zap.AtomicLevel
 	always *zap.Logger // logs at any level
+	lines  *lineWriter
 }
+
+// OnDropped sets f to be called for each line that is dropped because nobody reads the log.
+func (l *Logger) OnDropped(f func()) { l.lines.dropped.Store(&f) }
 
 // NewLogger returns a logger that writes to w. Format and level are those of LOG_FORMAT and LOG_LEVEL.
 func NewLogger(w io.Writer, format, level string) *Logger {
@@ -35,8 +41,60 @@ func NewLogger(w io.Writer, format, level string) *Logger {
 		c.EncodeLevel = zapcore.CapitalLevelEncoder
 		encoder = zapcore.NewConsoleEncoder(c)
 	}
-	out := zapcore.Lock(zapcore.AddSync(w))
-	return &Logger{zap.New(zapcore.NewCore(encoder, out, parsed)), parsed, zap.New(zapcore.NewCore(encoder, out, zapcore.DebugLevel))}
+	lines := &lineWriter{to: w, turn: make(chan struct{}, 1)}
+	out := zapcore.AddSync(lines)
+	return &Logger{zap.New(zapcore.NewCore(encoder, out, parsed)), parsed, zap.New(zapcore.NewCore(encoder, out, zapcore.DebugLevel)), lines}
+}
+
+// lineWriter writes one line at a time. While one waits for longer than linePatience, such as for a reader
+// of a full pipe, it drops further ones: the log must not stop deliveries.
+type lineWriter struct {
+	to      io.Writer
+	turn    chan struct{} // holds a value while a line is written
+	stuck   atomic.Bool   // that line has waited for too long
+	dropped atomic.Pointer[func()]
+}
+
+const linePatience = 100 * time.Millisecond
+
+// Write never fails: there is nowhere to report it.
+func (l *lineWriter) Write(line []byte) (int, error) {
+	late := time.After(linePatience)
+	if l.stuck.Load() || !l.take(late) {
+		if dropped := l.dropped.Load(); dropped != nil {
+			(*dropped)()
+		}
+		return len(line), nil
+	}
+	text, done := bytes.Clone(line), make(chan struct{})
+	go func() {
+		_, _ = l.to.Write(text)
+		close(done)
+		l.stuck.Store(false)
+		<-l.turn
+	}()
+	select {
+	case <-done:
+		return len(line), nil
+	case <-late: // it is written later
+	}
+	l.stuck.Store(true)
+	select {
+	case <-done: // in the meantime
+		l.stuck.Store(false)
+	default:
+	}
+	return len(line), nil
+}
+
+// take waits for the turn, and reports whether it came in time.
+func (l *lineWriter) take(late <-chan time.Time) bool {
+	select {
+	case l.turn <- struct{}{}:
+		return true
+	case <-late:
+		return false
+	}
 }
 
 // Sampled returns a logger with which a flood can't fill the disk. Of the equal messages in each interval

@@ -53,7 +53,7 @@ func NewMetrics(version string) *Metrics {
 		[]float64{-300, -60, -10, -1, 0, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 24 * 3600}, "endpoint")
 	m.Accepted = m.gauge("last_accepted_timestamp_seconds", "When the last delivery was accepted.", "endpoint")
 	m.RefusedConns = m.counter("refused_connections_total", "Connections refused before their request was complete.", "kind")
-	m.LogDropped = m.counter("log_dropped_total", "Log lines left out because too many were alike.").WithLabelValues()
+	m.LogDropped = m.counter("log_dropped_total", "Log lines left out: too many alike, or nobody reads the log.").WithLabelValues()
 	m.Published = m.counter("publishes_total", "Attempts to publish to JetStream.", "kind", "way", "outcome")
 	m.Possible = m.counter("possible_duplicates_total",
 		"Messages from the spool that could not be looked up: the stream may have them already.", "kind")
