@@ -291,7 +291,7 @@ func certificate(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // explain runs `bridge verify` on a delivery, received at 03:04:10 unless --at is given. It expects
-// that exit status, the text that NAME.want streamReady for, unless NAME is -, and none of the secrets.
+// that exit status, the output that NAME.want describes, unless NAME is -, and none of the secrets.
 //
 // The delivery is NAME.txt where there is such a file, else right.txt with the given parts instead of
 // its own: the request line, headers, the body. A header without a value is left out.

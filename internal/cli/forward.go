@@ -125,7 +125,7 @@ func (p *poster) forward(ctx context.Context) error {
 	}
 	var work errgroup.Group
 	work.SetLimit(p.concurrency)
-	err := p.read(ctx, p.chosen.section(p.cfg), p.chosen.until, func(m stream.Message) error {
+	err := p.read(ctx, p.chosen.section(p.cfg), func(m stream.Message) error {
 		p.pending.Store(m.Pending + 1)
 		if e := p.chosen.event(p.prog, m); e != nil {
 			work.Go(func() error {

@@ -178,13 +178,13 @@ func (q *quarantineSession) chosen(ctx context.Context, c quarantineSelection) (
 	for _, k := range all {
 		known[k.ID] = true
 	}
-	for _, beginning := range c.ids {
-		id, err := resolveID(known, beginning)
+	for _, prefix := range c.ids {
+		id, err := resolveID(known, prefix)
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("in quarantine, %w", err)
 		case id == "":
-			return nil, fmt.Errorf("nothing in quarantine has an id that begins with %q; see `bridge quarantine list`", beginning)
+			return nil, fmt.Errorf("nothing in quarantine has an id that begins with %q; see `bridge quarantine list`", prefix)
 		}
 		wanted[id] = true
 	}
@@ -202,13 +202,13 @@ func (q *quarantineSession) chosen(ctx context.Context, c quarantineSelection) (
 	return all, nil
 }
 
-// resolveID returns the known id that begins so; "" if there is none. It returns an error if there are
+// resolveID returns the known id that has this prefix; "" if there is none. It returns an error if there are
 // several.
-func resolveID[T any](known map[string]T, beginning string) (string, error) {
-	if _, isWhole := known[beginning]; isWhole {
-		return beginning, nil
+func resolveID[T any](known map[string]T, prefix string) (string, error) {
+	if _, isWhole := known[prefix]; isWhole {
+		return prefix, nil
 	}
-	ids := slices.DeleteFunc(slices.Sorted(maps.Keys(known)), func(id string) bool { return !strings.HasPrefix(id, beginning) })
+	ids := slices.DeleteFunc(slices.Sorted(maps.Keys(known)), func(id string) bool { return !strings.HasPrefix(id, prefix) })
 	switch len(ids) {
 	case 0:
 		return "", nil
@@ -216,7 +216,7 @@ func resolveID[T any](known map[string]T, beginning string) (string, error) {
 		return ids[0], nil
 	}
 	return "", fmt.Errorf("several ids begin with %q, among them %s and %s; give more of it",
-		beginning, printable(ids[0]), printable(ids[1]))
+		prefix, printable(ids[0]), printable(ids[1]))
 }
 
 // show prints a delivery with this id: its body on standard output, its details on standard error. Of

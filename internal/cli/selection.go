@@ -125,7 +125,7 @@ func (s *selection) untilCtrlC(prog program, run cobraRun) cobraRun {
 
 // section returns the part of the stream to read. The other filters aren't the server's: see matches.
 func (s *selection) section(cfg *config.Config) stream.Section {
-	section := stream.Section{Stream: cfg.StreamName, Subjects: s.subjects, Since: s.since, Stop: !s.follow}
+	section := stream.Section{Stream: cfg.StreamName, Subjects: s.subjects, Since: s.since, Until: s.until, Stop: !s.follow}
 	if len(section.Subjects) == 0 {
 		section.Subjects = []string{cfg.SubjectPrefix + ".>"}
 	}

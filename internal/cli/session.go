@@ -165,23 +165,16 @@ const tailConsumer = "bridge-tail-"
 // errEnough ends reading without an error.
 var errEnough = errors.New("enough")
 
-// read calls handle with each message of the section that was stored until a time (zero: no limit), in
-// order. It returns nil if handle returns errEnough, or when a section with Stop is complete. It goes on
-// after a reconnection or a recreated stream, and neither loses nor repeats a message. It prints when it
-// begins to follow the stream, and each new error once.
-func (s *session) read(ctx context.Context, section stream.Section, until time.Time, handle func(stream.Message) error) error {
+// read calls handle with each message of the section, in order. It returns nil if handle returns errEnough,
+// or when a section with Stop is complete. It goes on after a reconnection or a recreated stream, and neither
+// loses nor repeats a message. It prints when it begins to follow the stream, and each new error once.
+func (s *session) read(ctx context.Context, section stream.Section, handle func(stream.Message) error) error {
 	if _, err := s.stream(ctx, section.Stream, section.Subjects...); err != nil {
 		return err
 	}
 	isFollowing, printed := false, ""
 	reader := stream.Reader{
-		JetStream: s.js, Section: section, Name: tailConsumer,
-		Handle: func(m stream.Message) error {
-			if !until.IsZero() && m.Stored.After(until) {
-				return errEnough
-			}
-			return handle(m)
-		},
+		JetStream: s.js, Section: section, Name: tailConsumer, Handle: handle,
 		Report: func(err error) {
 			text := ""
 			switch {
@@ -215,10 +208,8 @@ func unlessEnded(ctx context.Context, err error) error {
 
 // sleep pauses for d, or until the context ends.
 func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-	case <-timer.C:
+	case <-time.After(d):
 	}
 }

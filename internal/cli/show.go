@@ -31,7 +31,7 @@ beginning of an id. The stream is searched first, then the quarantine.`,
 	}
 }
 
-// show prints the event whose id begins so, or else the delivery in quarantine.
+// show prints the event whose id has this prefix, or else the delivery in quarantine.
 func (s *session) show(ctx context.Context, id string) error {
 	name := s.cfg.StreamName
 	in, err := s.stream(ctx, name)
@@ -60,7 +60,7 @@ func (s *session) show(ctx context.Context, id string) error {
 	return nil
 }
 
-// showQuarantined prints the delivery in quarantine whose id begins so.
+// showQuarantined prints the delivery in quarantine whose id has this prefix.
 func (s *session) showQuarantined(ctx context.Context, id string) error {
 	store, err := s.quarantine(ctx)
 	if err == nil {

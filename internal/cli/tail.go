@@ -41,7 +41,7 @@ thing are cut so that the line fits, and lines are coloured unless NO_COLOR is s
 			lines := newPrinter(prog, s.cfg.SubjectPrefix)
 			lines.out = out
 			printed := uint64(0)
-			err := s.read(ctx, chosen.section(s.cfg), chosen.until, func(m stream.Message) error {
+			err := s.read(ctx, chosen.section(s.cfg), func(m stream.Message) error {
 				if e := chosen.event(prog, m); e != nil {
 					printed++
 					if asJSON {

@@ -30,6 +30,7 @@ type Section struct {
 	Since       time.Time // begin with the messages stored at this time
 	Last        uint64    // begin so many messages before the end
 	First       uint64    // begin with this sequence number
+	Until       time.Time // end before the first message stored after this time; zero: no limit
 	Stop        bool      // end with the last message that the stream has at the beginning
 	Before      uint64    // with Stop, end before this sequence number; 0: no limit
 	HeadersOnly bool      // without payloads
@@ -165,8 +166,10 @@ func (r *Reader) attempt(ctx context.Context) error {
 // right is denied.
 func (r *Reader) watch(ctx context.Context, cancel context.CancelCauseFunc, breaks chan nats.Status, began time.Time) {
 	defer r.JetStream.Conn().RemoveStatusListener(breaks)
-	poll := time.NewTicker(20 * time.Millisecond)
-	defer poll.Stop()
+	var poll <-chan time.Time
+	if r.Denied != nil {
+		poll = time.Tick(20 * time.Millisecond)
+	}
 	requests := consumerRequests(r.Section.Stream, r.Names)
 	for {
 		select {
@@ -175,8 +178,8 @@ func (r *Reader) watch(ctx context.Context, cancel context.CancelCauseFunc, brea
 		case <-breaks:
 			cancel(errBroken)
 			return
-		case <-poll.C:
-			if r.Denied != nil && r.Denied.RightFor(requests, began) != "" {
+		case <-poll:
+			if r.Denied.RightFor(requests, began) != "" {
 				r.end(ErrNoRights)
 			}
 		}
@@ -256,7 +259,7 @@ func (r *Reader) take(m jetstream.Msg, next uint64) error {
 	if sequence < r.next { // from another reader's consumer of the same name
 		return errOther
 	}
-	if r.Section.Stop && sequence > r.until {
+	if r.Section.Stop && sequence > r.until || !r.Section.Until.IsZero() && meta.Timestamp.After(r.Section.Until) {
 		return errDone
 	}
 	if !meta.Timestamp.Before(r.Section.Since) {
