@@ -73,7 +73,7 @@ func TestCloseIsBounded(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	start := time.Now()
-	if err := f.close(ctx); err == nil || err.Error() != "closing: messages that are not acknowledged yet: 1" {
+	if err := f.close(ctx); err == nil || err.Error() != "closing publisher: messages without an acknowledgement: 1" {
 		t.Errorf("Close: %v", err)
 	}
 	if got := <-published; !errors.Is(got.err, ErrUnavailable) || !errors.Is(got.err, jetstream.ErrJetStreamPublisherClosed) {

@@ -187,7 +187,7 @@ func (m *monitor) succeeded(s *session, found found, maxPayload int64) {
 		m.log.Info("stream can be checked again")
 	}
 	if len(found.changes) > 0 {
-		m.log.Info("stream has been changed to what the configuration sets", zap.Strings("changes", found.changes))
+		m.log.Info("stream has been changed as the configuration says", zap.Strings("changes", found.changes))
 	}
 	if !slices.Equal(found.differences, m.logged) && len(found.differences) > 0 {
 		m.log.Warn("stream differs from the configuration and was left unchanged", zap.Strings("differences", found.differences))

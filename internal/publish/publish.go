@@ -245,7 +245,7 @@ func (p *Publisher) Close(ctx context.Context) error {
 	var err error
 	waitWhile(ctx, func() bool { return p.acks.waiting() > 0 })
 	if n := p.acks.waiting(); n > 0 && ctx.Err() != nil { // without the context's end: a message that came since the wait
-		err = fmt.Errorf("closing: messages that are not acknowledged yet: %d", n)
+		err = fmt.Errorf("closing publisher: messages without an acknowledgement: %d", n)
 	}
 	p.acks.fail(jetstream.ErrJetStreamPublisherClosed)
 	if s := p.session.Load(); s != nil {

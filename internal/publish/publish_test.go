@@ -189,7 +189,7 @@ const (
 	sayUnreachable  = "NATS can't be reached, still trying"
 	sayReady        = "stream is ready"
 	sayNotReady     = "stream is not ready"
-	sayChanged      = "stream has been changed to what the configuration sets"
+	sayChanged      = "stream has been changed as the configuration says"
 	sayDiffers      = "stream differs from the configuration and was left unchanged"
 	sayForgot       = "stream may not know all ids of its duplicate window yet: spooled records are looked up before they are published"
 	sayMade         = "stream was missing and has been created"

@@ -60,7 +60,7 @@ func (r *room) admit(size int64) error {
 		if r.admitted > 0 {
 			r.look()
 		}
-		return &Error{NoRoom, fmt.Errorf("%d bytes, of which %d would fit", size, max(r.left, 0))}
+		return &Error{NoRoom, fmt.Errorf("%d bytes, but only %d fit", size, max(r.left, 0))}
 	}
 	r.left -= size
 	r.step -= size

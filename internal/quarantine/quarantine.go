@@ -90,7 +90,7 @@ func Parse(headers func(name string) string, body []byte) (Delivery, error) {
 		Seal: headers(sealHeader), Body: body,
 	}
 	if !ids.MatchString(d.ID) || d.Endpoint == "" || d.Provider == "" || d.Reason == "" || d.Seal == "" {
-		return Delivery{}, errors.New("reading quarantined delivery: it lacks a header or has a strange id, so the bridge hasn't written it")
+		return Delivery{}, errors.New("reading quarantined delivery: not a message of the bridge: a header is missing or the id is invalid")
 	}
 	if form := headers(headersHeader); form != "" {
 		kept, err := url.ParseQuery(form)

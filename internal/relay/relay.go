@@ -131,7 +131,7 @@ func (r *Relay) Publish(ctx context.Context, deadline time.Time, m publish.Messa
 			return status, directErr
 		}
 	}
-	directErr = cmp.Or(directErr, ready, errors.New("NATS does not take the events in the spool"))
+	directErr = cmp.Or(directErr, ready, errors.New("NATS is connected but publishing fails: the breaker is open"))
 	if errors.Is(spoolErr, spool.ErrFull) && awaitsLook(m.Kind, directErr) {
 		return "", fmt.Errorf("%w: %w", publish.ErrNoRoom, spoolErr) // too many wait for it
 	}

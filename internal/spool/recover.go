@@ -175,7 +175,7 @@ func (s *Spool) patience() func(err error) bool {
 		switch {
 		case since.IsZero():
 			since = time.Now()
-			s.config.Log.Warn("the disk fails to read the spool: trying again, while nothing in it is delivered",
+			s.config.Log.Warn("the disk fails to read the spool: trying again; until that works, nothing in it is delivered",
 				zap.Duration("at_most", bound), zap.Error(err))
 		case time.Since(since) >= bound:
 			return false
@@ -319,8 +319,8 @@ func (s *Spool) adopt(f *recovery) {
 			zap.Int("places", n), first20(f.lastWrites))
 	}
 	if n := len(f.missing); n > 0 {
-		s.config.Log.Warn("some numbers are in no file of the spool: "+
-			"after a crash they may have been delivered, else files were removed and their records are lost",
+		s.config.Log.Warn("the spool's sequence numbers have gaps: "+
+			"after a crash the missing records may have been delivered, else files were removed and their records are lost",
 			zap.Int("places", n), zap.Strings("missing", f.missing[:min(n, 20)]))
 	}
 }
