@@ -157,7 +157,7 @@ func (l *loader) addWarnings(c *Config) {
 // warnOfVendors warns of endpoints whose signature doesn't cover the time or the id.
 func (l *loader) warnOfVendors(c *Config) {
 	for _, e := range c.Endpoints {
-		if e.Name == "" || e.Vendor == nil || !e.Vendor.IsDescribed() {
+		if e.Name == "" || e.Vendor == nil || !e.Vendor.HasSettings() {
 			continue
 		}
 		if e.Signature != verify.Payload {

@@ -65,7 +65,7 @@ func (c *Config) variablesOf(e Endpoint) (list []Variable) {
 		v, isSetting := variable(field, value, e.prefix), len(field.Index) > 1
 		switch p := e.Vendor; {
 		case e.isDefault() && (field.Name == "Name" || field.Name == "Provider"), // its prefix gives both
-			isSetting && p != nil && !p.IsDescribed():
+			isSetting && p != nil && !p.HasSettings():
 			continue
 		case isSetting || p == nil && slices.Contains([]string{"Signature", "Freshness", "Tolerance"}, field.Name):
 			v.Default = "the provider's"

@@ -93,7 +93,7 @@ func (w *worker) failed(ctx context.Context, log *slog.Logger, raw jetstream.Msg
 	if errors.Is(err, errLate) {
 		answer = func() error { return nil } // a nak would give the event to yet another worker
 	} else if errors.As(err, &final) || m.Attempt >= w.MaxAttempts {
-		unstored := w.bury(ctx, raw, m, err)
+		unstored := w.storeDeadLetter(ctx, raw, m, err)
 		if unstored == nil {
 			log.Error("dead letter", "reason", err)
 			return "dead", raw.Term, err
@@ -111,11 +111,11 @@ func (w *worker) handle(ctx context.Context, log *slog.Logger, raw jetstream.Msg
 		return Permanent(fmt.Errorf("delivered %d times, and never handled to the end", m.Attempt-1))
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, w.Timeout, fmt.Errorf("the handler took longer than %s", w.Timeout))
-	kept := make(chan time.Time, 1)
-	go func() { kept <- w.keep(ctx, log, raw) }()
+	told := make(chan time.Time, 1)
+	go func() { told <- w.sendProgress(ctx, log, raw) }()
 	defer func() {
 		cancel()
-		if time.Since(<-kept) >= w.AckWait && err != nil {
+		if time.Since(<-told) >= w.AckWait && err != nil {
 			err = fmt.Errorf("%w: %w", errLate, err)
 		}
 	}()
@@ -126,9 +126,9 @@ func (w *worker) handle(ctx context.Context, log *slog.Logger, raw jetstream.Msg
 	return err
 }
 
-// keep tells the server that the event is being handled, until the handler returns or has taken too
-// long. It returns when the server was last told: AckWait later, another worker gets the event.
-func (w *worker) keep(ctx context.Context, log *slog.Logger, raw jetstream.Msg) time.Time {
+// sendProgress tells the server that the event is being handled, until the handler returns or has taken
+// too long. It returns when the server was last told: AckWait later, another worker gets the event.
+func (w *worker) sendProgress(ctx context.Context, log *slog.Logger, raw jetstream.Msg) time.Time {
 	last := time.Now()
 	for !within(w.AckWait/3, ctx.Done()) {
 		if w.js.Conn().IsConnected() && time.Since(last) < w.AckWait && raw.InProgress() == nil { // later, another worker may have it
@@ -141,9 +141,9 @@ func (w *worker) keep(ctx context.Context, log *slog.Logger, raw jetstream.Msg) 
 	return last
 }
 
-// bury stores the message as a dead letter. Its id is made of the message's position, so within the
-// duplicate window of the stream of dead letters it is stored once.
-func (w *worker) bury(ctx context.Context, raw jetstream.Msg, m *Message, why error) error {
+// storeDeadLetter stores the message as a dead letter. Its id is made of the message's position, so within
+// the duplicate window of the stream of dead letters it is stored once.
+func (w *worker) storeDeadLetter(ctx context.Context, raw jetstream.Msg, m *Message, why error) error {
 	prefix := w.SubjectPrefix + "-dead." + m.Durable + "."
 	if strings.HasPrefix(m.Subject, prefix) {
 		return nil // it is a dead letter of this durable, which would get the new one too

@@ -98,7 +98,7 @@ func (w *worker) consume(pulling, handling context.Context) error {
 		if raw != nil { // even if Run is stopping: an event that went back would have lost an attempt
 			w.attempt(handling, raw)
 		} else if !errors.Is(err, nats.ErrTimeout) {
-			if err := w.gone(pulling); err != nil {
+			if err := w.checkConsumer(pulling); err != nil {
 				return err
 			}
 			w.pause(pulling, "pulling failed, trying again", err)
@@ -115,9 +115,9 @@ func (w *worker) pull() (jetstream.Msg, error) {
 	return w.from.Next(jetstream.FetchMaxWait(pullWait))
 }
 
-// gone returns an error if there is nothing left to pull from. It asks the server, because pulls fail in
+// checkConsumer returns an error if there is nothing left to pull from. It asks the server, because pulls fail in
 // the same way while a server starts.
-func (w *worker) gone(ctx context.Context) error {
+func (w *worker) checkConsumer(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, apiWait)
 	defer cancel()
 	switch _, err := w.from.Info(ctx); {

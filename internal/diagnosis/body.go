@@ -29,7 +29,7 @@ func (d *diagnoser) examineBody() {
 	switch {
 	case err != nil:
 		d.step("body", "can't be read: %v", err)
-	case d.isDescribed():
+	case d.hasSettings():
 		d.step("body", "one JSON object")
 	case bytes.Equal(bytes.TrimSpace(raw), text):
 		d.step("body", "one JSON object in its canonical form, which is signed: %d bytes without white space around it", len(text))

@@ -54,12 +54,12 @@ func (d *diagnoser) examineClaims(c verify.Claims, received time.Time, refusal e
 		asSent = ", over the body as it was sent, not over its canonical form"
 	}
 	d.step("verified", "by scheme %s with secret %d of %s%s", c.Scheme, c.Secret, d.endpoint.SecretsFrom, asSent)
-	if !d.isDescribed() {
+	if !d.hasSettings() {
 		d.step("unsigned", "%s", d.unsigned(c.Scheme))
 	}
 	if errors.Is(refusal, verify.Contradiction) {
 		remedy := "Either somebody has changed a captured one, or the vendor has a new kind of event: report that"
-		if p := d.endpoint.Prefix; d.isDescribed() {
+		if p := d.endpoint.Prefix; d.hasSettings() {
 			remedy = "Compare " + p + "SIGNED and " + p + "TIMESTAMP_UNIT with the vendor's page; if they are right, somebody has changed a captured one"
 		}
 		d.cause(proven(refusal.Error(), "unless QUARANTINE=false, such a delivery is in quarantine. "+remedy))
@@ -112,7 +112,7 @@ func (d *diagnoser) createdCause(than string, by time.Duration) Cause {
 func (d *diagnoser) timeCause(received, occurred time.Time, refusal error) Cause {
 	set := "set " + d.endpoint.Prefix + "TIMESTAMP_UNIT="
 	switch isInMilliseconds := verify.IsMilliseconds(occurred); {
-	case isInMilliseconds && d.isDescribed():
+	case isInMilliseconds && d.hasSettings():
 		return proven("its time is in milliseconds, and was read as seconds", set+"ms")
 	case isInMilliseconds:
 		return proven("its time is in milliseconds, and was read as seconds", "the vendor has changed something: report it")

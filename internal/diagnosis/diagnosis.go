@@ -90,8 +90,8 @@ func (d *diagnoser) step(name, format string, args ...any) {
 
 func (d *diagnoser) cause(causes ...Cause) { d.report.Causes = append(d.report.Causes, causes...) }
 
-// isDescribed reports whether settings describe what is signed.
-func (d *diagnoser) isDescribed() bool { return d.endpoint.Provider.IsDescribed() }
+// hasSettings reports whether settings describe what is signed.
+func (d *diagnoser) hasSettings() bool { return d.endpoint.Provider.HasSettings() }
 
 // Diagnose explains how the bridge answers the delivery. The error is [ErrEndpoint].
 func Diagnose(c Case) (Report, error) {
@@ -165,7 +165,7 @@ func (d *diagnoser) describeRequest() {
 
 func (d *diagnoser) describeEndpoint() {
 	e, settings := d.endpoint, ""
-	if !d.isDescribed() {
+	if !d.hasSettings() {
 		settings = fmt.Sprintf(", with %sSIGNATURE=%s, %[1]sTOLERANCE=%[3]s", e.Prefix, e.Scheme, config.FormatDuration(e.Tolerance))
 	}
 	if e.Freshness != "" {

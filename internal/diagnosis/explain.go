@@ -18,7 +18,7 @@ func (d *diagnoser) explain(refusal error) {
 	}
 	problem, remedy := "", ""
 	var missing []string // of the parts of the signed text
-	if d.isDescribed() {
+	if d.hasSettings() {
 		_, missing = d.endpoint.Provider.Explain(d.toVerify())
 	}
 	switch {
@@ -70,7 +70,7 @@ func (d *diagnoser) wrongSignature() {
 		}
 	}
 	compare := d.endpoint.SecretsFrom + " with the secret"
-	if d.isDescribed() {
+	if d.hasSettings() {
 		compare += ", and " + d.endpoint.Prefix + "SIGNED with the text,"
 	}
 	d.cause(likely(

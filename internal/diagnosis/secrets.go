@@ -78,7 +78,7 @@ func (d *diagnoser) secretReadings() []reading {
 }
 
 func (d *diagnoser) encodingRemedy(encoding string) string {
-	if d.isDescribed() && encoding != d.endpoint.Provider.Settings.SecretEncoding {
+	if d.hasSettings() && encoding != d.endpoint.Provider.Settings.SecretEncoding {
 		return "set " + d.endpoint.Prefix + "SECRET_ENCODING=" + encoding
 	}
 	return "if it was encoded on the way, as for the `data` of a Kubernetes Secret, set it unencoded. " +

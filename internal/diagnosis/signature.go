@@ -66,13 +66,13 @@ func (d *diagnoser) misplaced(header string, isExpected bool) Cause {
 	problem := "the signature is in the header " + header + ", but the bridge looks for it in " + d.endpoint.Provider.Signature.Header
 	form := "the signature is right, but " + header + " has it in another encoding, with other text around it, or beside another value"
 	switch {
-	case isExpected && d.isDescribed():
+	case isExpected && d.hasSettings():
 		return proven(form+"; "+prefix+"SIGNATURE_FORMAT is "+d.endpoint.Provider.Settings.SignatureFormat,
 			"set "+prefix+"SIGNATURE_FORMAT as the header has it, unless something changes the header on the way")
 	case isExpected:
 		return proven(form, "find what changes the header on the way, and have it pass on the vendor's alone. "+
 			"If nothing does, the vendor has changed it: report that")
-	case d.isDescribed():
+	case d.hasSettings():
 		return proven(problem, "set "+prefix+"SIGNATURE_HEADER="+header+", unless a proxy has renamed it")
 	}
 	return proven(problem, "if a proxy has renamed it, have the proxy pass it on unchanged; "+

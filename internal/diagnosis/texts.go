@@ -25,7 +25,7 @@ type signedText struct {
 // examineTexts adds a step for each text that the endpoint's vendor may sign, with the beginning of each
 // secret's MAC. If settings describe the text, it shows only lengths and digests.
 func (d *diagnoser) examineTexts() {
-	if d.isDescribed() {
+	if d.hasSettings() {
 		parts, _ := d.endpoint.Provider.Explain(d.toVerify())
 		d.step("signed", "%sSIGNED=%s: %s", d.endpoint.Prefix, d.endpoint.Provider.Settings.Signed, strings.Join(parts, ", "))
 	}
@@ -60,7 +60,7 @@ func abridged(whole string) string {
 
 // texts returns the texts that may have been signed, the expected ones first.
 func (d *diagnoser) texts(b body) (all []signedText) {
-	if d.isDescribed() {
+	if d.hasSettings() {
 		return d.textsBySettings(b)
 	}
 	var schemes []string

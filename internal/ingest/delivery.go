@@ -134,7 +134,7 @@ func (d *delivery) parse(body []byte) (stringify.Text, error) {
 	if isCopy && !d.conn.held.take(len(inner), false) {
 		return nil, errBusy
 	}
-	checked, err := stringify.Check(inner, p.IsDescribed())
+	checked, err := stringify.Check(inner, p.HasSettings())
 	if err != nil {
 		return nil, err
 	}

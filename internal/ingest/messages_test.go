@@ -121,7 +121,7 @@ func check(t *testing.T, w webhook, m message) {
 // tokens, and of a form its payload.
 func dataOf(t *testing.T, w webhook) string {
 	t.Helper()
-	if !w.provider.IsDescribed() && !w.asSent {
+	if !w.provider.HasSettings() && !w.asSent {
 		body, err := stringify.Parse([]byte(w.body))
 		expect.NoError(t, err)
 		return string(body)

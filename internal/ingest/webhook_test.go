@@ -55,11 +55,11 @@ func webhooks(t *testing.T) []webhook {
 			}
 		}
 	}
-	return append(append(all, unusual(t)...), described(t)...)
+	return append(append(all, unusual(t)...), presets(t)...)
 }
 
-// described returns the accepted vectors of the presets.
-func described(t *testing.T) (all []webhook) {
+// presets returns the accepted vectors of the presets.
+func presets(t *testing.T) (all []webhook) {
 	t.Helper()
 	for _, preset := range providers.Presets {
 		for _, v := range vectors.Read(t, preset.Name, filepath.Join("../verify/hmac/testdata", preset.Name+".json")) {

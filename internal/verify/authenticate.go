@@ -19,7 +19,7 @@ func (p *Provider) authenticate(r *Request, c *Claims) error {
 	if err != nil {
 		return err
 	}
-	if p.IsDescribed() {
+	if p.HasSettings() {
 		text := p.SignedText(*r)
 		if slices.ContainsFunc(text, func(part []byte) bool { return len(part) == 0 }) {
 			return NoSignature

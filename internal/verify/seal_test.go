@@ -97,7 +97,7 @@ func seal(t *testing.T, p *verify.Provider, scheme string) {
 }
 
 // If settings describe the provider, the headers are kept, too, without the signature.
-func TestSealOfDescribed(t *testing.T) {
+func TestSealBySettings(t *testing.T) {
 	for _, preset := range providers.Presets {
 		settings := preset.Settings
 		if settings.Signed == "" {

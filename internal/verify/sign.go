@@ -61,7 +61,7 @@ type Signing struct {
 // Sign returns the headers with which the vendor would send a delivery. The signature has the encoding
 // of the code on the vendor's page.
 func (p *Provider) Sign(d Signing) (http.Header, error) {
-	if p.IsDescribed() {
+	if p.HasSettings() {
 		h := p.Unsigned(d)
 		text, _ := p.Parse(h, d.Body) // nil if it isn't JSON
 		return p.SignHeaders(h, d.Key, p.SignedText(Request{Header: h, Raw: d.Body, Body: text})), nil

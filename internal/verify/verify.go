@@ -38,7 +38,7 @@ type Provider struct {
 	// Compose returns the body of an event. If data is nil, Compose makes some up that contains id.
 	Compose func(event, id string, data stringify.Text) []byte
 
-	Described // only package hmac sets it: zero for a vendor with a folder of its own
+	BySettings // only package hmac sets it: zero for a vendor with a folder of its own
 }
 
 // Signature describes where a vendor's signatures are, and what they cover.
@@ -121,7 +121,7 @@ func (p *Provider) Parse(h http.Header, body []byte) (stringify.Text, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := stringify.Check(inner, p.IsDescribed())
+	c, err := stringify.Check(inner, p.HasSettings())
 	if err != nil {
 		return nil, err
 	}

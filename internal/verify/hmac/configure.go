@@ -23,8 +23,8 @@ func (p *Preset) Configure(endpoint string, set verify.Settings) (*verify.Provid
 	v := &vendor{Provider: verify.Provider{
 		Name: p.Name, Title: p.Title, TypePrefix: set.TypePrefix,
 		Events: []string{p.Event}, Samples: []string{strings.TrimSpace(string(sample))},
-		Time:      verify.Time{Tolerance: 5 * time.Minute},
-		Described: verify.Described{Settings: set, OtherNames: p.OtherNames, Forms: takesForms.MatchString(set.Signed)},
+		Time:       verify.Time{Tolerance: 5 * time.Minute},
+		BySettings: verify.BySettings{Settings: set, OtherNames: p.OtherNames, Forms: takesForms.MatchString(set.Signed)},
 	}}
 	if problems := v.parse(); len(problems) > 0 {
 		return nil, problems

@@ -52,8 +52,8 @@ func FuzzSettings(f *testing.F) {
 		}
 		// The same signed text in other pieces: one header ends elsewhere.
 		was := claimed(c)
-		for _, from := range p.Described.Headers {
-			for _, to := range p.Described.Headers {
+		for _, from := range p.BySettings.Headers {
+			for _, to := range p.BySettings.Headers {
 				value := h.Get(from)
 				for cut := range min(len(value), 8) {
 					r.Header = h.Clone()

@@ -123,7 +123,7 @@ func TestSignatureBySvixName(t *testing.T) {
 // A set variable overrides the preset; the others stay.
 func TestOverrides(t *testing.T) {
 	p := named(t, custom, settings(t, good))
-	if p.TypePrefix != "com.example." || p.Signature.Header != "X-Signature" || !slices.Equal(p.Described.Headers, []string{"X-Signature", "X-Id"}) || p.Time.Unit == verify.NoTime || p.Described.Ignored != nil {
+	if p.TypePrefix != "com.example." || p.Signature.Header != "X-Signature" || !slices.Equal(p.BySettings.Headers, []string{"X-Signature", "X-Id"}) || p.Time.Unit == verify.NoTime || p.BySettings.Ignored != nil {
 		t.Errorf("got %+v, want it as it is set", p)
 	}
 	i := slices.IndexFunc(Presets, func(p *Preset) bool { return p.Settings.SignatureHeader == "X-Hub-Signature-256" })
@@ -134,10 +134,10 @@ func TestOverrides(t *testing.T) {
 	}
 	want := preset.Settings
 	want.Event, want.EventID = "body:action", "header:X-GitHub-Delivery"
-	if own.Described.Settings != want || own.Time.Unit != verify.NoTime || !slices.Equal(own.Described.Ignored, []string{"X-Github-Delivery"}) {
+	if own.BySettings.Settings != want || own.Time.Unit != verify.NoTime || !slices.Equal(own.BySettings.Ignored, []string{"X-Github-Delivery"}) {
 		t.Errorf("got %+v, want the preset with another event and id", own)
 	}
-	if preset.Settings.Event == own.Described.Settings.Event {
+	if preset.Settings.Event == own.BySettings.Settings.Event {
 		t.Error("the preset itself has changed")
 	}
 	own, problems = Presets[0].Configure("my-hooks", verify.Settings{})
@@ -217,7 +217,7 @@ func TestForms(t *testing.T) {
 	set := map[string]string{"SIGNATURE_HEADER": "X-Sig", "SIGNATURE_FORMAT": "{hex}", "EVENT": "body:type", "TIMESTAMP": "header:X-Time", "TIMESTAMP_UNIT": "rfc3339"}
 	for signed, takes := range map[string]bool{"{body}": true, "v0:{header:X-A}:{body}": true, "{header:X-A}{body}": false, "{body}.{header:X-A}": false, "{body}.": false, "{timestamp}.{body}": true, "{header:X-A}{timestamp}.{body}": false} {
 		set["SIGNED"] = signed
-		if p := named(t, custom, settings(t, set)); p.Described.Forms != takes {
+		if p := named(t, custom, settings(t, set)); p.BySettings.Forms != takes {
 			t.Errorf("%s takes forms: %v", signed, !takes)
 		}
 	}

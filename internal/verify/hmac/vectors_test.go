@@ -61,7 +61,7 @@ func named(t testing.TB, name string, s verify.Settings) *verify.Provider {
 func requestOf(t testing.TB, v vectors.Vector, p *verify.Provider) verify.Request {
 	t.Helper()
 	r := v.Request()
-	keys, err := p.Described.Settings.Keys(r.Secrets)
+	keys, err := p.BySettings.Settings.Keys(r.Secrets)
 	expect.NoError(t, err)
 	r.Secrets = keys
 	r.Body = jsonOf(p, r)
@@ -189,7 +189,7 @@ func otherHeaders(t *testing.T, p *verify.Provider, v vectors.Vector, r verify.R
 	t.Helper()
 	original := r.Header
 	isRead := func(name string) bool {
-		return slices.Contains(p.Described.Headers, name) || slices.ContainsFunc(p.Described.OtherNames, func(n [2]string) bool { return n[1] == name })
+		return slices.Contains(p.BySettings.Headers, name) || slices.ContainsFunc(p.BySettings.OtherNames, func(n [2]string) bool { return n[1] == name })
 	}
 	for name, values := range original {
 		effect := v.Unsigned[name]

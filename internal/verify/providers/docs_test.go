@@ -53,7 +53,7 @@ func TestDocuments(t *testing.T) {
 	}
 	markdown.Generated(t, "../../../README.md", func(text string) string { return markdown.Part(t, text, "vendors", registering(docs)) })
 	markdown.Generated(t, "../../../docs/providers.md", func(text string) string {
-		return markdown.Part(t, markdown.Part(t, text, "vendors", all(docs)), "presets", described(t))
+		return markdown.Part(t, markdown.Part(t, text, "vendors", all(docs)), "presets", presets(t))
 	})
 	markdown.Generated(t, "../../../docs/event.schema.json", func(text string) string { return schema(t, text, docs) })
 }
@@ -78,8 +78,8 @@ func signs(p *verify.Provider, s verify.Scheme) string {
 	return "signs the whole body"
 }
 
-// described lists the providers that settings describe.
-func described(t *testing.T) string {
+// presets lists the providers that settings describe.
+func presets(t *testing.T) string {
 	t.Helper()
 	var out strings.Builder
 	docs := readTexts[map[string]texts](t, "hmac")

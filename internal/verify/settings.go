@@ -15,9 +15,9 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 )
 
-// Described is the part of a provider that only package hmac fills in, from an endpoint's settings. The
+// BySettings is the part of a provider that only package hmac fills in, from an endpoint's settings. The
 // envelope then has the body as it came, without white space between tokens.
-type Described struct {
+type BySettings struct {
 	Settings   Settings
 	Headers    []string    // the headers that Verify reads, by their names in Settings; the signature's is first
 	OtherNames [][2]string // a header's name in Settings, and its other name at the vendor; the signature's is first
@@ -29,13 +29,13 @@ type Described struct {
 	Unsigned   func(Signing) http.Header // returns the headers of a delivery, with zeros for the signature
 }
 
-// IsDescribed reports whether settings describe what the vendor signs.
-func (d *Described) IsDescribed() bool { return d.SignedText != nil }
+// HasSettings reports whether settings describe what the vendor signs.
+func (b *BySettings) HasSettings() bool { return b.SignedText != nil }
 
 // Explain describes the parts of the signed text without showing them, and lists the missing ones.
-func (d *Described) Explain(r Request) (parts, missing []string) {
-	for i, text := range d.SignedText(r) {
-		if name := d.Parts[i]; name != "" {
+func (b *BySettings) Explain(r Request) (parts, missing []string) {
+	for i, text := range b.SignedText(r) {
+		if name := b.Parts[i]; name != "" {
 			parts = append(parts, fmt.Sprintf("%s has %d bytes", name, len(text)))
 			if len(text) == 0 {
 				missing = append(missing, name)
@@ -48,17 +48,17 @@ func (d *Described) Explain(r Request) (parts, missing []string) {
 // Rename returns the headers by their names in Settings. If the signature comes only by its other name,
 // Rename takes all headers by their other names. If a header comes by both names, its values must be
 // equal, because nothing tells which one counts.
-func (d *Described) Rename(h http.Header) (http.Header, error) {
-	for _, n := range d.OtherNames {
+func (b *BySettings) Rename(h http.Header) (http.Header, error) {
+	for _, n := range b.OtherNames {
 		if values, others := h[n[0]], h[n[1]]; len(values) > 0 && len(others) > 0 && !slices.Equal(values, others) {
 			return h, fmt.Errorf("%w: %s and %s differ", ManySignatures, n[0], n[1])
 		}
 	}
-	if d.OtherNames == nil || len(h[d.OtherNames[0][0]]) > 0 || len(h[d.OtherNames[0][1]]) == 0 {
+	if b.OtherNames == nil || len(h[b.OtherNames[0][0]]) > 0 || len(h[b.OtherNames[0][1]]) == 0 {
 		return h, nil
 	}
 	h = maps.Clone(h)
-	for _, n := range d.OtherNames {
+	for _, n := range b.OtherNames {
 		h[n[0]] = h[n[1]]
 	}
 	return h, nil
@@ -68,8 +68,8 @@ func (d *Described) Rename(h http.Header) (http.Header, error) {
 // Content-Type isn't signed, so it alone must not turn JSON into a form: a user could have written
 // &payload=… into the JSON. Every JSON object has bytes that no form has, because a form escapes them
 // (https://url.spec.whatwg.org/#application-x-www-form-urlencoded-percent-encode-set).
-func (d *Described) JSON(h http.Header, body []byte) ([]byte, error) {
-	if !d.Forms || bytes.ContainsAny(body, "{[\"<> \t\r\n") {
+func (b *BySettings) JSON(h http.Header, body []byte) ([]byte, error) {
+	if !b.Forms || bytes.ContainsAny(body, "{[\"<> \t\r\n") {
 		return body, nil
 	}
 	kind, _, _ := strings.Cut(h.Get("Content-Type"), ";")
