@@ -80,18 +80,22 @@ func limitMemory(log *zap.Logger, c *config.Config, container memlimit.Provider)
 		return
 	}
 	_ = os.Unsetenv("GOMEMLIMIT") // Go ignores an empty one, memlimit doesn't
+	ample := baseMemory + int64(c.MaxInFlightBytes)
 	limit, err := memlimit.Set(memlimit.WithRatio(memoryShare), memlimit.WithProvider(container))
 	switch {
 	case err != nil && !errors.Is(err, memlimit.ErrCgroupsNotSupported): // not Linux, so no container
 		log.Warn("the container's memory limit can't be read: set GOMEMLIMIT", zap.Error(err))
 	case err == nil && limit < math.MaxInt64:
 		log.Info("memory limit from the container", zap.Int64("gomemlimit_bytes", limit), zap.Float64("part", memoryShare), setGC(gcWithLimit))
+		if limit < ample {
+			log.Warn("memory doesn't suffice for MAX_IN_FLIGHT_BYTES and many connections, and the kernel may kill the process: "+
+				"raise the container's limit, or lower MAX_IN_FLIGHT_BYTES", zap.Int64("wanted_bytes", ample))
+		}
 	case c.IsEmbedded():
 		// The nats-server's needs depend on its streams. Under a limit below them, the garbage
 		// collector would take all the time.
 		log.Info("memory is not limited: there is no container, or it has no limit", setGC(gcWithoutLimit))
 	default:
-		ample := baseMemory + int64(c.MaxInFlightBytes)
 		debug.SetMemoryLimit(ample)
 		log.Info("memory limit from MAX_IN_FLIGHT_BYTES: there is no container, or it has no limit",
 			zap.Int64("gomemlimit_bytes", ample), setGC(gcWithLimit))
