@@ -173,22 +173,24 @@ func (l *loader) warnOfVendors(c *Config) {
 // warnOfNames warns of variables that look like one of ours, or like those of a vendor that needs an
 // endpoint of its own.
 func (l *loader) warnOfNames(c *Config) {
-	known := Names()
-	for variable := range c.set {
-		name := documentedName(variable)
-		if !slices.Contains(known, name) && looksLikeOurs(variable, known) && !l.isWrong(variable) {
-			l.warn("%s is not a variable of the bridge and has no effect; the nearest one is %s", variable, nearestVariable(strings.ToUpper(name), known))
-		}
-	}
+	ofPresets := make(map[string]bool)
 	for _, p := range providers.Presets {
 		// With an endpoint, its own variable may refer to this one, as $(ACME_SECRETS) in Kubernetes.
 		hasEndpoint := slices.ContainsFunc(c.Endpoints, func(e Endpoint) bool { return e.Provider == p.Name })
 		for _, name := range []string{"SECRETS", "SECRETS_FILE"} {
 			variable := (&verify.Provider{Name: p.Name}).Variable(name)
+			ofPresets[variable] = true
 			if c.set[variable] && !hasEndpoint && p.Source != "" {
 				l.warn("%s is not a variable of the bridge and has no effect; for %s, set ENDPOINTS_<i>_PROVIDER=%s and ENDPOINTS_<i>_%s",
 					variable, p.Title, p.Name, name)
 			}
+		}
+	}
+	known := Names()
+	for variable := range c.set {
+		name := documentedName(variable)
+		if !ofPresets[variable] && !slices.Contains(known, name) && looksLikeOurs(variable, known) && !l.isWrong(variable) {
+			l.warn("%s is not a variable of the bridge and has no effect; the nearest one is %s", variable, nearestVariable(strings.ToUpper(name), known))
 		}
 	}
 }
