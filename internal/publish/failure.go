@@ -34,7 +34,7 @@ const (
 	WrongStream  Cause = "wrong_stream"  // another stream, or another JetStream domain, takes the subject
 	StreamFull   Cause = "stream_full"   // bytes or messages, with discard new
 	NoStorage    Cause = "no_storage"    // the account's or the server's storage is used up
-	Busy         Cause = "busy"          // JetStream has too much to do, or the quarantine must be looked at first
+	Busy         Cause = "busy"          // JetStream has too much to do, or the quarantine's stream must be checked first
 	Rejected     Cause = "rejected"      // another refusal by JetStream
 	LookupFailed Cause = "lookup"        // looking up whether it is stored already has failed
 	SubjectFull  Cause = "subject_full"  // too many messages on this subject

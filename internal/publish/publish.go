@@ -56,7 +56,7 @@ func Open(c Config) (*Publisher, error) {
 		m := newMonitor(c, *c.Quarantine)
 		p.monitors[Quarantined], p.monitors[Refused] = m, m
 		p.streams = append(p.streams, m)
-		m.room = &room{reason: c.Quarantine.ProtectedReason, limit: c.Quarantine.MaxBytes, look: m.check}
+		m.room = &room{reason: c.Quarantine.ProtectedReason, limit: c.Quarantine.MaxBytes, check: m.check}
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	go p.run()

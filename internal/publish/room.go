@@ -14,18 +14,18 @@ import (
 // answered 200: a full stream drops its oldest messages of either kind. While the stream has deliveries
 // answered 200, those answered 401 may fill only half of it.
 //
-// The monitor looks at the stream, which needs no more rights than publishing does. Between two looks the
-// room admits at most a sixteenth of the stream, and one message. So several instances that look at the
-// same moment still displace nothing (ADR 10).
+// The monitor's checks say how full the stream is, and need no more rights than publishing does. Between two
+// checks the room admits at most a sixteenth of the stream, and one message. So several instances that check
+// at the same moment still displace nothing (ADR 10).
 type room struct {
 	reason string // the last token of the subjects of deliveries answered 200
 	limit  int64  // QUARANTINE_MAX_BYTES; 0: none. A smaller limit of the stream itself counts instead
-	look   func() // requests a look at the stream
+	check  func() // requests a check of the stream
 
 	mu       sync.Mutex
 	left     int64 // bytes that still fit
-	step     int64 // bytes that may still be admitted before the next look
-	admitted int64 // bytes admitted since the last look began
+	step     int64 // bytes that may still be admitted before the next check
+	admitted int64 // bytes admitted since the last check began
 }
 
 const (
@@ -37,12 +37,12 @@ const (
 
 var errRoomUsed = errors.New("it is not known yet how full the quarantine is")
 
-// ready returns an [Error] while a message must wait for the next look.
+// ready returns an [Error] while a message must wait for the next check.
 func (r *room) ready() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.left > 0 && r.step <= 0 {
-		r.look()
+		r.check()
 		return &Error{Busy, errRoomUsed}
 	}
 	return nil
@@ -58,7 +58,7 @@ func (r *room) admit(size int64) error {
 	defer r.mu.Unlock()
 	if size > r.left {
 		if r.admitted > 0 {
-			r.look()
+			r.check()
 		}
 		return &Error{NoRoom, fmt.Errorf("%d bytes, but only %d fit", size, max(r.left, 0))}
 	}
@@ -68,14 +68,14 @@ func (r *room) admit(size int64) error {
 	return nil
 }
 
-// begin begins a look. It may not see the messages that are admitted from now on.
+// begin begins a check. It may not see the messages that are admitted from now on.
 func (r *room) begin() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.admitted = 0
 }
 
-// update computes the room from a look at the stream.
+// update computes the room from the result of a check.
 func (r *room) update(info *jetstream.StreamInfo) {
 	limit := r.limit
 	if own := info.Config.MaxBytes; own > 0 && (limit <= 0 || own < limit) {

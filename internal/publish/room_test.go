@@ -139,19 +139,19 @@ func TestLargerThanStream(t *testing.T) {
 	}
 }
 
-// A stream without room isn't looked at again and again, unless some was used since the last look.
+// A stream without room isn't checked again and again, unless room was used since the last check.
 func TestLooksSeldom(t *testing.T) {
 	t.Parallel()
-	looks := 0
-	r := &room{reason: "unreadable", limit: 100_000, look: func() { looks++ }}
+	checks := 0
+	r := &room{reason: "unreadable", limit: 100_000, check: func() { checks++ }}
 	full := &jetstream.StreamInfo{State: jetstream.StreamState{Bytes: 49_000, Msgs: 1, Subjects: map[string]uint64{"q.flock.unreadable": 1}}}
 	see := func(info *jetstream.StreamInfo) { r.begin(); r.update(info) }
 	see(full)
 	expect.ErrorIs(t, ErrNoRoom, r.admit(1000), "the error")
-	expect.Equal(t, 0, looks, "looks, as nothing was used")
+	expect.Equal(t, 0, checks, "checks, as no room was used")
 	expect.NoError(t, r.admit(1))
 	expect.ErrorIs(t, ErrNoRoom, r.admit(1), "the error")
-	expect.Equal(t, 1, looks, "looks")
+	expect.Equal(t, 1, checks, "checks")
 	see(&jetstream.StreamInfo{})
 	expect.NoError(t, r.admit(90_000)) // larger than a step
 	expect.ErrorIs(t, ErrUnavailable, r.admit(1), "the error once a step is used up")
@@ -160,18 +160,18 @@ func TestLooksSeldom(t *testing.T) {
 	expect.NoError(t, r.admit(1))
 }
 
-// What is admitted during a look may not be in what it sees, and still counts.
+// A message that is admitted during a check counts, though the check may not see it.
 func TestAdmittedDuringLook(t *testing.T) {
 	t.Parallel()
-	looks := 0
-	r := &room{reason: "unreadable", limit: 100_000, look: func() { looks++ }}
+	checks := 0
+	r := &room{reason: "unreadable", limit: 100_000, check: func() { checks++ }}
 	r.begin()
 	r.update(&jetstream.StreamInfo{})
 	r.begin()
 	expect.NoError(t, r.admit(6000)) // a step
 	r.update(&jetstream.StreamInfo{})
 	expect.ErrorIs(t, errRoomUsed, r.admit(1), "the error once the step is used up")
-	expect.Equal(t, 1, looks, "looks")
+	expect.Equal(t, 1, checks, "checks")
 	r.begin()
 	r.update(&jetstream.StreamInfo{})
 	expect.NoError(t, r.admit(1))
@@ -198,7 +198,7 @@ func TestRoom(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := &room{reason: "unreadable", limit: 100_000, look: func() {}}
+			r := &room{reason: "unreadable", limit: 100_000, check: func() {}}
 			r.update(&test.info)
 			if err := r.admit(test.size); (err == nil) != test.want || err != nil && !errors.Is(err, ErrNoRoom) {
 				t.Errorf("%v, want room: %v", err, test.want)

@@ -24,7 +24,7 @@ const logAfter = 100 * time.Millisecond
 func (f *forwarder) beginBacklog(first spool.Record) {
 	if b := &f.backlog; b.since.IsZero() {
 		b.since, b.delivered = time.Now(), 0
-		if f.kind != publish.Refused { // these also wait for the next look at the quarantine's stream
+		if f.kind != publish.Refused { // these also wait for the next check of the quarantine's stream
 			b.log = time.AfterFunc(logAfter, func() { f.logBacklog(first.Arrived) })
 		}
 	}

@@ -47,7 +47,7 @@ func TestQuarantineIsStuck(t *testing.T) {
 	}
 }
 
-// Deliveries answered 401 may have to wait for the next look at the quarantine's stream. That is not logged
+// Deliveries answered 401 may have to wait for the next check of the quarantine's stream. That is not logged
 // as an outage, and a shutdown delivers them.
 func TestRefusedTakeTurns(t *testing.T) {
 	t.Parallel()
@@ -77,7 +77,7 @@ func TestRefusedTakeTurns(t *testing.T) {
 	}
 }
 
-// If more deliveries answered 401 come than can wait for the next look, some are dropped. That is no outage,
+// If more deliveries answered 401 come than can wait for the next check, some are dropped. That is no outage,
 // in which their senders would be told to try again.
 func TestRefusedMiss(t *testing.T) {
 	t.Parallel()

@@ -23,7 +23,7 @@ const (
 	meanBytes  = 4 << 10               // bounds a batch's bytes, together with its number of records
 	maxBytes   = 8 << 20               // of a batch
 	longRound  = 4 * time.Second       // after a longer one, batches don't grow
-	readyCheck = 20 * time.Millisecond // between two looks whether the stream is ready
+	readyCheck = 20 * time.Millisecond // between two tests whether the stream is ready
 	firstPause = 50 * time.Millisecond // after a failure
 	lastPause  = 2 * time.Second
 	// suspectEvery is the number of failures in a row after which later records are tried: NATS may
@@ -34,14 +34,14 @@ const (
 // forwarder delivers one kind's records from the spool to JetStream, oldest first.
 type forwarder struct {
 	*Relay
-	kind     publish.Kind
-	batch    int    // records in a batch
-	failures int    // in a row
-	looked   uint64 // the last record that setAsideIfAtFault has tried since the last success
-	lookup   *lookup
-	backlog  backlog
-	refusals refusals
-	cause    atomic.Value // the publish.Cause of the last round's failure; "" if it succeeded
+	kind      publish.Kind
+	batch     int    // records in a batch
+	failures  int    // in a row
+	lastTried uint64 // the last record that setAsideIfAtFault has tried since the last success
+	lookup    *lookup
+	backlog   backlog
+	refusals  refusals
+	cause     atomic.Value // the publish.Cause of the last round's failure; "" if it succeeded
 }
 
 func newForwarder(r *Relay, kind publish.Kind) *forwarder {
@@ -152,7 +152,7 @@ func (f *forwarder) succeeded(took time.Duration) {
 	if f.Spool.Len(f.kind) <= int64(f.batch) && f.breakers[f.kind].isClosed() { // the next round takes all
 		f.gates[f.kind].close()
 	}
-	f.failures, f.looked = 0, 0
+	f.failures, f.lastTried = 0, 0
 	if f.batch < firstBatch || took < longRound {
 		f.batch = min(max(firstBatch, 4*f.batch), maxBatch)
 	}
@@ -197,12 +197,12 @@ func mayBeFaultOfMessage(err error) bool {
 // sent, and shows nothing. Each attempt tries records further behind: many at fault may follow each other.
 func (f *forwarder) setAsideIfAtFault(ctx context.Context, first spool.Record) bool {
 	limit := min(firstBatch<<min(2*f.failures/suspectEvery, 6), maxBatch)
-	others, err := f.Spool.Next(f.kind, max(first.Seq, f.looked), limit, maxBytes/2)
+	others, err := f.Spool.Next(f.kind, max(first.Seq, f.lastTried), limit, maxBytes/2)
 	if err != nil || len(others) == 0 {
-		f.looked = 0
+		f.lastTried = 0
 		return false
 	}
-	f.looked = others[len(others)-1].Seq
+	f.lastTried = others[len(others)-1].Seq
 	results := f.deliver(ctx, f.lookup, others)
 	taken := slices.IndexFunc(results, isTaken)
 	if taken < 0 {
@@ -225,7 +225,7 @@ func isTaken(r publish.Result) bool { return r.Status != "" }
 // one was different.
 func (f *forwarder) alarm(err error) {
 	cause := publish.CauseOf(err)
-	if awaitsLook(f.kind, err) || f.cause.Swap(cause) == cause {
+	if awaitsCheck(f.kind, err) || f.cause.Swap(cause) == cause {
 		return
 	}
 	fields := []zap.Field{zap.Stringer("kind", f.kind), zap.String("cause", string(cause)), zap.Error(err)}

@@ -132,7 +132,7 @@ func (r *Relay) Publish(ctx context.Context, deadline time.Time, m publish.Messa
 		}
 	}
 	directErr = cmp.Or(directErr, ready, errors.New("NATS is connected but publishing fails: the breaker is open"))
-	if errors.Is(spoolErr, spool.ErrFull) && awaitsLook(m.Kind, directErr) {
+	if errors.Is(spoolErr, spool.ErrFull) && awaitsCheck(m.Kind, directErr) {
 		return "", fmt.Errorf("%w: %w", publish.ErrNoRoom, spoolErr) // too many wait for it
 	}
 	return "", fmt.Errorf("%w: %w; and the spool does not take it: %w", publish.ErrUnavailable, directErr, spoolErr)
@@ -152,9 +152,9 @@ func isFinal(err error) bool {
 	return errors.Is(err, publish.ErrTooLarge) || errors.Is(err, publish.ErrNoRoom)
 }
 
-// awaitsLook reports whether a message must wait for the next look at the quarantine's stream. That is no
+// awaitsCheck reports whether a message must wait for the next check of the quarantine's stream. That is no
 // failure of NATS.
-func awaitsLook(kind publish.Kind, err error) bool {
+func awaitsCheck(kind publish.Kind, err error) bool {
 	return kind == publish.Refused && publish.CauseOf(err) == publish.Busy
 }
 
@@ -186,7 +186,7 @@ func (r *Relay) note(way string, kind publish.Kind, result publish.Result, wasSe
 	}
 	r.Observer.Published(kind, way, outcome)
 	switch {
-	case awaitsLook(kind, result.Err), wasSetAside && result.Err != nil:
+	case awaitsCheck(kind, result.Err), wasSetAside && result.Err != nil:
 	case errors.Is(result.Err, publish.ErrUnavailable): // other errors are the message's fault
 		r.breakers[kind].report(false)
 	case result.Err == nil && result.Took <= r.Timeout: // a slower one is too late for a sender
