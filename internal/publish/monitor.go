@@ -16,8 +16,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
-// monitor checks a stream on every new connection, every minute, and after a publish that the stream may
-// have failed. It creates a missing stream, and repeats a failed check.
+// monitor checks a stream on every new connection, every minute, and after a publish that may have failed
+// because of the stream. It creates a missing stream, and repeats a failed check.
 type monitor struct {
 	stream Stream
 	server Server
