@@ -24,7 +24,7 @@ func (p *Preset) Configure(endpoint string, set verify.Settings) (*verify.Provid
 		Name: p.Name, Title: p.Title, TypePrefix: set.TypePrefix,
 		Events: []string{p.Event}, Samples: []string{strings.TrimSpace(string(sample))},
 		Time:       verify.Time{Tolerance: 5 * time.Minute},
-		BySettings: verify.BySettings{Settings: set, OtherNames: p.OtherNames, Forms: takesForms.MatchString(set.Signed)},
+		BySettings: verify.BySettings{Settings: set, OtherNames: p.OtherNames},
 	}}
 	if problems := v.parse(); len(problems) > 0 {
 		return nil, problems
@@ -50,12 +50,13 @@ func override(base, set verify.Settings) verify.Settings {
 // vendor is the provider of an endpoint, with its parsed settings.
 type vendor struct {
 	verify.Provider
-	when   part   // the place of the time; its kind is mac if that is the signature header; zero: no time
-	signed []part // the signed text
-	events []part // the places of the event's name
-	ids    []part // the places of the event's id; only signed ones
-	users  []part // the places of the person's id
-	paths  verify.Paths
+	when        part   // the place of the time; its kind is mac if that is the signature header; zero: no time
+	signed      []part // the signed text
+	hasOneValue bool   // the signed text has one value, which text and the body follow
+	events      []part // the places of the event's name
+	ids         []part // the places of the event's id; only signed ones
+	users       []part // the places of the person's id
+	paths       verify.Paths
 }
 
 // Body is the value of the envelope's "signed" if the signature covers the body, but no time.

@@ -11,8 +11,14 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// ambiguous matches the kinds of parts whose text can be split in two ways.
-var ambiguous = regexp.MustCompile("hh|t[ht]|h[tb].*h")
+// These match the kinds of a template's parts, as their letters.
+var (
+	ambiguous = regexp.MustCompile("hh|t[ht]|h[tb].*h") // its text can be split in two ways
+	oneValue  = regexp.MustCompile("^l?[ht]lb$")        // it has one value, which text and the body follow
+	// The body may be a form. Unlike a JSON object, a form may begin or end with another form. So the body
+	// must be the last part, and every value before it must have text after it.
+	takesForms = regexp.MustCompile("^l?([ht]l)*b$")
+)
 
 // parseSigned parses SIGNED. It accepts a template only if each signed text can be split in one way:
 //   - The body is there, whole and once. No JSON object is the beginning or the end of another one, so
@@ -53,23 +59,22 @@ func (v *vendor) parseSigned() ([]part, error) {
 	case !bytes.Contains(kinds, []byte{byte(body)}):
 		return nil, errors.New("{body} is missing: an unsigned body proves nothing")
 	}
+	v.hasOneValue, v.Forms = oneValue.Match(kinds), takesForms.Match(kinds)
 	return parts, nil
 }
-
-// takesForms matches a SIGNED with which the body may be a form. Unlike a JSON object, a form may
-// begin or end with another form. So the body must be the last part, and every value before it must
-// have text after it.
-var takesForms = regexp.MustCompile(`^[^{}]*(\{[^{}]*\}[^{}]+)*\{body\}$`)
 
 // isAmbiguous reports whether a signed text could be split in another way: if a value contains the text
 // after it, or if an invalid time follows a header directly. Only a valid time tells by its form where
 // the header ends.
 func (v *vendor) isAmbiguous(text [][]byte) bool {
+	// If the only value ended elsewhere, no object would follow the text; but a form, without a {, could.
+	if v.hasOneValue && bytes.Contains(text[len(text)-1], []byte("{")) {
+		return false
+	}
 	for i, value := range text[:len(text)-1] {
 		is, next := v.signed[i].kind, v.signed[i+1]
 		switch {
 		case is == literal, is == body, is == timestamp && v.isDateTime(value): // they can end at one place only
-		case v.isOnlyBeforeObject(i, text): // and so can this
 		case next.kind == literal && strings.Index(string(value)+next.text, next.text) < len(value):
 			return true
 		case next.kind == timestamp && !v.isDateTime(text[i+1]):
@@ -77,15 +82,6 @@ func (v *vendor) isAmbiguous(text [][]byte) bool {
 		}
 	}
 	return false
-}
-
-// isOnlyBeforeObject reports whether the value is the only one, followed by text and an object. If the
-// value ended elsewhere, no object would follow the text. A form never contains a {, but what follows
-// the text could still be a form.
-func (v *vendor) isOnlyBeforeObject(i int, text [][]byte) bool {
-	rest := v.signed[i+1:]
-	return (i == 0 || i == 1 && v.signed[0].kind == literal) &&
-		len(rest) == 2 && rest[0].kind == literal && rest[1].kind == body && bytes.Contains(text[i+2], []byte("{"))
 }
 
 // isDateTime reports whether the settings want a time in RFC 3339, and the text is one.
