@@ -93,14 +93,14 @@ func checkAddress(text string) error {
 // collide reports whether listening at one address prevents listening at the other: they have the same
 // port, and the host of one includes that of the other.
 func collide(a, b string) bool {
-	hostA, portA := listened(a)
-	hostB, portB := listened(b)
+	hostA, portA := listenAddress(a)
+	hostB, portB := listenAddress(b)
 	return portA == portB && portA != 0 && (hostA == hostB || hostA == "" || hostB == "")
 }
 
-// listened returns the host and port on which Go listens for an address. The host "" means all, also for
-// 0.0.0.0, for which Go listens on IPv6, too. For localhost it listens on IPv4 alone.
-func listened(address string) (host string, port int) {
+// listenAddress returns the host and port on which Go listens for an address. The host "" means all, also
+// for 0.0.0.0, for which Go listens on IPv6, too. For localhost it listens on IPv4 alone.
+func listenAddress(address string) (host string, port int) {
 	host, number, _ := net.SplitHostPort(address)
 	port, _ = strconv.Atoi(number)
 	if strings.EqualFold(host, "localhost") {

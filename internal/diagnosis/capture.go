@@ -77,7 +77,7 @@ func Parse(src []byte) (Delivery, error) {
 		if string(prefix) == "> " {
 			rest = cutAnswer(rest)
 		}
-		rest = unprefixed(rest, prefix)
+		rest = trimPrefixes(rest, prefix)
 	}
 	rest = d.readHeader(rest)
 	if requestLine.Match(d.readBody(rest)) {

@@ -64,7 +64,7 @@ func (d *diagnoser) explain(refusal error) {
 // wrongSignature adds the likely causes of a wrong signature that the search doesn't explain.
 func (d *diagnoser) wrongSignature() {
 	for i, s := range d.endpoint.Secrets() {
-		if doubt := secret.New(d.asSet(string(s.Key()))[0]).Doubt(); doubt != "" {
+		if doubt := secret.New(d.encoded(string(s.Key()))[0]).Doubt(); doubt != "" {
 			d.cause(likely(fmt.Sprintf("secret %d of %s %s", i, d.endpoint.SecretsFrom, doubt),
 				"check how it got there, and set it as the vendor shows it"))
 		}

@@ -71,7 +71,7 @@ func (d *diagnoser) secretReadings() []reading {
 			"with a line break or a blank after it", "the secret at the vendor ends with one: create a new secret there",
 			func(s string) []string { return []string{s + "\n", s + "\r\n", s + " "} },
 		},
-		{"as it is set, without decoding it", d.encodingRemedy("text"), d.asSet},
+		{"as it is set, without decoding it", d.encodingRemedy("text"), d.encoded},
 		{"decoded from base64", d.encodingRemedy("base64"), d.decoded("base64")},
 		{"decoded from hex", d.encodingRemedy("hex"), d.decoded("hex")},
 	}
@@ -100,8 +100,8 @@ func unwrapped(s string) (all []string) {
 	return all
 }
 
-// asSet returns the values of the variable that give a key.
-func (d *diagnoser) asSet(key string) []string {
+// encoded returns the values of the variable that give a key.
+func (d *diagnoser) encoded(key string) []string {
 	switch d.endpoint.Provider.Settings.SecretEncoding {
 	case "base64":
 		text := base64.StdEncoding.EncodeToString([]byte(key))
@@ -116,7 +116,7 @@ func (d *diagnoser) asSet(key string) []string {
 // drops a line end: `echo secret | base64` encodes one, too.
 func (d *diagnoser) decoded(encoding string) func(string) []string {
 	return func(key string) (all []string) {
-		for _, text := range append(d.asSet(key), key) {
+		for _, text := range append(d.encoded(key), key) {
 			keys, _ := verify.Settings{SecretEncoding: encoding}.Keys([]secret.Secret{secret.New(text)}) // none if it is something else
 			for _, k := range keys {
 				all = append(all, string(k.Key()), strings.TrimSuffix(string(k.Key()), "\n"))

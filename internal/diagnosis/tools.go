@@ -12,8 +12,8 @@ import (
 // request (haproxy's proxy-protocol.txt, sections 2.1 and 2.2).
 var proxyLine = regexp.MustCompile(`PROXY (?:TCP4|TCP6|UNKNOWN)[^\n]*\n[^\n]*$|\nQUIT\n`)
 
-// unprefixed returns src without the prefix of each line.
-func unprefixed(src, prefix []byte) []byte {
+// trimPrefixes returns src without the prefix of each line.
+func trimPrefixes(src, prefix []byte) []byte {
 	plain := make([]byte, 0, len(src))
 	short := bytes.TrimRight(prefix, " ") // of an empty line
 	for line := range bytes.Lines(src) {
@@ -25,21 +25,21 @@ func unprefixed(src, prefix []byte) []byte {
 	return plain
 }
 
-// ofCurl matches a line that curl -v prints about its own work.
-var ofCurl = regexp.MustCompile(`^(?:\* |[{}] \[\d+ bytes data\]\r?(?:\n|$))`)
+// curlLine matches a line that curl -v prints about its own work.
+var curlLine = regexp.MustCompile(`^(?:\* |[{}] \[\d+ bytes data\]\r?(?:\n|$))`)
 
-// answered matches an answer of the bridge. It has no line break, so a body that is appended to curl's
+// answerLine matches an answer of the bridge. It has no line break, so a body that is appended to curl's
 // output follows on the same line.
-var answered = regexp.MustCompile(`^\{(?:"id":"[^"]*","status":"[a-z]+"|"title":"[^"]*","status":\d+(?:,"code":"[^"]*")?)\}\r?\n?`)
+var answerLine = regexp.MustCompile(`^\{(?:"id":"[^"]*","status":"[a-z]+"|"title":"[^"]*","status":\d+(?:,"code":"[^"]*")?)\}\r?\n?`)
 
 // cutAnswer drops the answer and curl's own lines from the output of curl -v. The body may stand below
 // the answer: from the last line on that begins with a brace, because a proxy's answer may be JSON, too.
 func cutAnswer(output []byte) (request []byte) {
 	inAnswer, above := false, -1 // above is the length of what stands above the answer
 	for line := range bytes.Lines(output) {
-		line = line[len(answered.Find(line)):]
+		line = line[len(answerLine.Find(line)):]
 		switch {
-		case len(line) == 0, ofCurl.Match(line):
+		case len(line) == 0, curlLine.Match(line):
 			continue
 		case bytes.HasPrefix(line, []byte("< ")):
 			inAnswer, above = true, len(request)

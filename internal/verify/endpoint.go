@@ -51,7 +51,7 @@ func (e *Endpoint) Event(id string, c Claims, received time.Time) event.Event {
 // quarantine can't send a delivery again. Seal also overwrites a signature in the body.
 func (e *Endpoint) Seal(c Claims, key secret.Secret, body []byte) string {
 	if s := e.Provider.Scheme(c.Scheme); len(s.Members) > 0 {
-		blank(body, e.Provider.Signature.Member)
+		mask(body, e.Provider.Signature.Member)
 	}
 	return Hex.Encode(key.MAC(e.sealedText(c.Scheme, body, c.SignedText)...))
 }
@@ -106,8 +106,8 @@ func (p *Provider) withMAC(h http.Header, mac MAC) http.Header {
 	return changed
 }
 
-// blank overwrites the text of a member of a JSON object with asterisks.
-func blank(body []byte, member string) {
+// mask overwrites the text of a member of a JSON object with asterisks.
+func mask(body []byte, member string) {
 	if member == "" {
 		return
 	}

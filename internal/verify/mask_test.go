@@ -3,7 +3,7 @@ package verify
 import "testing"
 
 // Only the one member is overwritten, and no signed part.
-func TestBlank(t *testing.T) {
+func TestMask(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"signature":"abc","data":{"signature":"abc"}}`:              `{"signature":"***","data":{"signature":"abc"}}`,
 		` { "data" : "abc" , "\u0073ignature"` + "\n\t" + `: "a\"c"}`: ` { "data" : "abc" , "\u0073ignature"` + "\n\t" + `: "****"}`,
@@ -14,12 +14,12 @@ func TestBlank(t *testing.T) {
 		``:                                                            ``,
 	} {
 		got := []byte(body)
-		if blank(got, "signature"); string(got) != want {
+		if mask(got, "signature"); string(got) != want {
 			t.Errorf("%s became %s", body, got)
 		}
 	}
 	got := []byte(`{"":"abc"}`)
-	if blank(got, ""); string(got) != `{"":"abc"}` {
+	if mask(got, ""); string(got) != `{"":"abc"}` {
 		t.Errorf("became %s", got)
 	}
 }
