@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -60,47 +59,50 @@ func (r *reloader) load(k *keyring, contents [][]byte, err error) {
 		err = k.parse(contents[0])
 	}
 	if err == nil {
-		r.apply()
-		if k.pending != nil {
-			err = r.conflict(k)
-		}
+		err = r.apply()[k]
 	}
 	if err != nil {
 		k.reloads.failed(err)
 	}
 }
 
-// apply puts the pending secrets into force: all of them if they don't conflict with each other, as when
-// two endpoints exchange theirs; else those that don't conflict with secrets in force.
-func (r *reloader) apply() {
-	pending := slices.DeleteFunc(slices.Collect(maps.Values(r.keyrings)), func(k *keyring) bool { return k.pending == nil })
-	all := r.conflict(pending...) == nil
-	for range pending { // a secret that is replaced may make way for one that waits
-		for _, k := range pending {
-			if k.pending != nil && (all || r.conflict(k) == nil) {
-				k.take()
+// apply puts pending secrets into force, together: two endpoints may exchange theirs. Endpoints of different
+// providers or schemes must not share a secret, which the configuration refuses at the start. Secrets that
+// would be shared must wait, and apply returns why.
+func (r *reloader) apply() map[*keyring]error {
+	waiting := make(map[*keyring]error)
+	isNext := func(e *config.Endpoint) bool {
+		k := r.keyrings[e.Name]
+		return k.pending != nil && waiting[k] == nil
+	}
+	for range r.endpoints { // at most once for each endpoint that must wait
+		endpoints := slices.Clone(r.endpoints)
+		for i := range endpoints {
+			e := &endpoints[i]
+			e.Secrets = r.keyrings[e.Name].current()
+			if isNext(e) {
+				e.Secrets = r.keyrings[e.Name].pending
 			}
 		}
+		conflicts := slices.DeleteFunc(config.FindShared(endpoints), config.Shared.IsAllowed)
+		if len(conflicts) == 0 {
+			break
+		}
+		// First those that conflict with secrets in force: then others needn't wait for them.
+		first := slices.IndexFunc(conflicts, func(s config.Shared) bool { return isNext(s.A) != isNext(s.B) })
+		shared := conflicts[max(first, 0)]
+		loser := shared.B
+		if !isNext(loser) {
+			loser = shared.A
+		}
+		waiting[r.keyrings[loser.Name]] = fmt.Errorf("%s, and differ in provider or scheme: give each its own", shared)
 	}
-}
-
-// conflict returns an error if, with these keyrings' pending secrets in force, endpoints of different
-// providers or schemes would share a secret. The configuration refuses that at the start.
-func (r *reloader) conflict(changed ...*keyring) error {
-	endpoints := slices.Clone(r.endpoints)
-	for i := range endpoints {
-		k := r.keyrings[endpoints[i].Name]
-		endpoints[i].Secrets = k.current()
-		if slices.Contains(changed, k) {
-			endpoints[i].Secrets = k.pending
+	for _, e := range r.endpoints {
+		if isNext(&e) {
+			r.keyrings[e.Name].take()
 		}
 	}
-	for _, shared := range config.FindShared(endpoints) {
-		if !shared.IsAllowed() {
-			return fmt.Errorf("%s, and differ in provider or scheme: give each its own", shared)
-		}
-	}
-	return nil
+	return waiting
 }
 
 // reloads logs and counts the reloads of a set of files.

@@ -330,15 +330,34 @@ func TestSecretsThatWaited(t *testing.T) {
 	}
 	c, _, err := config.Load(vars)
 	expect.NoError(t, err)
-	for range 20 { // the order of the endpoints is random
+	type change struct{ name, secrets string }
+	for name, test := range map[string]struct {
+		changes []change
+		want    map[string]string
+	}{
+		"one gives it up": {
+			[]change{{"a", "secret-of-b"}, {"c", "secret-of-d"}, {"b", "another"}},
+			map[string]string{"a": "secret-of-b", "b": "another", "c": "secret-of-c"},
+		},
+		"an exchange": {
+			[]change{{"c", "secret-of-d"}, {"a", "secret-of-b"}, {"b", "secret-of-a"}},
+			map[string]string{"a": "secret-of-b", "b": "secret-of-a", "c": "secret-of-c"},
+		},
+		"another takes one that waits": {
+			[]change{{"a", "new\nsecret-of-d"}, {"b", "new"}},
+			map[string]string{"a": "secret-of-a", "b": "new"},
+		},
+		"an exchange, after which two want the same": {
+			[]change{{"c", "new\nsecret-of-b"}, {"d", "new\nsecret-of-a"}, {"a", "secret-of-b"}, {"b", "secret-of-a"}},
+			map[string]string{"a": "secret-of-b", "b": "secret-of-a", "c": "new", "d": "secret-of-d"},
+		},
+	} {
 		r := newReloader(c, telemetry.NewMetrics("test"), zap.NewNop())
-		for _, change := range []struct{ name, secret string }{{"a", "secret-of-b"}, {"c", "secret-of-d"}, {"b", "another"}} {
-			r.load(r.keyrings[change.name], [][]byte{[]byte(change.secret)}, nil)
+		for _, change := range test.changes {
+			r.load(r.keyrings[change.name], [][]byte{[]byte(change.secrets)}, nil)
 		}
-		for name, want := range map[string]string{"a": "secret-of-b", "b": "another", "c": "secret-of-c"} {
-			if got := string(r.keyrings[name].current()[0].Key()); got != want {
-				t.Fatalf("endpoint %s: got %s, want %s", name, got, want)
-			}
+		for endpoint, want := range test.want {
+			expect.Equal(t, want, string(r.keyrings[endpoint].current()[0].Key()), "%s: the current secret of %s", name, endpoint)
 		}
 	}
 }
