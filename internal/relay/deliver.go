@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,14 +15,11 @@ import (
 // deliver publishes records of the look-up's kind, except those that are known to be stored. It returns a
 // result for each.
 func (r *Relay) deliver(ctx context.Context, l *lookup, records []spool.Record) []publish.Result {
-	results := make([]publish.Result, len(records))
 	stored, err := l.stored(ctx, records)
 	if err != nil {
-		for i := range results {
-			results[i].Err = err
-		}
-		return results
+		return slices.Repeat([]publish.Result{{Err: err}}, len(records))
 	}
+	results := make([]publish.Result, len(records))
 	acked := r.acknowledged(ctx, l.kind, records)
 	messages, places := make([]publish.Message, 0, len(records)), make([]int, 0, len(records))
 	var ends []func(outcome string, failed bool) // of the spans

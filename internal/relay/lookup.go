@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -126,21 +127,17 @@ func (l *lookup) scan(ctx context.Context, records []spool.Record, now time.Time
 			l.Log.Warn("older spooled events can't be looked up in the stream: they are published, and counted as possible duplicates",
 				kind, zap.Error(err))
 		}
-	case !l.isGivenUp():
-		return err
-	case !l.unreadable:
-		l.Log.Error("looking up older spooled events in the stream has failed for an hour: they are published, and counted as possible duplicates",
-			kind, zap.Error(err))
+	default:
+		l.failing = cmp.Or(l.failing, l.Now())
+		if l.Now().Sub(l.failing) < lookupPatience {
+			return err
+		}
+		if !l.unreadable {
+			l.Log.Error("looking up older spooled events in the stream has failed for an hour: they are published, and counted as possible duplicates",
+				kind, zap.Error(err))
+		}
 	}
 	l.unreadable = err != nil
 	l.scanned, l.since, l.upTo, l.found = now, since, upTo, found
 	return nil
-}
-
-// isGivenUp notes a failed scan, and reports whether scans have failed for longer than lookupPatience.
-func (l *lookup) isGivenUp() bool {
-	if l.failing.IsZero() {
-		l.failing = l.Now()
-	}
-	return l.Now().Sub(l.failing) >= lookupPatience
 }
