@@ -65,7 +65,7 @@ func TestPrintSummary(t *testing.T) {
 	}
 }
 
-func TestKind(t *testing.T) {
+func TestAnswerKind(t *testing.T) {
 	for _, test := range []struct {
 		status       int
 		answer, want string

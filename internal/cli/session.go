@@ -125,7 +125,7 @@ const (
 func (s *session) publisher(ctx context.Context) (*publish.Publisher, error) {
 	events, kept := app.Streams(s.cfg)
 	events.Manage, kept.Manage = false, false
-	events.Endpoints, kept.Endpoints = nil, nil // the messages may be of others
+	events.Endpoints, kept.Endpoints = nil, nil // the messages may be of other endpoints
 	p, err := publish.Open(publish.Config{
 		Server: s.server, Stream: events, Quarantine: &kept,
 		Timeout: ackTimeout, Log: zap.NewNop(), // the command reports the errors

@@ -252,7 +252,7 @@ func TestSlowBrowserIsDropped(t *testing.T) {
 }
 
 // The page gets a message for each failure, and recovers by itself.
-func TestTrouble(t *testing.T) {
+func TestProblems(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	p := f.open()

@@ -141,7 +141,7 @@ func TestWhereItBegins(t *testing.T) {
 
 // A section with Stop has all messages that were stored before reading began, and no later one. An empty one
 // ends, too.
-func TestStop(t *testing.T) {
+func TestSectionEnds(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	expect.NoError(t, f.reader(Section{Since: time.Unix(1, 0), Stop: true}).Run(t.Context()))
@@ -231,7 +231,7 @@ func TestRecreated(t *testing.T) {
 
 // In a cluster, a stream in memory keeps its creation time when its server restarts, and its sequence
 // numbers begin at 1 again.
-func TestBeginsAgain(t *testing.T) {
+func TestStreamBeginsAgain(t *testing.T) {
 	made := time.Unix(1, 0)
 	for _, test := range []struct {
 		name       string

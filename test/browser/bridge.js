@@ -1,4 +1,4 @@
-// The real binary, and Debian's Chromium. Each test has a bridge and a page of its own.
+// Runs the real binary and Debian's Chromium. Each test has its own bridge and page.
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -24,7 +24,7 @@ export const browser = await chromium.launch({
   ],
 })
 
-// close ends everything that was begun.
+// close ends the browser and all processes.
 export async function close() {
   await browser.close()
   await Promise.all([...running].map((p) => p.stop()))
@@ -38,16 +38,16 @@ export function file(value) {
   return name
 }
 
-// until waits for what the function returns to be true, for half a minute.
+// until waits until a function returns a true value, for half a minute.
 export async function until(what, condition) {
   for (const end = Date.now() + 30_000; ; await new Promise((done) => setTimeout(done, 50))) {
     const value = await condition()
     if (value) return value
-    if (Date.now() > end) throw new Error(`waited in vain: ${what}`)
+    if (Date.now() > end) throw new Error(`after 30 s, still not: ${what}`)
   }
 }
 
-// holds waits until an assertion holds, as long: the page draws in the next frame, whenever that is.
+// holds waits until an assertion holds, for half a minute: the page draws only in its next frame.
 export async function holds(assertion) {
   for (const end = Date.now() + 30_000; ; await new Promise((done) => setTimeout(done, 50))) {
     try {
@@ -58,7 +58,7 @@ export async function holds(assertion) {
   }
 }
 
-// start starts a command of the bridge's, with nothing of this environment but what is given.
+// start starts a command of the bridge with only these variables.
 export function start(args, env = {}) {
   const process_ = spawn('bridge', args, { env: { PATH: `${dir}:${process.env.PATH}`, HOME: dir, TMPDIR: dir, ...env }, cwd: dir })
   const ended = once(process_, 'close')
@@ -69,7 +69,7 @@ export function start(args, env = {}) {
       await ended
       running.delete(p)
     },
-    // match waits until it has printed what the pattern matches.
+    // match waits until the output matches a pattern.
     match: (pattern) => until(`${args[0]} prints ${pattern}`, () => pattern.exec(p.out + p.err)),
   }
   process_.stdout.on('data', (text) => { p.out += text })
@@ -86,7 +86,7 @@ export async function run(args, env) {
   return { status, out: p.out, err: p.err }
 }
 
-// cleanup runs a function after the test, the last one first.
+// cleanup runs a function after the test. The last one runs first.
 const cleanups = new WeakMap()
 export function cleanup(t, f) {
   if (!cleanups.has(t)) {
@@ -96,7 +96,7 @@ export function cleanup(t, f) {
   cleanups.get(t).push(f)
 }
 
-// demo starts `bridge demo`, which sends six events, and returns where everything is.
+// demo starts `bridge demo`, which sends six events. It returns the URLs, and a function that sends.
 export async function demo(t) {
   const p = start(['demo'], { HTTP_ADDR: '127.0.0.1:0', ADMIN_ADDR: '127.0.0.1:0', EMBEDDED_NATS_ADDR: '127.0.0.1:0' })
   if (t) cleanup(t, p.stop)
@@ -109,15 +109,15 @@ export async function demo(t) {
   }
 }
 
-// world starts a demo and opens its page, on which the demo's events have come.
-export async function world(t, options) {
+// openDemo starts a demo and opens its page. It returns once the page has the demo's events.
+export async function openDemo(t, options) {
   const at = await demo(t)
   const page = await open(t, at.page, options)
   await matching(page, '6')
   return { at, page }
 }
 
-// open opens the page, on which the browser must have nothing to complain of.
+// open opens a page. The test fails if the browser then logs an error or a warning.
 export async function open(t, url, { mayComplain, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options })
   await context.grantPermissions(['clipboard-read', 'clipboard-write'])
@@ -140,14 +140,14 @@ export const rows = (page) => page.locator('.row')
 export const matching = (page, text) => until(`the page counts ${text}`, async () => await page.locator('#matching').textContent() === text)
 export const clipboard = (page) => page.evaluate(() => navigator.clipboard.readText())
 
-// payloadOf is an event as it is stored.
+// payloadOf returns an event as it is stored.
 export const payloadOf = (i, more = {}) => JSON.stringify({
   specversion: '1.0', id: `made-${i}`, source: '/webhooks/flock', type: 'com.withflock.invitee.accepted', subject: `invitee/made-${i}`,
   datacontenttype: 'application/json', provider: 'flock', event: 'invitee.accepted', entity: 'invitee', entityid: `made-${i}`, userid: `made-${i}`,
   receivedtime: new Date().toISOString(), signed: 'payload', data: { number: i }, ...more,
 })
 
-// publish stores events through NATS, faster than they could be sent.
+// publish publishes events to NATS, which is faster than sending them to the bridge.
 export async function publish(server, subject, payloads) {
   const nc = await connect({ servers: server })
   const js = jetstream(nc)

@@ -4,11 +4,11 @@ import { after, test } from 'node:test'
 import { filter } from '../../internal/inspect/static/filter.js'
 import { growth, observe } from '../../internal/inspect/static/lag.js'
 import { newest } from '../../internal/inspect/static/list.js'
-import { clipboard, close, file, holds, matching, payloadOf, publish, rows, run, until, world } from './bridge.js'
+import { clipboard, close, file, holds, matching, payloadOf, publish, rows, run, until, openDemo } from './bridge.js'
 
 after(close)
 
-test('the search here matches what the search of the stream does', () => {
+test('the page and the server find the same events', () => {
   const { messages, queries } = JSON.parse(readFileSync(new URL('../../internal/inspect/testdata/queries.json', import.meta.url)))
   for (const { search, provider = '', event = '', finds } of queries) {
     const matches = filter({ search, provider, event })
@@ -20,15 +20,15 @@ test('the search here matches what the search of the stream does', () => {
   }
 })
 
-test('a consumer that falls behind, by what was seen in half a minute', () => {
+test('the growth of a backlog, measured over half a minute', () => {
   for (const [at, behind, created, want] of [
     [0, 10, 'first', 0],
-    [2, 14, 'first', 0], // too short a time
+    [2, 14, 'first', 0], // the readings span too short a time
     [10, 30, 'first', 2],
     [20, 10, 'first', 0],
     [45, 110, 'first', 4], // since 20
     [50, 5, 'first', 0], // less than at 20
-    [60, 500, 'second', 0], // made anew
+    [60, 500, 'second', 0], // created again
     [70, 600, 'second', 10], // since then
     [200, 600, 'second', 0], // stands still
     [210, 1600, 'second', 100], // since 200
@@ -50,8 +50,8 @@ test('the newest events are kept, within bounds of number and bytes', () => {
   }
 })
 
-test('what is stored is there, and what comes appears', async (t) => {
-  const { at, page } = await world(t)
+test('the page shows stored events, and new ones as they come', async (t) => {
+  const { at, page } = await openDemo(t)
   await holds(async () => assert.equal(await page.locator('#link-text').textContent(), 'Live'))
   await at.send('--data', file({ invitee: { id: 'customer_live' } }))
   await rows(page).filter({ hasText: 'customer_live' }).waitFor()
@@ -62,7 +62,7 @@ test('what is stored is there, and what comes appears', async (t) => {
 })
 
 test('search and filters', async (t) => {
-  const { at, page } = await world(t)
+  const { at, page } = await openDemo(t)
   await at.send('--data', file({ invitee: { id: 'customer_live' } }))
   await matching(page, '7')
   await page.keyboard.press('/')
@@ -85,8 +85,8 @@ test('search and filters', async (t) => {
   await matching(page, '7')
 })
 
-test('while it is paused, what is read stays, also if it was hidden while many came', async (t) => {
-  const { at, page } = await world(t)
+test('a paused page keeps its list, also if many events came while it was hidden', async (t) => {
+  const { at, page } = await openDemo(t)
   const hide = (hidden) => page.evaluate((hidden) => {
     Object.defineProperty(document, 'hidden', { value: hidden, configurable: true })
     document.dispatchEvent(new Event('visibilitychange'))
@@ -102,7 +102,7 @@ test('while it is paused, what is read stays, also if it was hidden while many c
 })
 
 test('by keyboard alone', async (t) => {
-  const { at, page } = await world(t)
+  const { at, page } = await openDemo(t)
   await at.send('--data', file({ invitee: { id: 'customer_live' } }))
   await matching(page, '7')
   const row = page.locator('.row[aria-selected="true"]')
@@ -141,8 +141,8 @@ test('by keyboard alone', async (t) => {
   await chosen(/customer_live/)
 })
 
-test('one event whole: tree, copying, raw, large, hostile', async (t) => {
-  const { at, page } = await world(t)
+test('one event: tree, copying, raw, large, hostile', async (t) => {
+  const { at, page } = await openDemo(t)
   await at.send('--data', file({ invitee: { id: 'customer_live' } }))
   await matching(page, '7')
   await rows(page).filter({ hasText: 'customer_live' }).click()
@@ -162,7 +162,7 @@ test('one event whole: tree, copying, raw, large, hostile', async (t) => {
   await detail.getByRole('button', { name: 'As it is stored', exact: true }).click()
   await until('it is shown as it is stored', async () => await detail.locator('pre').textContent() === stored)
 
-  // What an event says is text, whoever wrote it.
+  // The content of an event is shown as text.
   const hostile = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
   await publish(at.nats, 'webhooks.flock.hostile', [
     payloadOf('<b>bold</b>', { userid: hostile, event: hostile, provider: hostile, data: { [hostile]: hostile } }),
@@ -182,8 +182,8 @@ test('one event whole: tree, copying, raw, large, hostile', async (t) => {
   assert.equal(await page.locator('main img, main script, main b').count(), 0)
 })
 
-test('a thousand events arrive and the page goes on drawing', async (t) => {
-  const { at, page } = await world(t)
+test('while a thousand events arrive, the page goes on drawing', async (t) => {
+  const { at, page } = await openDemo(t)
   await page.evaluate(() => {
     window.frames_ = 0
     const frame = () => { window.frames_++; requestAnimationFrame(frame) }
@@ -195,7 +195,7 @@ test('a thousand events arrive and the page goes on drawing', async (t) => {
   assert.ok(await page.evaluate(() => window.frames_) > 1, 'it drew nothing meanwhile')
   assert.ok(await rows(page).count() < 100, 'only rows in sight are in the page')
 
-  // What is read stays where it is while more come.
+  // The visible events stay where they are while more come.
   const list = page.locator('#list')
   await until('it is scrolled', () => list.evaluate((box) => { box.scrollTop = 9000; return box.scrollTop === 9000 }))
   const middle = () => list.evaluate((box) => document.elementFromPoint(100, box.getBoundingClientRect().top + 200).closest('.row')?.dataset.sequence)

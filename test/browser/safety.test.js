@@ -10,7 +10,7 @@ import { cleanup, close, demo, open, payloadOf, publish, rows } from './bridge.j
 const axe = readFileSync(new URL(import.meta.resolve('axe-core/axe.min.js')), 'utf8')
 after(close)
 
-// raw makes an HTTP request as no client would, and returns the status and the headers.
+// raw sends a request with any headers, and returns the status and the headers of the answer.
 function raw(url, headers, path = '/') {
   const { hostname, port } = new URL(url)
   return new Promise((done, failed) => {
@@ -74,8 +74,8 @@ test('another site reads nothing', async (t) => {
   assert.equal(rebound.status(), 421)
 })
 
-// crowd stores long names, a vendor by preset, a dead letter and consumers.
-async function crowd({ nats }) {
+// publishLongNames creates events and consumers with long names, an event of a preset's vendor and a dead letter.
+async function publishLongNames({ nats }) {
   const long = 'x'.repeat(120)
   await publish(nats, 'webhooks.github.push', [payloadOf(1, { provider: 'github', event: 'pull_request_review_comment.created', userid: long, subject: `pull/${long}` })])
   await publish(nats, 'webhooks.flock.long', [payloadOf(2, { event: `an.event.of.${long}` })])
@@ -87,10 +87,10 @@ async function crowd({ nats }) {
   await nc.close()
 }
 
-test('everybody can read it, in both themes, and it fits a telephone', async (t) => {
+test('the page is accessible in both themes, and fits a telephone', async (t) => {
   const at = await demo(t)
   assert.equal((await at.send('--stale')).status, 1)
-  await crowd(at)
+  await publishLongNames(at)
   for (const colorScheme of ['light', 'dark']) {
     for (const viewport of [{ width: 1440, height: 900 }, { width: 768, height: 1024 }, { width: 390, height: 844 }]) {
       const page = await open(t, at.page, { colorScheme, viewport })

@@ -7,12 +7,12 @@ import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { jetstream, jetstreamManager } from '@nats-io/jetstream'
 import { connect, headers } from '@nats-io/transport-node'
-import { cleanup, clipboard, close, demo, holds, matching, open, payloadOf, publish, root, rows, run, start, until, world } from './bridge.js'
+import { cleanup, clipboard, close, demo, holds, matching, open, payloadOf, publish, root, rows, run, start, until, openDemo } from './bridge.js'
 
 after(close)
 
-test('what the page does not hold is found in the stream', async (t) => {
-  const { at, page } = await world(t)
+test('a search of the stream finds events that the page does not hold', async (t) => {
+  const { at, page } = await openDemo(t)
   await publish(at.nats, 'webhooks.flock.invitee.accepted', Array.from({ length: 5700 }, (_, i) => payloadOf(i)))
   await matching(page, '5,000')
   const bar = page.locator('#older-text')
@@ -27,7 +27,7 @@ test('what the page does not hold is found in the stream', async (t) => {
   await page.locator('.facts').getByText('made-77', { exact: true }).first().waitFor()
   assert.equal(await rows(page).count(), 1)
 
-  // As many as fit at one time, and then the rest, by keyboard.
+  // The first 500, and then the rest, by keyboard.
   await page.locator('#search').fill('provider:flock')
   await page.locator('#search').press('Enter')
   await page.keyboard.press('s')
@@ -36,7 +36,7 @@ test('what the page does not hold is found in the stream', async (t) => {
   await says('The whole stream is searched. 703 older events found.')
   await holds(async () => assert.equal(await page.evaluate(() => document.activeElement.id), 'list'))
 
-  // One that fails on the way and is tried again finds each once.
+  // A search that fails and is tried again finds each event once.
   let asked = 0
   await page.route('**/api/search?*', (route) => {
     const url = new URL(route.request().url())
@@ -52,7 +52,7 @@ test('what the page does not hold is found in the stream', async (t) => {
   await says('The whole stream is searched. 703 older events found.')
   await page.unrouteAll()
 
-  // The filter's change ends it.
+  // A changed filter ends the search.
   await page.locator('#search').fill('nobody')
   await says('Only the last 5,000 of 5,706 events were searched.')
   await page.getByRole('button', { name: 'Search the stream' }).click()
@@ -104,7 +104,7 @@ test('consumers that fall behind, and dead letters', async (t) => {
   })
   await page.getByText('2 consumers, 1 in trouble. Falling further behind: slow.').waitFor()
 
-  // The panel is drawn again each second. What has the focus keeps it.
+  // The panel is drawn again each second. The focus stays where it is.
   const focus = page.getByRole('button', { name: 'Copy messages' })
   await focus.focus()
   const before = await page.locator('dd[data-value]').first().getAttribute('data-value')
@@ -114,7 +114,7 @@ test('consumers that fall behind, and dead letters', async (t) => {
 })
 
 test('the snippets work', async (t) => {
-  const { at, page } = await world(t)
+  const { at, page } = await openDemo(t)
   await rows(page).filter({ hasText: 'invitee.accepted' }).first().click()
   await page.getByRole('tab', { name: 'Consume it' }).click()
   const code = page.locator('.snippets pre')
@@ -154,7 +154,7 @@ async function consumes(program, args) {
 }
 
 test('quarantine', async (t) => {
-  const { at, page } = await world(t)
+  const { at, page } = await openDemo(t)
   assert.equal((await at.send('--stale')).status, 1)
   await page.getByRole('tab', { name: /^Quarantine/ }).click()
   const row = page.locator('tr').filter({ hasText: 'stale' })
@@ -195,7 +195,7 @@ async function freeAddress() {
   }
 }
 
-test('it says what is amiss, and recovers by itself', async (t) => {
+test('the page shows problems, and recovers by itself', async (t) => {
   const live = (page) => until('it is live', async () => await page.locator('#link-text').textContent() === 'Live')
   const trouble = (page, text) => page.locator('#trouble').filter({ hasText: text }).waitFor()
   const nats = await freeAddress()
@@ -241,7 +241,7 @@ test('it says what is amiss, and recovers by itself', async (t) => {
   await trouble(page, 'NATS is away')
   bridge = serve()
   await live(page)
-  await lastDelivery('–') // the server forgot it
+  await lastDelivery('–') // the server has forgotten it
   await page.locator('#tab-events').click()
 
   await inspecting.stop()
