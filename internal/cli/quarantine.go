@@ -40,8 +40,8 @@ func quarantineListCommand(prog program) *cobra.Command {
 		Long: `List what is in quarantine, oldest first, one per line: time of receipt, endpoint, reason, size and
 id. Bodies are not read.`,
 		Example: "  bridge quarantine list\n  bridge quarantine list --endpoint ENDPOINT --reason stale --json",
-		RunE: prog.withQuarantine(streamVariables, func(ctx context.Context, q *quarantineSession, _ []string) error {
-			all, err := q.chosen(ctx, which)
+		RunE: prog.withNATS(streamVariables, func(ctx context.Context, s *session, _ []string) error {
+			_, all, err := s.quarantined(ctx, which)
 			for _, k := range all {
 				if asJSON {
 					_ = json.NewEncoder(prog.out).Encode(k)
@@ -70,8 +70,8 @@ The signature is not kept; in a body that held it, asterisks replace it. ID may 
 an id. If several deliveries have it, the newest unreadable one is printed, else the newest.`,
 		Example: "  bridge quarantine show 5e0c\n  bridge quarantine show 5e0c > body.json",
 		Args:    takes(1, 1, "one id or its beginning, as `bridge quarantine list` prints it"),
-		RunE: prog.withQuarantine(streamVariables, func(ctx context.Context, q *quarantineSession, args []string) error {
-			return q.show(ctx, args[0])
+		RunE: prog.withNATS(streamVariables, func(ctx context.Context, s *session, args []string) error {
+			return s.showQuarantined(ctx, args[0])
 		}),
 	}
 }
@@ -84,8 +84,8 @@ func quarantineDropCommand(prog program) *cobra.Command {
 		Long: `Remove deliveries from quarantine for good, and print them as "bridge quarantine list" does. ID may
 be the beginning of an id; if an ID is unknown, nothing is removed.`,
 		Example: "  bridge quarantine drop 5e0c\n  bridge quarantine drop --all --endpoint ENDPOINT --reason stale",
-		RunE: prog.withQuarantine(streamVariables, func(ctx context.Context, q *quarantineSession, _ []string) error {
-			chosen, err := q.chosen(ctx, which)
+		RunE: prog.withNATS(streamVariables, func(ctx context.Context, s *session, _ []string) error {
+			store, chosen, err := s.quarantined(ctx, which)
 			if err != nil || len(chosen) == 0 {
 				return err
 			}
@@ -93,7 +93,7 @@ be the beginning of an id; if an ID is unknown, nothing is removed.`,
 				if ctx.Err() != nil {
 					return fmt.Errorf("%w after %d of %d", errInterrupted, i, len(chosen))
 				}
-				if err := q.store.Remove(context.WithoutCancel(ctx), k); err != nil {
+				if err := store.Remove(context.WithoutCancel(ctx), k); err != nil {
 					return fmt.Errorf("dropping %s, after %d of %d: %w", printable(k.ID), i, len(chosen), err)
 				}
 				prog.printKept(k)
@@ -104,31 +104,6 @@ be the beginning of an id; if an ID is unknown, nothing is removed.`,
 	}
 	which.flags(c)
 	return c
-}
-
-// quarantineSession is one run of a command that uses the quarantine.
-type quarantineSession struct {
-	*session
-	store quarantine.Store
-}
-
-// withQuarantine is [program.withNATS] for a command that uses the quarantine.
-func (p program) withQuarantine(patterns []string, do func(context.Context, *quarantineSession, []string) error) cobraRun {
-	return p.withNATS(patterns, func(ctx context.Context, s *session, args []string) error {
-		q, err := s.quarantine(ctx)
-		if err != nil {
-			return err
-		}
-		return do(ctx, q, args)
-	})
-}
-
-func (s *session) quarantine(ctx context.Context) (*quarantineSession, error) {
-	found, err := s.stream(ctx, quarantine.Stream(s.cfg.StreamName))
-	if err != nil {
-		return nil, err
-	}
-	return &quarantineSession{s, quarantine.Store{JetStream: s.js, Stream: found, Consumer: "bridge-quarantine-"}}, nil
 }
 
 // quarantineSelection holds the flags and arguments that choose deliveries.
@@ -163,16 +138,20 @@ func (c *quarantineSelection) flags(command *cobra.Command) {
 	}
 }
 
-// chosen returns the chosen deliveries, oldest first, and prints if there are none. Several may have the
-// same id.
-func (q *quarantineSession) chosen(ctx context.Context, c quarantineSelection) ([]quarantine.Kept, error) {
-	name := q.store.Stream.CachedInfo().Config.Name
-	all, foreign, err := q.store.List(ctx, 0)
+// quarantined opens the quarantine, and returns the chosen deliveries in it, oldest first. It prints if there
+// are none. Several may have the same id.
+func (s *session) quarantined(ctx context.Context, c quarantineSelection) (store quarantine.Store, all []quarantine.Kept, err error) {
+	name := quarantine.Stream(s.cfg.StreamName)
+	store = quarantine.Store{JetStream: s.js, Consumer: "bridge-quarantine-"}
+	if store.Stream, err = s.stream(ctx, name); err != nil {
+		return store, nil, err
+	}
+	all, foreign, err := store.List(ctx, 0)
 	if err != nil {
-		return nil, fmt.Errorf("reading stream %s: %w; the account needs the rights of `bridge tail` for this stream", name, err)
+		return store, nil, fmt.Errorf("reading stream %s: %w; the account needs the rights of `bridge tail` for this stream", name, err)
 	}
 	if foreign > 0 {
-		q.prog.say("skipping %s that no bridge has written, in stream %s", config.Count(foreign, "message"), name)
+		s.prog.say("skipping %s that no bridge has written, in stream %s", config.Count(foreign, "message"), name)
 	}
 	known, wanted := make(map[string]bool), make(map[string]bool)
 	for _, k := range all {
@@ -182,9 +161,9 @@ func (q *quarantineSession) chosen(ctx context.Context, c quarantineSelection) (
 		id, err := resolveID(known, prefix)
 		switch {
 		case err != nil:
-			return nil, fmt.Errorf("in quarantine, %w", err)
+			return store, nil, fmt.Errorf("in quarantine, %w", err)
 		case id == "":
-			return nil, fmt.Errorf("nothing in quarantine has an id that begins with %q; see `bridge quarantine list`", prefix)
+			return store, nil, fmt.Errorf("nothing in quarantine has an id that begins with %q; see `bridge quarantine list`", prefix)
 		}
 		wanted[id] = true
 	}
@@ -193,13 +172,13 @@ func (q *quarantineSession) chosen(ctx context.Context, c quarantineSelection) (
 	})
 	switch {
 	case len(all) == 0 && len(c.endpoints)+len(c.reasons) > 0:
-		q.prog.say("nothing in quarantine matches --endpoint and --reason")
+		s.prog.say("nothing in quarantine matches --endpoint and --reason")
 	case len(all) == 0:
-		q.prog.say("the quarantine is empty")
+		s.prog.say("the quarantine is empty")
 	}
 	// A delivery that waited in a spool is stored later than it was received.
 	slices.SortStableFunc(all, func(a, b quarantine.Kept) int { return a.Received.Compare(b.Received) })
-	return all, nil
+	return store, all, nil
 }
 
 // resolveID returns the known id that has this prefix; "" if there is none. It returns an error if there are
@@ -219,11 +198,11 @@ func resolveID[T any](known map[string]T, prefix string) (string, error) {
 		prefix, printable(ids[0]), printable(ids[1]))
 }
 
-// show prints a delivery with this id: its body on standard output, its details on standard error. Of
-// several, it shows the last one that was answered 200, or else the last one: whoever has a delivery can
-// add changed copies, which are answered 401.
-func (q *quarantineSession) show(ctx context.Context, id string) error {
-	chosen, err := q.chosen(ctx, quarantineSelection{ids: []string{id}})
+// showQuarantined prints a delivery whose id has this prefix: its body on standard output, its details on
+// standard error. Of several, it shows the last one that was answered 200, or else the last one: anybody who
+// has a delivery can add changed copies, which are answered 401.
+func (s *session) showQuarantined(ctx context.Context, id string) error {
+	store, chosen, err := s.quarantined(ctx, quarantineSelection{ids: []string{id}})
 	if err != nil {
 		return err
 	}
@@ -233,13 +212,13 @@ func (q *quarantineSession) show(ctx context.Context, id string) error {
 			k = other
 		}
 	}
-	d, err := q.store.Get(ctx, k)
+	d, err := store.Get(ctx, k)
 	if err != nil {
 		return err
 	}
-	printFields(q.prog.err, "id", d.ID, "stream", q.store.Stream.CachedInfo().Config.Name, "sequence", k.Sequence,
+	printFields(s.prog.err, "id", d.ID, "stream", quarantine.Stream(s.cfg.StreamName), "sequence", k.Sequence,
 		"endpoint", d.Endpoint, "provider", d.Provider, "reason", d.Reason,
 		"received", d.Received.Format(time.RFC3339Nano), "bytes", len(d.Body))
-	_, _ = q.prog.out.Write(d.Body)
+	_, _ = s.prog.out.Write(d.Body)
 	return nil
 }

@@ -236,14 +236,14 @@ func TestReleaseGone(t *testing.T) {
 	prog := program{environ: f.environ, out: &out, err: t.Output()}
 	c := new(cobra.Command)
 	c.SetContext(t.Context())
-	err := prog.withQuarantine(releaseVariables, func(ctx context.Context, s *quarantineSession, _ []string) error {
-		chosen, err := s.chosen(ctx, quarantineSelection{all: true})
+	err := prog.withNATS(releaseVariables, func(ctx context.Context, s *session, _ []string) error {
+		store, chosen, err := s.quarantined(ctx, quarantineSelection{all: true})
 		expect.NoError(t, err)
 		f.run("", exitOK, "quarantine", "drop", id)
-		to, err := s.session.publisher(ctx)
+		to, err := s.publisher(ctx)
 		expect.NoError(t, err)
 		defer func() { expect.NoError(t, to.Close(ctx)) }()
-		return (&releaser{quarantineSession: s, to: to}).all(ctx, chosen)
+		return (&releaser{session: s, store: store, to: to}).all(ctx, chosen)
 	})(c, nil)
 	expect.Equal(t, "0 released, 1 not", fmt.Sprint(err), "the error")
 	expect.Equal(t, id+"  not released: it is gone: somebody else has released or dropped it, or newer deliveries have displaced it\n", out.String(), "what is printed")

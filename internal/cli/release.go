@@ -31,15 +31,15 @@ it is published as a possible duplicate.
 Each outcome is printed in a line. The exit status is 0 if all were released.`,
 		Example: `  SECRETS=… bridge quarantine release 5e0c
   SECRETS=… bridge quarantine release --all --reason stale`,
-		RunE: prog.withQuarantine(releaseVariables, func(ctx context.Context, q *quarantineSession, _ []string) error {
-			if _, err := q.stream(ctx, q.cfg.StreamName); err != nil {
-				return err
-			}
-			chosen, err := q.chosen(ctx, which)
+		RunE: prog.withNATS(releaseVariables, func(ctx context.Context, s *session, _ []string) error {
+			store, chosen, err := s.quarantined(ctx, which)
 			if err != nil || len(chosen) == 0 {
 				return err
 			}
-			to, err := q.publisher(ctx)
+			if _, err := s.stream(ctx, s.cfg.StreamName); err != nil {
+				return err
+			}
+			to, err := s.publisher(ctx)
 			if err != nil {
 				return err
 			}
@@ -48,7 +48,7 @@ Each outcome is printed in a line. The exit status is 0 if all were released.`,
 				defer cancel()
 				_ = to.Close(ctx) // every acknowledgement was awaited
 			}()
-			return (&releaser{quarantineSession: q, to: to}).all(ctx, chosen)
+			return (&releaser{session: s, store: store, to: to}).all(ctx, chosen)
 		}),
 	}
 	which.flags(c)
@@ -58,7 +58,8 @@ Each outcome is printed in a line. The exit status is 0 if all were released.`,
 var releaseVariables = endpointVariables(streamVariables...)
 
 type releaser struct {
-	*quarantineSession
+	*session
+	store    quarantine.Store
 	to       *publish.Publisher
 	lookedUp time.Time    // when the last look-up began
 	found    stream.Found // the events that were stored already

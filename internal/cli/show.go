@@ -48,7 +48,11 @@ func (s *session) show(ctx context.Context, id string) error {
 	case err != nil:
 		return fmt.Errorf("in stream %s, %w", name, err)
 	case whole == "":
-		return s.showQuarantined(ctx, id)
+		if err := s.showQuarantined(ctx, id); err != nil {
+			return fmt.Errorf("no event in stream %s has an id that begins with %q; it may be older than the stream keeps, "+
+				"or wait in a spool (see `bridge spool list`); %w", name, id, err)
+		}
+		return nil
 	}
 	m, err := in.GetMsg(ctx, found.IDs[whole])
 	if err != nil {
@@ -57,19 +61,6 @@ func (s *session) show(ctx context.Context, id string) error {
 	printFields(s.prog.err, "id", m.Header.Get(nats.MsgIdHdr), "stream", name, "sequence", m.Sequence, "subject", m.Subject,
 		"stored", m.Time.UTC().Format(time.RFC3339Nano))
 	_, _ = s.prog.out.Write(indented(m.Data))
-	return nil
-}
-
-// showQuarantined prints the delivery in quarantine whose id has this prefix.
-func (s *session) showQuarantined(ctx context.Context, id string) error {
-	store, err := s.quarantine(ctx)
-	if err == nil {
-		err = store.show(ctx, id)
-	}
-	if err != nil {
-		return fmt.Errorf("no event in stream %s has an id that begins with %q; it may be older than the stream keeps, "+
-			"or wait in a spool (see `bridge spool list`); %w", s.cfg.StreamName, id, err)
-	}
 	return nil
 }
 
