@@ -67,6 +67,7 @@ func (c *certificate) config() *tls.Config {
 	}
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
+		NextProtos:     []string{"http/1.1"}, // not HTTP/2 (ADR 12)
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.inUse.Load(), nil },
 	}
 }

@@ -36,15 +36,12 @@ func (h *Handler) Server(logger *log.Logger) *http.Server {
 	}
 }
 
-// Listen returns a listener with bounded connections for the server, with TLS if config isn't nil. It
-// wraps the server's handler, and sets its ConnContext and ConnState. If the handler verifies nothing, an
-// answered connection is closed before an unanswered one: otherwise a new one would be closed before its
-// request is read.
+// Listen returns a listener with bounded connections for the server, with TLS if config isn't nil; config
+// must not offer HTTP/2. Listen wraps the server's handler, and sets its ConnContext and ConnState.
+//
+// If the handler verifies nothing, an answered connection is closed before an unanswered one: otherwise a
+// new one would be closed before its request is read.
 func (l *ConnLimiter) Listen(s *http.Server, inner net.Listener, config *tls.Config) net.Listener {
-	if config != nil {
-		config = config.Clone()
-		config.NextProtos = []string{"http/1.1"}
-	}
 	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		return context.WithValue(ctx, connKey{}, c)
 	}
