@@ -81,7 +81,7 @@ func (v *vendor) parse() map[string]error {
 	v.events, problems["EVENT"] = parsePlaces(v.Settings.Event, &v.paths)
 	switch {
 	case v.Settings.Event == "":
-		problems["EVENT"] = errors.New("it is not set")
+		problems["EVENT"] = errors.New("every event needs a name")
 	case slices.ContainsFunc(v.events, v.isSignature):
 		problems["EVENT"] = errors.New("the signature can't be the event's name")
 	}

@@ -63,7 +63,7 @@ func TestWrongSettings(t *testing.T) {
 		{"TIMESTAMP", "", ": set signature"},
 		{"TIMESTAMP", "header:X-Time", ": set signature"},
 		{"TIMESTAMP", "body:", ": set signature"},
-		{"EVENT", "", "it is not set"},
+		{"EVENT", "", "every event needs a name"},
 		{"EVENT", "type", `at character 1: "type" is neither`},
 		{"EVENT", "body:type,type", `at character 11: "type" is neither`},
 		{"EVENT", "body:a..b", "a name in the path is missing"},
