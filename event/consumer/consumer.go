@@ -47,6 +47,9 @@ func Run(ctx context.Context, js jetstream.JetStream, o Options, handler Handler
 	if err != nil {
 		return err
 	}
+	if handler == nil {
+		return errors.New("consumer: Run has no handler: each event would fail")
+	}
 	w := &worker{Options: o, js: js, handler: handler}
 	err = w.begin(ctx)
 	for isAway(err) && ctx.Err() == nil {

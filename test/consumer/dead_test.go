@@ -130,7 +130,7 @@ func TestDeadLettersOfItsOwn(t *testing.T) {
 	if _, err := n.js.Publish(t.Context(), "webhooks-dead.other.flock.x", []byte("no event")); err != nil {
 		t.Fatal(err)
 	}
-	r := run(t, n.js, consumer.Options{Stream: "WEBHOOKS_DEAD"}, nil)
+	r := run(t, n.js, consumer.Options{Stream: "WEBHOOKS_DEAD"}, unused)
 	eventually(t, "all are handled", func() bool {
 		c, err := n.js.Consumer(t.Context(), "WEBHOOKS_DEAD", "rewards")
 		return err == nil && c.CachedInfo().Delivered.Stream >= 2 && c.CachedInfo().NumPending == 0 && c.CachedInfo().NumAckPending == 0

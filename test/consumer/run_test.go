@@ -160,7 +160,7 @@ func TestBeginsBeforeNATS(t *testing.T) {
 	js := n.connect("", nats.RetryOnFailedConnect(true))
 	r := run(t, js, consumer.Options{Logger: log.logger(), MakeDeadStream: true}, func(context.Context, *consumer.Message) error { return nil })
 	eventually(t, "the log says so", func() bool { return strings.Contains(log.String(), "can't begin yet, trying again") })
-	run(t, js, consumer.Options{}, nil).stopped()
+	run(t, js, consumer.Options{}, unused).stopped()
 	n.start()
 	eventually(t, "its event is handled", func() bool { return n.settled("rewards") })
 	r.stopped()
@@ -177,7 +177,7 @@ func TestCannotBegin(t *testing.T) {
 		"mute":    `Permissions Violation for Publish to "$JS.API.CONSUMER.INFO.WEBHOOKS.rewards" (see docs/consumers.md)`,
 		"unknown": "finding or making consumer rewards of stream WEBHOOKS: nats: Authorization Violation",
 	} {
-		err := run(t, n.connect(user, nats.RetryOnFailedConnect(true)), consumer.Options{}, nil).ended()
+		err := run(t, n.connect(user, nats.RetryOnFailedConnect(true)), consumer.Options{}, unused).ended()
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got the error %v, want %s", user, err, want)
 		}
@@ -189,7 +189,7 @@ func TestNATSGoesAway(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "")
 	log := &words{}
-	r := run(t, n.js, consumer.Options{Logger: log.logger()}, nil)
+	r := run(t, n.js, consumer.Options{Logger: log.logger()}, unused)
 	eventually(t, "it consumes", func() bool { return strings.Contains(log.String(), "consuming") })
 	n.stop()
 	eventually(t, "the log says so", func() bool { return strings.Count(log.String(), "pulling failed, trying again") > 2 })
@@ -292,7 +292,7 @@ func TestExisting(t *testing.T) {
 		if _, err := n.js.CreateConsumer(t.Context(), "WEBHOOKS", test.exists); err != nil {
 			t.Fatal(err)
 		}
-		err := run(t, n.js, consumer.Options{}, nil).ended()
+		err := run(t, n.js, consumer.Options{}, unused).ended()
 		if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), "nats consumer rm WEBHOOKS rewards") {
 			t.Errorf("%s: got the error %v, want what differs, and the command that removes it", test.name, err)
 		}
@@ -301,15 +301,18 @@ func TestExisting(t *testing.T) {
 	if _, err := n.js.CreatePushConsumer(t.Context(), "WEBHOOKS", jetstream.ConsumerConfig{Durable: "rewards", DeliverSubject: "x"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := run(t, n.js, consumer.Options{}, nil).ended(); err == nil || !strings.Contains(err.Error(), "exists and is a push consumer") {
+	if err := run(t, n.js, consumer.Options{}, unused).ended(); err == nil || !strings.Contains(err.Error(), "exists and is a push consumer") {
 		t.Error(err)
 	}
-	if err := consumer.Run(t.Context(), n.js, consumer.Options{Durable: "a.b"}, nil); err == nil || !strings.Contains(err.Error(), "without space, dot") {
+	if err := consumer.Run(t.Context(), n.js, options(consumer.Options{}), nil); err == nil || !strings.Contains(err.Error(), "no handler") {
+		t.Error(err)
+	}
+	if err := consumer.Run(t.Context(), n.js, consumer.Options{Durable: "a.b"}, unused); err == nil || !strings.Contains(err.Error(), "without space, dot") {
 		t.Error(err)
 	}
 	for _, filter := range []string{"", "webhooks..user.created"} {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-		err := consumer.Run(ctx, n.js, consumer.Options{Durable: "rewards", Filters: []string{"webhooks.a.>", filter}}, nil)
+		err := consumer.Run(ctx, n.js, consumer.Options{Durable: "rewards", Filters: []string{"webhooks.a.>", filter}}, unused)
 		if cancel(); err == nil || !strings.Contains(err.Error(), "a token of it is empty") {
 			t.Errorf("Run with the filter %q: %v", filter, err)
 		}

@@ -144,6 +144,9 @@ type running struct {
 	err  chan error
 }
 
+// unused is a handler that isn't called, or whose events don't matter.
+func unused(context.Context, *consumer.Message) error { return nil }
+
 // options are short, for tests, but for the ack wait: on a machine that stalls events would come again.
 func options(o consumer.Options) consumer.Options {
 	o.Durable = "rewards"

@@ -84,7 +84,7 @@ func TestStopsWhilePulling(t *testing.T) {
 func TestStopsIdle(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "")
-	r := run(t, n.js, consumer.Options{ShutdownTimeout: 50 * time.Millisecond}, nil)
+	r := run(t, n.js, consumer.Options{ShutdownTimeout: 50 * time.Millisecond}, unused)
 	eventually(t, "it pulls", func() bool {
 		c, err := n.js.Consumer(t.Context(), "WEBHOOKS", "rewards")
 		return err == nil && c.CachedInfo().NumWaiting == 1
@@ -97,7 +97,7 @@ func TestStoppedBeforeItBegins(t *testing.T) {
 	n := serve(t, "")
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
-	if err := consumer.Run(ctx, n.js, options(consumer.Options{MakeDeadStream: true}), nil); err != nil {
+	if err := consumer.Run(ctx, n.js, options(consumer.Options{MakeDeadStream: true}), unused); err != nil {
 		t.Error(err)
 	}
 }

@@ -13,6 +13,7 @@ const pullWait = 2_000 // ms: how long a pull waits for an event, and so a stop 
  * NATS. It throws if waiting doesn't help, or if a handler doesn't end.
  */
 export async function run(js: JetStreamClient, options: Options, handler: Handler): Promise<void> {
+  if (typeof handler !== 'function') throw new TypeError('run has no handler: each event would fail')
   const s = withDefaults(options), failed = new AbortController(), stopping = new AbortController()
   const signal = s.signal ?? stopping.signal // which isn't aborted before
   let from: Consumer | undefined

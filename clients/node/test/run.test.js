@@ -352,6 +352,7 @@ test('a consumer that exists is used where it fits, mended where that is safe, a
   for (const filter of ['', 'webhooks..user.created']) {
     await assert.rejects(begin(t, server, () => undefined, { filters: ['webhooks.a.>', filter] }).over, /options\.filters has .*a token of it is empty/)
   }
+  await assert.rejects(begin(t, server, undefined).over, /run has no handler/)
   await assert.rejects(begin(t, server, () => undefined, { ackWait: -1 }).over, /options\.ackWait is -1/)
   await assert.rejects(begin(t, server, () => undefined, { timeout: Infinity }).over, /options\.timeout is Infinity/)
   await assert.rejects(begin(t, server, () => undefined, { since: new Date('yesterday') }).over, /options\.since is no valid date/)
