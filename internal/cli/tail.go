@@ -1,7 +1,7 @@
 package cli
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"time"
@@ -37,28 +37,28 @@ thing are cut so that the line fits, and lines are coloured unless NO_COLOR is s
   NATS_URL=nats://nats:4222 bridge tail --since 2026-01-02T03:04:05Z --json`,
 		PreRunE: func(_ *cobra.Command, args []string) error { return chosen.check(args) },
 		RunE: chosen.untilCtrlC(prog, prog.withNATS(streamVariables, func(ctx context.Context, s *session, _ []string) error {
-			out := bufio.NewWriterSize(prog.out, 64<<10) // one write for many stored events
+			var out bytes.Buffer // one write for many stored events; of whole lines, as a terminal needs them
 			lines := newPrinter(prog, s.cfg.SubjectPrefix)
-			lines.out = out
+			lines.out = &out
 			printed := uint64(0)
 			err := s.read(ctx, chosen.section(s.cfg), func(m stream.Message) error {
 				if e := chosen.event(prog, m); e != nil {
 					printed++
 					if asJSON {
-						_, _ = fmt.Fprintf(out, "%s\n", m.Data())
+						_, _ = fmt.Fprintf(&out, "%s\n", m.Data())
 					} else {
 						lines.print(m.Subject(), e, time.Now())
 					}
 				}
-				if m.Pending == 0 {
-					_ = out.Flush()
+				if m.Pending == 0 || out.Len() > 64<<10 {
+					_, _ = out.WriteTo(prog.out)
 				}
 				if printed == count && count > 0 {
 					return errEnough
 				}
 				return nil
 			})
-			_ = out.Flush()
+			_, _ = out.WriteTo(prog.out)
 			return err
 		})),
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -51,6 +52,35 @@ func TestOutputIsUnread(t *testing.T) {
 		if status != exitFailure || !strings.Contains(stderr.String(), "broken pipe") {
 			t.Errorf("bridge %s: exit status %d, %s", command, status, stderr.String())
 		}
+	}
+}
+
+// Stored events are printed in few writes, each of whole lines: a terminal escapes a part of a colour or character.
+func TestTailWritesWholeLines(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, mayPublish, mayLookUp)
+	const events = 100
+	for i := range events {
+		f.put(publish.Message{Subject: "webhooks.flock.a", Data: []byte(strings.Replace(anEvent, `"x"`, `"`+strings.Repeat("ß", 1000)+`"`, 1))}, fmt.Sprint(i))
+	}
+	reader, writer := io.Pipe() // a read gets what is left of one write
+	go func() {
+		run(t.Context(), []string{"tail", "--follow=false", "--json"}, program{f.environ, nil, writer, t.Output()})
+		writer.Close()
+	}()
+	writes, lines, text := 0, 0, make([]byte, 1<<20)
+	for {
+		n, err := reader.Read(text)
+		if err != nil {
+			break
+		}
+		writes, lines = writes+1, lines+bytes.Count(text[:n], []byte("\n"))
+		if text[n-1] != '\n' {
+			t.Errorf("write %d ends with %q", writes, text[n-10:n])
+		}
+	}
+	if lines != events || writes > 10 {
+		t.Errorf("%d lines in %d writes, want %d in a few", lines, writes, events)
 	}
 }
 
