@@ -94,10 +94,10 @@ func pause(ctx context.Context, d time.Duration) {
 // set aside.
 func (f *forwarder) round(ctx context.Context, records []spool.Record, witnesses ...spool.Record) {
 	began := time.Now()
-	all := append(records, witnesses...)
-	results := f.deliver(ctx, f.lookup, all)
+	results := f.deliver(ctx, f.lookup, append(records, witnesses...))
 	takesOthers := slices.ContainsFunc(results[len(records):], isTaken)
-	done := 0 // records before the first one that failed
+	f.keepAcked(witnesses, results[len(records):]) // before settle, which forgets one that is also in records
+	done := 0                                      // records before the first one that failed
 	var failure error
 	for failure == nil && done < len(records) {
 		switch err := results[done].Err; {
@@ -111,7 +111,7 @@ func (f *forwarder) round(ctx context.Context, records []spool.Record, witnesses
 		}
 	}
 	settled := f.settle(records[:done], results)
-	f.keepAcked(all[settled:], results[settled:])
+	f.keepAcked(records[settled:], results[settled:])
 	switch {
 	case settled < done:
 		pause(ctx, lastPause)

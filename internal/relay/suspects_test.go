@@ -81,6 +81,15 @@ func TestTakenFarBehind(t *testing.T) {
 	}
 }
 
+// A record that was taken twice, to find the others at fault, isn't remembered once it has left the spool.
+func TestTakenIsForgotten(t *testing.T) {
+	t.Parallel()
+	f, _ := suspects(t, 3, 10)
+	f.look(t, suspectEvery)
+	expect.Equal(t, 0, f.Spool.Len(publish.Event), "records in the queue")
+	expect.Equal(t, 0, len(f.acked.streamCreated), "remembered acknowledgements")
+}
+
 // losing deletes the stream once a record from the spool is stored.
 type losing struct {
 	*counts
