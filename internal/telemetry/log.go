@@ -50,8 +50,8 @@ func NewLogger(w io.Writer, format, level string) *Logger {
 // of a full pipe, it drops further ones: the log must not stop deliveries.
 type lineWriter struct {
 	to      io.Writer
-	turn    chan struct{} // holds a value while a line is written
-	stuck   atomic.Bool   // that line has waited for too long
+	turn    chan struct{}             // holds a value while a line is written
+	since   atomic.Pointer[time.Time] // when that line was begun; nil if there is none
 	dropped atomic.Pointer[func()]
 }
 
@@ -59,42 +59,36 @@ const linePatience = 100 * time.Millisecond
 
 // Write never fails: there is nowhere to report it.
 func (l *lineWriter) Write(line []byte) (int, error) {
-	late := time.After(linePatience)
-	if l.stuck.Load() || !l.take(late) {
-		if dropped := l.dropped.Load(); dropped != nil {
-			(*dropped)()
-		}
-		return len(line), nil
-	}
-	text, done := bytes.Clone(line), make(chan struct{})
-	go func() {
-		_, _ = l.to.Write(text)
-		close(done)
-		l.stuck.Store(false)
-		<-l.turn
-	}()
-	select {
-	case <-done:
-		return len(line), nil
-	case <-late: // it is written later
-	}
-	l.stuck.Store(true)
-	select {
-	case <-done: // in the meantime
-		l.stuck.Store(false)
-	default:
+	if dropped := l.dropped.Load(); !l.write(bytes.Clone(line)) && dropped != nil {
+		(*dropped)()
 	}
 	return len(line), nil
 }
 
-// take waits for the turn, and reports whether it came in time.
-func (l *lineWriter) take(late <-chan time.Time) bool {
+// write waits until the line is written, or for linePatience. It reports whether the line isn't dropped.
+func (l *lineWriter) write(line []byte) bool {
+	late := time.After(linePatience)
+	if since := l.since.Load(); since != nil && time.Since(*since) >= linePatience {
+		return false
+	}
 	select {
 	case l.turn <- struct{}{}:
-		return true
 	case <-late:
 		return false
 	}
+	now, written := time.Now(), make(chan struct{})
+	l.since.Store(&now)
+	go func() {
+		_, _ = l.to.Write(line)
+		l.since.Store(nil)
+		<-l.turn
+		close(written)
+	}()
+	select {
+	case <-written:
+	case <-late: // it is written later
+	}
+	return true
 }
 
 // Sampled returns a logger with which a flood can't fill the disk. Of the equal messages in each interval
