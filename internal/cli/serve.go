@@ -89,7 +89,7 @@ func limitMemory(log *zap.Logger, c *config.Config, container memlimit.Provider)
 		log.Info("memory limit from the container", zap.Int64("gomemlimit_bytes", limit), zap.Float64("part", memoryShare), setGC(gcWithLimit))
 		if limit < ample {
 			log.Warn("memory doesn't suffice for MAX_IN_FLIGHT_BYTES and many connections, and the kernel may kill the process: "+
-				"raise the container's limit, or lower MAX_IN_FLIGHT_BYTES", zap.Int64("wanted_bytes", ample))
+				"raise the container's limit, or lower MAX_IN_FLIGHT_BYTES", zap.Int64("wanted_bytes", int64(float64(ample)/memoryShare)+1))
 		}
 	case c.IsEmbedded():
 		// The nats-server's needs depend on its streams. Under a limit below them, the garbage

@@ -74,6 +74,20 @@ func TestMemoryLimit(t *testing.T) {
 	}
 }
 
+// A container with the wanted memory isn't warned of again.
+func TestWantedMemory(t *testing.T) {
+	t.Setenv("GOMEMLIMIT", "") // limitMemory unsets it
+	defer debug.SetGCPercent(debug.SetGCPercent(100))
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
+	c, _, err := config.Load([]string{"FLOCK_SECRETS=x"})
+	expect.NoError(t, err)
+	core, warnings := observer.New(zap.WarnLevel)
+	limitMemory(zap.New(core), c, memlimit.Limit(64_000_000))
+	wanted, _ := warnings.All()[0].ContextMap()["wanted_bytes"].(int64)
+	limitMemory(zap.New(core), c, memlimit.Limit(uint64(wanted)))
+	expect.Equal(t, 1, warnings.Len(), "warnings")
+}
+
 // A bridge that waits for another one's data directory hasn't failed if it is told to stop.
 func TestStoppedWhileDataDirectoryIsInUse(t *testing.T) {
 	t.Setenv("GOMEMLIMIT", "1GiB") // serve leaves the tests' own limits alone
