@@ -243,6 +243,22 @@ func TestMarkStaysAway(t *testing.T) {
 	}
 }
 
+// A directory that can't be synced doesn't keep the records from being delivered: that may make room.
+func TestReadWhileDirectoryIsNotSynced(t *testing.T) {
+	m := newMemory()
+	f := open(t, "spool", on(m))
+	f.keeps("a", "b")
+	f.settle(f.all()[:1], nil)
+	f.close()
+	m.failsIf(func(c call) error {
+		if c.name == "fsyncdir" {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	open(t, "spool", on(m)).holds("b")
+}
+
 // If a recovery has lost a record since it was read, Settle doesn't set it aside without counting it.
 func TestLostRecordIsNotSetAside(t *testing.T) {
 	m := newMemory()

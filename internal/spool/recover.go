@@ -70,7 +70,10 @@ func openJournals(d disk, dir string, flag int) (delivered [journals]uint64, seg
 		}
 		// A mark that was removed, now or by an earlier process, must not be back after a loss of power:
 		// the numbers may begin at 1 again, and of delivered records new ones may be copies.
-		return delivered, segments, cmp.Or(err, d.syncDir(dir))
+		if delivered == [journals]uint64{} {
+			err = cmp.Or(err, d.syncDir(dir))
+		}
+		return delivered, segments, err
 	case !isSpool:
 		return delivered, segments, os.ErrNotExist
 	}
