@@ -66,4 +66,9 @@ func TestSecretsAreNotShared(t *testing.T) {
 	}
 	v.swap(map[string]string{"a": "five", "b": "one\ntwo", "c": "three\nfive"})
 	inForce("one provider and one scheme may", "five", "one two", "three five")
+
+	v.swap(map[string]string{"a": "one\ntwo", "b": "one\ntwo", "c": "three\nfive"})
+	failures("a wants all of b's", 6)
+	v.swap(map[string]string{"a": "one\ntwo", "b": "one", "c": "three\nfive"})
+	inForce("b revokes one whatever a wants", "five", "one", "three five")
 }

@@ -92,7 +92,8 @@ func (r *reloader) apply() map[*keyring]error {
 		first := slices.IndexFunc(conflicts, func(s config.Shared) bool { return isNext(s.A) != isNext(s.B) })
 		shared := conflicts[max(first, 0)]
 		loser := shared.B
-		if !isNext(loser) {
+		isInForce := func(s secret.Secret) bool { return slices.ContainsFunc(r.keyrings[shared.B.Name].current(), s.Equal) }
+		if slices.ContainsFunc(shared.A.Secrets, isInForce) {
 			loser = shared.A
 		}
 		waiting[r.keyrings[loser.Name]] = fmt.Errorf("%s, and differ in provider or scheme: give each its own", shared)
