@@ -167,35 +167,39 @@ var errEnough = errors.New("enough")
 
 // read calls handle with each message of the section, in order. It returns nil if handle returns errEnough,
 // or when a section with Stop is complete. It goes on after a reconnection or a recreated stream, and neither
-// loses nor repeats a message. It prints when it begins to follow the stream, and each new error once.
+// loses nor repeats a message.
 func (s *session) read(ctx context.Context, section stream.Section, handle func(stream.Message) error) error {
 	if _, err := s.stream(ctx, section.Stream, section.Subjects...); err != nil {
 		return err
 	}
-	isFollowing, printed := false, ""
 	reader := stream.Reader{
-		JetStream: s.js, Section: section, Name: tailConsumer, Handle: handle,
-		Report: func(err error) {
-			text := ""
-			switch {
-			case err == nil && !isFollowing && !section.Stop:
-				isFollowing = true
-				text = fmt.Sprintf("following %s in stream %s, until Ctrl-C", strings.Join(section.Subjects, ", "), section.Stream)
-			case errors.Is(err, stream.ErrRecreated):
-				text = fmt.Sprintf("stream %s was deleted and created again, continuing with its first message", section.Stream)
-			case err != nil && ctx.Err() == nil:
-				text = fmt.Sprintf("reading stream %s: %v; trying again", section.Stream, err)
-			}
-			if text != "" && text != printed {
-				s.prog.say("%s", text)
-			}
-			printed = text
-		},
+		JetStream: s.js, Section: section, Name: tailConsumer, Handle: handle, Report: s.reporter(ctx, section),
 	}
 	if err := reader.Run(ctx); err != nil && !errors.Is(err, errEnough) {
 		return fmt.Errorf("reading stream %s: %w", section.Stream, err)
 	}
 	return nil
+}
+
+// reporter returns a function that prints when a reader begins to follow the section, and each new error once.
+func (s *session) reporter(ctx context.Context, section stream.Section) func(error) {
+	isFollowing, printed := false, ""
+	return func(err error) {
+		text := ""
+		switch {
+		case err == nil && !isFollowing && !section.Stop:
+			isFollowing = true
+			text = fmt.Sprintf("following %s in stream %s, until Ctrl-C", strings.Join(section.Subjects, ", "), section.Stream)
+		case errors.Is(err, stream.ErrRecreated):
+			text = fmt.Sprintf("stream %s was deleted and created again, continuing with its first message", section.Stream)
+		case err != nil && ctx.Err() == nil:
+			text = fmt.Sprintf("reading stream %s: %v; trying again", section.Stream, err)
+		}
+		if text != "" && text != printed {
+			s.prog.say("%s", text)
+		}
+		printed = text
+	}
 }
 
 // unlessEnded returns the error, or nil if the context has ended.

@@ -38,7 +38,7 @@ func (s *session) show(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	r := stream.Reader{JetStream: s.js, Name: tailConsumer}
+	r := stream.Reader{JetStream: s.js, Name: tailConsumer, Report: s.reporter(ctx, stream.Section{Stream: name, Stop: true})}
 	found, err := r.Find(ctx, name, time.Time{}, func(known string) bool { return strings.HasPrefix(known, id) })
 	if err != nil {
 		return err

@@ -44,9 +44,13 @@ func (r *Reader) Find(ctx context.Context, name string, since time.Time, wanted 
 		}
 		return nil
 	}
+	report := r.Report
 	r.Report = func(err error) {
 		if errors.Is(err, ErrRecreated) {
 			clear(found.IDs)
+		}
+		if report != nil {
+			report(err)
 		}
 	}
 	if err := r.Run(ctx); err != nil {
