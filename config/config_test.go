@@ -364,15 +364,6 @@ func TestOwnEndpoint(t *testing.T) {
 	}
 }
 
-func TestFormatDuration(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		25 * time.Hour: "25h", 90 * time.Minute: "1h30m", 5 * time.Minute: "5m", 10 * time.Second: "10s", 400 * time.Millisecond: "400ms",
-		time.Hour + time.Second: "1h0m1s", 20 * time.Minute: "20m", 0: "0s",
-	} {
-		expect.Equal(t, want, FormatDuration(d), "how %d ns are written", d)
-	}
-}
-
 // In a URL of any form, the part before the host is hidden.
 func TestHideUser(t *testing.T) {
 	for in, want := range map[string]string{
@@ -390,12 +381,6 @@ func TestHideUser(t *testing.T) {
 		"tls://u:w@o@a:4222, nats://word@b,c:1": "tls://[hidden]@a:4222, nats://[hidden]@b,c:1",
 	} {
 		expect.Equal(t, want, HideUser(in), "how %s is shown", in)
-	}
-}
-
-func TestCount(t *testing.T) {
-	for n, want := range map[int]string{0: "0 records", 1: "1 record", 2: "2 records"} {
-		expect.Equal(t, want, Count(n, "record"), "how %d of them are written", n)
 	}
 }
 
