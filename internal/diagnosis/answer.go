@@ -66,27 +66,23 @@ func (d *diagnoser) examineAnswer(received time.Time) {
 	default:
 		d.step("answer", "%d %s; the log and the metrics call it %s", a.status, a.code, a.outcome)
 	}
-	problem, remedy := "", ""
 	switch {
 	case a.status == http.StatusNotFound:
-		problem = "the request is for " + d.path() + ", but the endpoint's path is " + d.address()
-		remedy = "at the vendor, register the address that ends in " + d.address() + ", or have the proxy pass the path on unchanged"
+		d.cause(proven("the request is for "+d.path()+", but the endpoint's path is "+d.address(),
+			"at the vendor, register the address that ends in "+d.address()+", or have the proxy pass the path on unchanged"))
 	case a.status == http.StatusMethodNotAllowed:
-		problem = "the method is " + r.Method + ", and an endpoint takes POST only"
-		remedy = "a redirect, usually from http to https, may have changed the method: register the address that it leads to"
+		d.cause(proven("the method is "+r.Method+", and an endpoint takes POST only",
+			"a redirect, usually from http to https, may have changed the method: register the address that it leads to"))
 	case a.status == http.StatusRequestEntityTooLarge:
-		problem = fmt.Sprintf("the body has %s, and MAX_BODY_BYTES is %d", config.Count(len(r.Body), "byte"), d.MaxBodyBytes)
-		remedy = "raise MAX_BODY_BYTES, and MAX_IN_FLIGHT_BYTES with it, if the vendor's deliveries are so large"
+		d.cause(proven(fmt.Sprintf("the body has %s, and MAX_BODY_BYTES is %d", config.Count(len(r.Body), "byte"), d.MaxBodyBytes),
+			"raise MAX_BODY_BYTES, and MAX_IN_FLIGHT_BYTES with it, if the vendor's deliveries are so large"))
 	case a.status == http.StatusUnsupportedMediaType:
-		problem = "the body isn't JSON, and its Content-Encoding is " + strings.Join(r.Values("Content-Encoding"), ", ")
-		remedy = "if that is a compression, have the proxy pass the body on uncompressed; " +
-			"else capture the body as it was sent, byte for byte"
+		d.cause(proven("the body isn't JSON, and its Content-Encoding is "+strings.Join(r.Values("Content-Encoding"), ", "),
+			"if that is a compression, have the proxy pass the body on uncompressed; "+
+				"else capture the body as it was sent, byte for byte"))
 	case r.Version == "1.0" && len(r.Values("Transfer-Encoding")) > 0 && len(r.Body) > 0:
-		problem = "the body is chunked, which HTTP/1.0 doesn't know: it counts as empty"
-		remedy = "have the proxy in front speak HTTP/1.1 to the bridge (nginx: proxy_http_version 1.1)"
-	}
-	if problem != "" {
-		d.cause(proven(problem, remedy))
+		d.cause(proven("the body is chunked, which HTTP/1.0 doesn't know: it counts as empty",
+			"have the proxy in front speak HTTP/1.1 to the bridge (nginx: proxy_http_version 1.1)"))
 	}
 }
 

@@ -16,48 +16,44 @@ func (d *diagnoser) explain(refusal error) {
 		d.cause(f.causes...)
 		d.nextCause(f)
 	}
-	problem, remedy := "", ""
 	var missing []string // of the parts of the signed text
 	if d.hasSettings() {
 		_, missing = d.endpoint.Provider.Explain(d.toVerify())
 	}
+	at := d.endpoint.Provider.Signature
 	switch {
 	case len(d.body.raw) == 0:
-		problem, remedy = "there is no body", "curl -v shows none: put it below curl's output, or give it with --body"
+		d.cause(proven("there is no body", "curl -v shows none: put it below curl's output, or give it with --body"))
 	case len(d.report.Causes) > 0:
 	case d.body.text == nil:
-		problem = "the body can't be read: " + d.body.err.Error()
-		remedy = "capture it as it was sent, byte for byte. If it comes like this, something on the way has cut or changed it: " +
-			"compare its length with Content-Length"
+		d.cause(proven("the body can't be read: "+d.body.err.Error(),
+			"capture it as it was sent, byte for byte. If it comes like this, something on the way has cut or changed it: "+
+				"compare its length with Content-Length"))
 	case len(missing) > 0 && d.hasHeader:
-		problem = "of the parts in " + d.endpoint.Prefix + "SIGNED, these are missing or there more than once: " + strings.Join(missing, ", ")
-		remedy = "if the capture is complete, a proxy drops or repeats it: have it pass on the vendor's header, once"
+		d.cause(proven("of the parts in "+d.endpoint.Prefix+"SIGNED, these are missing or there more than once: "+strings.Join(missing, ", "),
+			"if the capture is complete, a proxy drops or repeats it: have it pass on the vendor's header, once"))
 	case errors.Is(refusal, verify.NoSignature) && d.hasHeader:
-		at := d.endpoint.Provider.Signature
-		problem, remedy = at.Header+" is empty", "compare it with the vendor's log: a proxy may have changed or cut it"
+		problem := at.Header + " is empty"
 		if at.Format.TimePrefix != "" {
 			problem = at.Header + " has no time, or more than one; " + d.endpoint.Prefix + "SIGNATURE_FORMAT is " + d.endpoint.Provider.Settings.SignatureFormat
 		}
+		d.cause(proven(problem, "compare it with the vendor's log: a proxy may have changed or cut it"))
 	case errors.Is(refusal, verify.NoSignature):
-		problem = "there is no " + d.endpoint.Provider.Signature.Header
-		remedy = "if the capture is whole, a proxy drops it, or the sender isn't the vendor: a few such requests are normal on the internet. " +
-			"If only the body was captured, give the header with -H"
+		d.cause(proven("there is no "+at.Header,
+			"if the capture is whole, a proxy drops it, or the sender isn't the vendor: a few such requests are normal on the internet. "+
+				"If only the body was captured, give the header with -H"))
 	case errors.Is(refusal, verify.ManySignatures):
-		problem, remedy = refusal.Error(), "find what adds a second one, and have it pass on the vendor's alone"
+		d.cause(proven(refusal.Error(), "find what adds a second one, and have it pass on the vendor's alone"))
 	case errors.Is(refusal, verify.MalformedSignature):
-		problem = "the signature isn't in the form that the vendor documents, and no part of it is right"
-		remedy = "compare it with the vendor's log: a proxy may have changed or cut it. " +
-			"The shorter signatures in the vendor's documentation are made up"
+		d.cause(proven("the signature isn't in the form that the vendor documents, and no part of it is right",
+			"compare it with the vendor's log: a proxy may have changed or cut it. "+
+				"The shorter signatures in the vendor's documentation are made up"))
 	case errors.Is(refusal, verify.UnsignableDataShape):
 		signed := strings.Join(d.endpoint.Provider.Scheme(d.endpoint.Scheme).Members, "")
-		problem = signed + " is missing or empty, and nothing else is signed: such a delivery, usually a dashboard's test, " +
-			"can't be verified under scheme " + d.endpoint.Scheme
-		remedy = "cause a real event at the vendor and capture that"
+		d.cause(proven(signed+" is missing or empty, and nothing else is signed: such a delivery, usually a dashboard's test, "+
+			"can't be verified under scheme "+d.endpoint.Scheme, "cause a real event at the vendor and capture that"))
 	default:
 		d.wrongSignature()
-	}
-	if problem != "" {
-		d.cause(proven(problem, remedy))
 	}
 }
 
