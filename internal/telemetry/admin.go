@@ -44,12 +44,8 @@ func AdminServer(ready func() Readiness, metrics *prometheus.Registry, logger *L
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 	}
 	if profiles {
-		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
-		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+		mux.Handle("GET /debug/pprof/", http.DefaultServeMux) // where the package pprof registers all but the next
 		mux.HandleFunc("POST /debug/pprof/symbol", pprof.Symbol)
-		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 		server.WriteTimeout = 5 * time.Minute // a profile may take minutes
 	}
 	return server
