@@ -157,12 +157,9 @@ func (r *releaser) verify(ctx context.Context, k quarantine.Kept) (m publish.Mes
 		return m, err
 	}
 	at := app.Endpoint(endpoint)
-	body, err := at.Provider.Parse(d.Headers, d.Body)
-	switch {
-	case err != nil:
+	body, err := at.Provider.Parse(d.Headers, d.Body, nil)
+	if err != nil {
 		return m, err
-	case !body.IsObject():
-		return m, errors.New("its body is not a JSON object")
 	}
 	request := at.Sealed(d.Seal, d.Headers, d.Body, body, d.Received)
 	request.Untimed = true

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
 // body is the captured body, or one that may have been sent instead.
@@ -22,9 +23,9 @@ type body struct {
 // examineBody adds the step about the body, and compares it with its canonical form.
 func (d *diagnoser) examineBody() {
 	raw := d.Delivery.Body
-	text, err := d.endpoint.Provider.Parse(d.Delivery.header(), raw)
-	if err == nil && !text.IsObject() {
-		text, err = nil, errors.New("JSON, but not an object")
+	text, err := d.endpoint.Provider.Parse(d.Delivery.header(), raw, nil)
+	if errors.Is(err, verify.ErrNotObject) {
+		err = errors.New("JSON, but not an object")
 	}
 	switch {
 	case err != nil:

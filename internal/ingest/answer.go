@@ -20,7 +20,6 @@ var (
 	errSlowBody        = errors.New("body did not arrive in time")
 	errIncompleteBody  = errors.New("body ended early, or its chunks are malformed")
 	errBodyTooLarge    = errors.New("body too large")
-	errNotObject       = errors.New("body is not a JSON object")
 	errBusy            = errors.New("MAX_IN_FLIGHT_BYTES is used up, or a large body waited too long")
 	ErrInternal        = errors.New("internal error") // a bug of the bridge
 )
@@ -67,7 +66,7 @@ var Refusals = []Refusal{
 	{errIncompleteBody, http.StatusBadRequest, "body_incomplete", "The body ended early, or its chunks are malformed", "body_incomplete"},
 	{stringify.ErrUTF8, http.StatusBadRequest, "not_utf8", "The body is not UTF-8", "not_utf8"},
 	{stringify.ErrSyntax, http.StatusBadRequest, "not_json", "The body is not one JSON object", "not_json"},
-	{errNotObject, http.StatusBadRequest, "not_json", "The body is not one JSON object", "not_json"},
+	{verify.ErrNotObject, http.StatusBadRequest, "not_json", "The body is not one JSON object", "not_json"},
 	{stringify.ErrDuplicate, http.StatusBadRequest, "duplicate_member", "A member of the body is given twice", "duplicate_member"},
 	{stringify.ErrDepth, http.StatusBadRequest, "too_deep", "The body is nested too deep", "too_deep"},
 	{verify.UnsignableDataShape, http.StatusBadRequest, "data_shape", "The signed member of the body is not an object with members", "data_shape"},

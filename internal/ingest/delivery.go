@@ -107,7 +107,7 @@ func (d *delivery) verify() (body []byte, err error) {
 		}
 	}
 	body = d.body.joined()
-	text, err := d.parse(body)
+	text, err := d.at.Provider.Parse(d.r.Header, body, d.charge)
 	if err != nil {
 		return body, d.checkEncoding(err)
 	}
@@ -123,29 +123,12 @@ func (d *delivery) verify() (body []byte, err error) {
 	return body, err
 }
 
-// parse is like [verify.Provider.Parse], but takes an object only, and charges its memory to the budget.
-func (d *delivery) parse(body []byte) (stringify.Text, error) {
-	p := d.at.Provider
-	inner, err := p.JSON(d.r.Header, body)
-	if err != nil {
-		return nil, err
+// charge charges memory to the budget.
+func (d *delivery) charge(size int) error {
+	if !d.conn.held.take(size, false) {
+		return errBusy
 	}
-	isCopy := len(inner) > 0 && &inner[0] != &body[0]
-	if isCopy && !d.conn.held.take(len(inner), false) {
-		return nil, errBusy
-	}
-	checked, err := stringify.Check(inner, p.HasSettings())
-	if err != nil {
-		return nil, err
-	}
-	if size := checked.Size(); size > 0 && !d.conn.held.take(size, false) {
-		return nil, errBusy
-	}
-	text := checked.Text()
-	if !text.IsObject() {
-		return nil, errNotObject
-	}
-	return text, nil
+	return nil
 }
 
 // checkEncoding returns errContentEncoding if err means that the body isn't JSON, and there is a
@@ -173,10 +156,7 @@ func (d *delivery) wrap() (publish.Message, error) {
 	if d.Claims.AsSent {
 		held += len(d.Claims.Body) // besides the canonical form
 	}
-	if !d.conn.held.take(held, false) {
-		return publish.Message{}, errBusy
-	}
-	return m, nil
+	return m, d.charge(held)
 }
 
 // publish makes a message durable. It doesn't use the request's context: a sender that hangs up

@@ -54,7 +54,7 @@ func BenchmarkDelivery(b *testing.B) {
 			b.ReportAllocs()
 			b.SetBytes(int64(len(body)))
 			for b.Loop() {
-				text, err := p.Parse(header, body)
+				text, err := p.Parse(header, body, nil)
 				expect.NoError(b, err)
 				claims, err := p.Verify(e.Request(header, body, text, now))
 				expect.NoError(b, err)

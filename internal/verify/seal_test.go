@@ -116,7 +116,7 @@ func TestSealBySettings(t *testing.T) {
 		header, err := p.Sign(verify.Signing{Key: secret.New("right"), Event: "a.b", ID: "id", Body: body, Time: now})
 		expect.NoError(t, err)
 		signature := header.Get(p.Signature.Header)
-		text, err := p.Parse(header, body)
+		text, err := p.Parse(header, body, nil)
 		expect.NoError(t, err)
 		claims, err := p.Verify(e.Request(header, body, text, now))
 		expect.NoErrorf(t, err, "%s", p.Name)

@@ -11,6 +11,7 @@
 package verify
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -114,18 +115,31 @@ type Claims struct {
 	Drift    string    // the first member that isn't as the vendor documents it; "" for none
 }
 
-// Parse returns the text of the body's JSON: the canonical form or, if settings describe the vendor, the
-// JSON as it came, without white space between tokens.
-func (p *Provider) Parse(h http.Header, body []byte) (stringify.Text, error) {
+// ErrNotObject means that a body is JSON, but not an object.
+var ErrNotObject = errors.New("not a JSON object")
+
+// Parse returns the text of the JSON object in the body: the canonical form or, if settings describe the
+// vendor, the JSON as it came, without white space between tokens. It calls charge, unless that is nil, with
+// the size of each copy that it makes of the body, and returns charge's error.
+func (p *Provider) Parse(h http.Header, body []byte, charge func(size int) error) (stringify.Text, error) {
 	inner, err := p.JSON(h, body)
+	if isCopy := len(inner) > 0 && &inner[0] != &body[0]; isCopy && charge != nil {
+		err = charge(len(inner))
+	}
 	if err != nil {
 		return nil, err
 	}
 	c, err := stringify.Check(inner, p.HasSettings())
+	if size := c.Size(); size > 0 && charge != nil {
+		err = charge(size)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return c.Text(), nil
+	if text := c.Text(); text.IsObject() {
+		return text, nil
+	}
+	return nil, ErrNotObject
 }
 
 // Verify returns the claims of an authentic delivery. If [IsAuthentic] reports true for the error, the

@@ -38,7 +38,7 @@ func FuzzSettings(f *testing.F) {
 		if strings.Count(signed, "{body}") != 1 || len(p.Signature.Schemes) != 1 {
 			t.Fatalf("%q is accepted", signed)
 		}
-		text, _ := p.Parse(nil, []byte(body))
+		text, _ := p.Parse(nil, []byte(body), nil)
 		if !text.IsObject() {
 			return
 		}

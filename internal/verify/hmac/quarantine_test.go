@@ -42,7 +42,7 @@ func TestQuarantined(t *testing.T) {
 				}
 				kept, err := quarantine.Parse(header, m.Data)
 				expect.NoError(t, err)
-				body, err := p.Parse(kept.Headers, kept.Body)
+				body, err := p.Parse(kept.Headers, kept.Body, nil)
 				expect.NoError(t, err)
 
 				sealed := at.Sealed(kept.Seal, kept.Headers, kept.Body, body, kept.Received)

@@ -244,7 +244,7 @@ func TestSignedIsVerified(t *testing.T) {
 		}
 		h, err := p.Sign(verify.Signing{Key: key, Event: "thing.made", ID: id, Body: body, Time: when})
 		expect.NoError(t, err)
-		parsed, err := p.Parse(nil, body)
+		parsed, err := p.Parse(nil, body, nil)
 		expect.NoError(t, err)
 		r := verify.Request{Header: h, Raw: body, Body: parsed, Secrets: []secret.Secret{key}, Tolerance: time.Minute, Now: when}
 		c, err := p.Verify(r)

@@ -70,7 +70,7 @@ func requestOf(t testing.TB, v vectors.Vector, p *verify.Provider) verify.Reques
 
 // jsonOf returns the body as the bridge verifies it; nil if it isn't JSON.
 func jsonOf(p *verify.Provider, r verify.Request) stringify.Text {
-	text, err := p.Parse(r.Header, r.Raw)
+	text, err := p.Parse(r.Header, r.Raw, nil)
 	if err != nil {
 		return nil
 	}
