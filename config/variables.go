@@ -146,9 +146,9 @@ func takes(field reflect.StructField) string {
 	return "text"
 }
 
-// show returns a field's value as one would set it, secrets hidden.
+// show returns a field's value as one would set it, secrets hidden; "" if it isn't set.
 func show(field reflect.StructField, v reflect.Value) string {
-	if v.IsZero() && v.Kind() != reflect.Bool {
+	if v.IsZero() && v.Kind() != reflect.Bool && field.Tag.Get("envDefault") == "" {
 		return ""
 	}
 	switch value := v.Interface().(type) {
