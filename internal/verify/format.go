@@ -63,8 +63,8 @@ type Format struct {
 	TimePrefix     string     // before the time; "": the header has none
 }
 
-// Read appends the signatures of a header to macs. Their number is bounded by the header's length. If the format has a time, a header without one or
-// with two counts as a missing signature.
+// Read appends the signatures of a header to macs. Their number is bounded by the header's length. If
+// the format has a time, a header without one or with two counts as a missing signature.
 func (f *Format) Read(macs []MAC, value string) ([]MAC, error) {
 	if strings.Trim(value, " \t") == "" {
 		return nil, NoSignature

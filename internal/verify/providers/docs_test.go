@@ -137,7 +137,11 @@ func all(docs map[string]texts) string {
 		}
 		item("**signature**: HMAC-SHA256 in %s, in %s", strings.Join(encodings, " or "), where)
 		item("**`%s`**, by default `%s`: %s", p.Variable("SIGNATURE"), p.Signatures()[0], strings.Join(schemes, "; "))
-		item("**`%s`**, by default `%s`: how old a delivery may be; its time may be up to `%s` ahead", p.Variable("TOLERANCE"), config.FormatDuration(p.Time.Tolerance), config.FormatDuration(p.Time.AheadOf(p.Time.Tolerance)))
+		ahead := "as far ahead"
+		if p.Time.Ahead > 0 {
+			ahead = "up to `" + config.FormatDuration(p.Time.Ahead) + "` ahead"
+		}
+		item("**`%s`**, by default `%s`: how old a delivery may be; its time may be %s", p.Variable("TOLERANCE"), config.FormatDuration(p.Time.Tolerance), ahead)
 		if p.Time.SignedMember != "" {
 			item("**`%s`**, by default `%s`: `%s` must be recent too", p.Variable("FRESHNESS"), p.Time.Freshness()[0], p.Time.SignedMember)
 		}
