@@ -104,6 +104,28 @@ func TestAdminHost(t *testing.T) {
 	}
 }
 
+// On loopback a page of another site can only link to the admin listener: it can't begin profiles unseen.
+func TestAdminOtherSites(t *testing.T) {
+	b := start(t, "PPROF=true")
+	for _, test := range []struct {
+		site, dest string
+		want       int
+	}{
+		{"", "", 200}, {"none", "document", 200}, {"same-origin", "empty", 200}, // a tool, an address that was typed, the page itself
+		{"cross-site", "document", 200}, {"same-site", "document", 200}, // links
+		{"cross-site", "empty", 403}, {"cross-site", "image", 403}, {"same-site", "empty", 403}, {"cross-site", "iframe", 403},
+	} {
+		request, err := http.NewRequest(http.MethodGet, "http://"+b.AdminAddr()+"/debug/pprof/heap?gc=1", http.NoBody)
+		expect.NoError(t, err)
+		request.Header.Set("Sec-Fetch-Site", test.site)
+		request.Header.Set("Sec-Fetch-Dest", test.dest)
+		response, err := http.DefaultClient.Do(request)
+		expect.NoError(t, err)
+		_ = response.Body.Close()
+		expect.Equal(t, test.want, response.StatusCode, "%s %s", test.site, test.dest)
+	}
+}
+
 // The admin listener stays reachable with any number of requests that stop in the middle, and ends them.
 func TestAdminIsBounded(t *testing.T) {
 	b := start(t)

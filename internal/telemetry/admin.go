@@ -61,16 +61,21 @@ func (l *Logger) changeLevel(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// localOnly refuses a request over loopback whose Host is a name other than localhost. Otherwise a
-// web page whose name resolves to 127.0.0.1 could use the admin listener (DNS rebinding).
+// localOnly guards the admin listener on loopback from web pages. It refuses a Host that is a name other than
+// localhost: the name could resolve to 127.0.0.1 (DNS rebinding). It also refuses requests by other sites'
+// pages, except links: a page couldn't read the answers, but could begin profiles.
 func localOnly(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		at, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
-		if ok && at.IP.IsLoopback() && !IsAddress(r.Host) {
+		isOtherSites := strings.HasSuffix(r.Header.Get("Sec-Fetch-Site"), "-site") // cross-site or same-site
+		switch isLocal := ok && at.IP.IsLoopback(); {
+		case isLocal && !IsAddress(r.Host):
 			http.Error(w, "on loopback, the Host must be an address or localhost, such as 127.0.0.1:9090", http.StatusForbidden)
-			return
+		case isLocal && isOtherSites && r.Header.Get("Sec-Fetch-Dest") != "document":
+			http.Error(w, "on loopback, other sites' pages can only link here", http.StatusForbidden)
+		default:
+			h.ServeHTTP(w, r)
 		}
-		h.ServeHTTP(w, r)
 	})
 }
 

@@ -23,6 +23,20 @@ func TestHeadersAreNotLogged(t *testing.T) {
 	}
 }
 
+// A key that was set in place of its file's path isn't logged.
+func TestKeyIsNotLogged(t *testing.T) {
+	for _, variable := range []string{"OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_KEY"} {
+		t.Setenv(variable, "-----BEGIN PRIVATE KEY----- marked-key")
+	}
+	var log expect.Buffer
+	tracer, err := StartTracing(t.Context(), "http://127.0.0.1:1", "", false, NewLogger(&log, "json", "debug").Logger)
+	expect.NoError(t, err)
+	expect.NoError(t, tracer.Close(t.Context()))
+	if text := log.String(); !strings.Contains(text, "read tls client") || strings.Contains(text, "marked-key") {
+		t.Errorf("the log is %s", text)
+	}
+}
+
 // The collector's answer isn't logged: it may be long, and may repeat the header with the password.
 func TestCollectorAnswerIsNotLogged(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=marked-password")

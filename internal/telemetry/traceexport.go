@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"regexp"
 	"sync/atomic"
@@ -104,8 +105,12 @@ func (c otelLog) WithName(string) logr.LogSink         { return c }
 func (c otelLog) WithValues(...any) logr.LogSink       { return c }
 func (c otelLog) Info(_ int, message string, _ ...any) { c.warn(errors.New(message)) }
 func (c otelLog) Error(err error, message string, _ ...any) {
-	if errors.As(err, new(url.EscapeError)) { // it quotes three characters of the value
+	unread, isUnread := errors.AsType[*fs.PathError](err)
+	switch {
+	case errors.As(err, new(url.EscapeError)): // it quotes three characters of the value
 		err = errors.New("invalid escape sequence")
+	case isUnread: // its path may be the key itself, set by mistake
+		err = unread.Err
 	}
 	c.warn(fmt.Errorf("%s: %w", message, err))
 }
