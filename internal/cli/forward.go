@@ -136,7 +136,7 @@ func (p *poster) forward(ctx context.Context) error {
 				switch err := p.deliver(ctx, m.Subject(), e.ID, m.Data()); {
 				case err == nil:
 					p.posted.Add(1)
-				case !errors.Is(err, errInterrupted):
+				case !isInterrupted(ctx, err):
 					p.failed.Add(1)
 				}
 				return nil
@@ -216,7 +216,7 @@ func (p *poster) deliver(ctx context.Context, subject, id string, payload []byte
 	attempt, waiting := 1, false
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
 		code, answer, err := p.post(ctx, payload)
-		if errors.Is(err, errInterrupted) {
+		if isInterrupted(ctx, err) {
 			return err
 		}
 		if errors.Is(err, syscall.ECONNREFUSED) { // the service isn't running: this doesn't count as an attempt
@@ -256,8 +256,6 @@ func (p *poster) post(ctx context.Context, payload []byte) (code int, answer str
 	began := time.Now()
 	got, err := exchange(p.client, r)
 	switch withURL, ok := errors.AsType[*url.Error](err); {
-	case errors.Is(err, errInterrupted):
-		return 0, "", err
 	case ok && withURL.Timeout():
 		return 0, fmt.Sprintf("no answer within %s", answerTimeout), err
 	case ok: // its URL may hold a token

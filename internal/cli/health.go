@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -30,8 +29,6 @@ func healthCommand(prog program) *cobra.Command {
 			got, err := exchange(client, request)
 			remedy := ""
 			switch {
-			case errors.Is(err, errInterrupted):
-				return err
 			case err != nil:
 				return fmt.Errorf("no bridge answers at ADMIN_ADDR: %w; start one with `bridge serve`, or set ADMIN_ADDR to its address", err)
 			case got.code == http.StatusOK:

@@ -27,13 +27,9 @@ type answer struct {
 }
 
 // exchange sends a request and reads the answer. If only a part of the body comes, it returns that part
-// and an error. If no answer comes, the code is 0. If the request's context ends first, the error is
-// errInterrupted.
+// and an error. If no answer comes, the code is 0.
 func exchange(client *http.Client, request *http.Request) (answer, error) {
 	r, err := client.Do(request)
-	if err != nil && request.Context().Err() != nil {
-		return answer{}, errInterrupted
-	}
 	if failed, ok := errors.AsType[*url.Error](err); ok { // it may quote what a server sends that doesn't speak HTTP
 		const notHTTP = "the server there doesn't speak HTTP: it may be NATS"
 		switch {

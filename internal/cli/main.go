@@ -89,8 +89,6 @@ func (p program) readInput(ctx context.Context, flag, name string) ([]byte, erro
 		return os.ReadFile(name)
 	})
 	switch {
-	case errors.Is(err, errInterrupted):
-		return nil, err
 	case err != nil:
 		return nil, usagef("%s: %w", flag, err)
 	case len(content) == 0:
@@ -108,7 +106,13 @@ func inputName(name string) string {
 
 var errInterrupted = errors.New("interrupted")
 
-// interruptibly calls a function that takes no context, and returns its result, or errInterrupted if
+// isInterrupted reports whether the error is only that the context has ended.
+func isInterrupted(ctx context.Context, err error) bool {
+	cause := context.Cause(ctx)
+	return cause != nil && (errors.Is(err, cause) || errors.Is(err, context.Canceled))
+}
+
+// interruptibly calls a function that takes no context, and returns its result, or the context's cause if
 // the context ends first.
 func interruptibly[T any](ctx context.Context, do func() (T, error)) (T, error) {
 	type result struct {
@@ -124,6 +128,6 @@ func interruptibly[T any](ctx context.Context, do func() (T, error)) (T, error) 
 	case r := <-done:
 		return r.value, r.err
 	case <-ctx.Done():
-		return *new(T), errInterrupted
+		return *new(T), context.Cause(ctx)
 	}
 }

@@ -43,15 +43,15 @@ func run(ctx context.Context, args []string, prog program) int {
 	root := rootCommand(prog)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	if unwritten, ok := errors.AsType[outputError](context.Cause(ctx)); ok {
-		if err == nil || errors.Is(err, unwritten.error) {
-			err = unwritten
-		} else {
-			err = fmt.Errorf("%w; %w", unwritten, err)
-		}
-	}
-	if err == nil {
+	switch unwritten, ok := errors.AsType[outputError](context.Cause(ctx)); {
+	case ok && (err == nil || errors.Is(err, unwritten.error) || isInterrupted(ctx, err)):
+		err = unwritten
+	case ok:
+		err = fmt.Errorf("%w; %w", unwritten, err)
+	case err == nil:
 		return exitOK
+	case isInterrupted(ctx, err) && !isA[logged](err):
+		err = errInterrupted
 	}
 	status, text := exitFailure, fmt.Sprintf("bridge: %v\n", err)
 	if isA[usageError](err) {

@@ -116,7 +116,7 @@ func (s *selection) untilCtrlC(prog program, run cobraRun) cobraRun {
 	return func(c *cobra.Command, args []string) error {
 		prog.endIfUnread()
 		err := run(c, args)
-		if s.follow && errors.Is(err, errInterrupted) {
+		if s.follow && isInterrupted(c.Context(), err) {
 			return nil
 		}
 		return err

@@ -33,7 +33,7 @@ type session struct {
 type cobraRun = func(*cobra.Command, []string) error
 
 // withNATS returns a command's function: it loads the variables that match the patterns, connects to NATS
-// and calls do. If Ctrl-C ended do, it returns errInterrupted.
+// and calls do.
 func (p program) withNATS(patterns []string, do func(context.Context, *session, []string) error, options ...nats.Option) cobraRun {
 	return func(c *cobra.Command, args []string) error {
 		cfg, err := p.load(patterns...)
@@ -48,13 +48,8 @@ func (p program) withNATS(patterns []string, do func(context.Context, *session, 
 		}
 		defer s.js.Conn().Close()
 		err = do(ctx, s, args)
-		switch cause := context.Cause(ctx); {
-		case errors.Is(cause, nats.ErrPermissionViolation):
+		if cause := context.Cause(ctx); errors.Is(cause, nats.ErrPermissionViolation) {
 			return cause
-		case isA[outputError](cause) && errors.Is(err, cause): // run reports it
-			return nil
-		case cause != nil && (errors.Is(err, cause) || errors.Is(err, context.Canceled)):
-			return errInterrupted
 		}
 		return err
 	}
@@ -98,10 +93,7 @@ func (p program) connect(ctx context.Context, cfg *config.Config, options ...nat
 		nats.ReconnectHandler(func(*nats.Conn) { p.say("connected to NATS again") }),
 	)
 	nc, err := interruptibly(ctx, func() (*nats.Conn, error) { return server.Connect(options...) })
-	switch {
-	case errors.Is(err, errInterrupted):
-		return nil, err
-	case err != nil:
+	if err != nil {
 		return nil, unreachable(err)
 	}
 	return &session{p, cfg, server, server.JetStream(nc)}, nil
