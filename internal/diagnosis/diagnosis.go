@@ -77,11 +77,15 @@ func likely(problem, remedy string) Cause { return Cause{Problem: problem, Remed
 // diagnoser is one run of Diagnose.
 type diagnoser struct {
 	Case
-	endpoint   Endpoint
-	body       body
-	signatures []signature
-	hasHeader  bool // the delivery has the header for the signature
-	report     Report
+	endpoint  Endpoint
+	body      body
+	hasHeader bool // the delivery has the header for the signature
+	report    Report
+
+	// signatures has the MACs of the delivery, each with one cause if the endpoint doesn't look there or
+	// expects another form.
+	signatures    map[verify.MAC][]Cause
+	shown, hidden int // how many of them are in the steps, and how many aren't
 }
 
 func (d *diagnoser) step(name, format string, args ...any) {

@@ -115,9 +115,9 @@ func (d *diagnoser) search() (found, bool) {
 					return found{}, false
 				}
 				var mac verify.MAC = f.key.MAC(f.text.parts...)
-				if i := slices.IndexFunc(d.signatures, func(s signature) bool { return s.mac == mac }); i >= 0 {
+				if causes, ok := d.signatures[mac]; ok {
 					if f.key.endpoint.Name == d.endpoint.Name { // else the other endpoint looks in its own places
-						f.causes = slices.Concat(d.signatures[i].causes, f.causes)
+						f.causes = slices.Concat(causes, f.causes)
 					}
 					return f, true
 				}

@@ -145,3 +145,26 @@ func TestOtherNames(t *testing.T) {
 	expect.NoError(t, err)
 	check(t, "signed without its id", report, "it is signed over {timestamp}.{body}")
 }
+
+// The search tries every signature, as the bridge does; the steps show the first ones.
+func TestManySignatures(t *testing.T) {
+	p, problems := providers.Preset("hmac").Configure("x", verify.Settings{SignatureHeader: "X-Sig", SignatureFormat: "{hex}", Signed: "{body}", Event: "body:type"})
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	key, body := secret.New("key"), `{"type":"a.b"}`
+	var signatures []string
+	for i := range 20 {
+		signatures = append(signatures, verify.Hex.Encode(key.MAC([]byte(fmt.Sprint(i)))))
+	}
+	signatures = append(signatures, verify.Hex.Encode(key.MAC([]byte(body))))
+	report, err := Diagnose(Case{
+		Delivery: Delivery{Header: []Field{{"X-Other", strings.Join(signatures, ",")}}, Body: []byte(body)}, MaxBodyBytes: 1 << 20,
+		Endpoints: []Endpoint{{Endpoint: verify.Endpoint{Name: "x", Provider: p, Secrets: func() []secret.Secret { return []secret.Secret{key} }}}},
+	})
+	expect.NoError(t, err)
+	check(t, "the last of 21 signatures", report, "the signature is in the header X-Other")
+	if !slices.Contains(report.Steps, Step{"signature", "13 more, which are judged too"}) {
+		t.Errorf("the steps are %q", report.Steps)
+	}
+}

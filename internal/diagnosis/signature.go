@@ -3,22 +3,17 @@ package diagnosis
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// signature is a MAC in a header or in the body's member.
-type signature struct {
-	mac    verify.MAC
-	causes []Cause // one, if the endpoint doesn't look there or expects another form
-}
-
-const maxSignatures = 8
+// maxShown is how many signatures of a delivery the steps show. All are judged.
+const maxShown = 8
 
 // examineSignatures adds a step for each header that has a signature or should have one.
 func (d *diagnoser) examineSignatures() {
+	d.signatures = make(map[verify.MAC][]Cause)
 	p, at := d.endpoint.Provider, d.endpoint.Provider.Signature
 	for _, f := range d.Delivery.Header {
 		h, _ := p.Rename((&Delivery{Header: []Field{f}}).header()) // no error: one header has one name
@@ -31,6 +26,9 @@ func (d *diagnoser) examineSignatures() {
 		mac, _ := verify.Decode(m.String(), at.Format.Encodings)
 		d.examineSignature(Field{"the body's member " + at.Member, m.String()}, []verify.MAC{mac}, true)
 	}
+	if d.hidden > 0 {
+		d.step("signature", "%d more, which are judged too", d.hidden)
+	}
 }
 
 // macText matches a MAC in hex, and words that may be one in base64.
@@ -39,23 +37,31 @@ var macText = regexp.MustCompile(`[0-9A-Fa-f]{64}|[A-Za-z0-9+/_-]{43,}`)
 // examineSignature collects the signatures in a header or member. expected has those in the form that
 // the endpoint expects; isExpected reports whether it expects signatures there.
 func (d *diagnoser) examineSignature(f Field, expected []verify.MAC, isExpected bool) {
+	for _, mac := range expected {
+		d.signatures[mac] = nil
+	}
 	var begins []string
-	for _, text := range macText.FindAllString(f.Value, maxSignatures) {
+	hasMAC := false
+	for _, text := range macText.FindAllString(f.Value, -1) {
 		mac, ok := verify.Decode(text, []verify.Encoding{verify.Hex, verify.Base64})
-		if !ok || len(d.signatures) == maxSignatures {
+		if !ok {
 			continue
 		}
-		s := signature{mac: mac}
-		if !slices.Contains(expected, mac) {
-			s.causes = []Cause{d.misplaced(f.Name, isExpected)}
+		hasMAC = true
+		if _, isKnown := d.signatures[mac]; !isKnown {
+			d.signatures[mac] = []Cause{d.misplaced(f.Name, isExpected)}
 		}
-		d.signatures = append(d.signatures, s)
+		if d.shown == maxShown {
+			d.hidden++
+			continue
+		}
+		d.shown++
 		begins = append(begins, fmt.Sprintf("%x…", mac[:4]))
 	}
 	switch {
 	case begins != nil:
 		d.step("signature", "%s: %d characters, with the MAC %s", f.Name, len(f.Value), strings.Join(begins, ", "))
-	case isExpected && len(d.signatures) < maxSignatures:
+	case isExpected && !hasMAC:
 		d.step("signature", "%s: %d characters, without a MAC of 32 bytes", f.Name, len(f.Value))
 	}
 }
