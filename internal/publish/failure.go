@@ -61,7 +61,7 @@ var causes = map[Cause]struct {
 	LookupFailed: {reason: ErrUnavailable},
 	SubjectFull:  {ErrRefused, false, "the stream has a limit for each subject: raise max_msgs_per_subject, or remove it with discard_new_per_subject"},
 	OtherSubject: {ErrRefused, false, "add the subject to the stream, or stop the bridge and drain the spool with the SUBJECT_PREFIX and STREAM_NAME with which it was written"},
-	TooLarge:     {ErrTooLarge, true, "raise max_payload of the server, or max_msg_size or max_bytes of the stream"},
+	TooLarge:     {ErrTooLarge, true, "raise max_payload of the server (the embedded one's is fixed: set NATS_URL), or max_msg_size or max_bytes of the stream"},
 	Forbidden:    {ErrRefused, false, "allow our account to publish on the subject, see docs/operations.md"},
 	NoRoom:       {ErrNoRoom, false, "release or drop deliveries in quarantine, or raise QUARANTINE_MAX_BYTES"},
 }

@@ -180,7 +180,7 @@ func (m *monitor) succeeded(s *session, found found, maxPayload int64) {
 	}
 	if m.limit.Swap(maxPayload) != maxPayload && maxPayload < m.largest {
 		m.log.Warn("a delivery of MAX_BODY_BYTES doesn't fit in a message and would be answered 413: "+
-			"lower MAX_BODY_BYTES, or raise NATS' max_payload and the stream's max_msg_size and max_bytes", zap.Int64("largest_message", maxPayload))
+			"lower MAX_BODY_BYTES, or raise NATS' max_payload (the embedded server's is fixed: set NATS_URL) and the stream's max_msg_size and max_bytes", zap.Int64("largest_message", maxPayload))
 	}
 	m.subjects.Store(&have.Subjects)
 	if m.lastError.Swap(nil) != nil && m.verified.Load() == s {

@@ -71,7 +71,7 @@ func TestLimitBelowLargest(t *testing.T) {
 	for largest, warnings := range map[int64]int{5000: 0, 5001: 1} {
 		f := open(t, s.URL(), func(c *Config) { c.Largest = largest }).connected()
 		expect.Equal(t, warnings, f.logged("a delivery of MAX_BODY_BYTES doesn't fit in a message and would be answered 413: "+
-			"lower MAX_BODY_BYTES, or raise NATS' max_payload and the stream's max_msg_size and max_bytes"), "warnings")
+			"lower MAX_BODY_BYTES, or raise NATS' max_payload (the embedded server's is fixed: set NATS_URL) and the stream's max_msg_size and max_bytes"), "warnings")
 	}
 }
 
