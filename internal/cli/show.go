@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -38,8 +39,14 @@ func (s *session) show(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	r := stream.Reader{JetStream: s.js, Name: tailConsumer, Report: s.reporter(ctx, stream.Section{Stream: name, Stop: true})}
-	found, err := r.Find(ctx, name, time.Time{}, func(known string) bool { return strings.HasPrefix(known, id) })
+	wanted, report := needed(id), s.reporter(ctx, stream.Section{Stream: name, Stop: true})
+	r := stream.Reader{JetStream: s.js, Name: tailConsumer, Report: func(err error) {
+		if errors.Is(err, stream.ErrRecreated) { // nothing of the earlier stream counts
+			wanted = needed(id)
+		}
+		report(err)
+	}}
+	found, err := r.Find(ctx, name, time.Time{}, func(known string) bool { return wanted(known) })
 	if err != nil {
 		return err
 	}
@@ -62,6 +69,19 @@ func (s *session) show(ctx context.Context, id string) error {
 		"stored", m.Time.UTC().Format(time.RFC3339Nano))
 	_, _ = s.prog.out.Write(indented(m.Data))
 	return nil
+}
+
+// needed returns a function that reports whether an id is needed to resolve the prefix: if it is the whole
+// id, or one of the first two that begin so. A stream may have millions of them.
+func needed(prefix string) func(id string) bool {
+	count := 0
+	return func(id string) bool {
+		if id == prefix || !strings.HasPrefix(id, prefix) {
+			return id == prefix
+		}
+		count++
+		return count <= 2
+	}
 }
 
 // printFields prints pairs of a name and a value, one per line.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -34,4 +35,16 @@ func TestShowWaits(t *testing.T) {
 	poll.Until(t, "the error is printed", func() bool { return strings.Contains(stderr.String(), want) })
 	interrupt()
 	expect.Equal(t, exitFailure, <-ended, "exit status")
+}
+
+// However many ids begin with the prefix, only the whole id and two others are kept.
+func TestNeededIDs(t *testing.T) {
+	wanted := needed("5")
+	var kept []string
+	for i := range 10_000 {
+		if id := fmt.Sprint(i); wanted(id) {
+			kept = append(kept, id)
+		}
+	}
+	expect.Equal(t, []string{"5", "50", "51"}, kept, "kept")
 }
