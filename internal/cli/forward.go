@@ -150,11 +150,12 @@ func (p *poster) forward(ctx context.Context) error {
 		err = ctx.Err()
 	}
 	begun, posted := p.begun.Load(), p.posted.Load()
-	if begun > 0 || err == nil {
-		p.prog.say("%d delivered, %d not, in %s", posted, begun-posted, time.Since(begin).Round(time.Millisecond))
+	summary := fmt.Sprintf("%d delivered, %d not, in %s", posted, begun-posted, time.Since(begin).Round(time.Millisecond))
+	if p.failed.Load() > 0 && (err == nil || p.chosen.follow && ctx.Err() != nil) {
+		return errors.New(summary)
 	}
-	if failed := p.failed.Load(); failed > 0 && (err == nil || p.chosen.follow && ctx.Err() != nil) {
-		return fmt.Errorf("events that were not delivered: %d", failed)
+	if begun > 0 || err == nil {
+		p.prog.say("%s", summary)
 	}
 	return err
 }
