@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -79,6 +80,20 @@ func TestLogLevelIsLogged(t *testing.T) {
 	}
 	if line := b.lines("log level changed")[0]; line["from"] != "debug" || line["to"] != "panic" || line["remote"] == "" {
 		t.Errorf("logged %v", line)
+	}
+}
+
+// A path that isn't clean is answered 404. Not every probe follows a redirect.
+func TestAdminPaths(t *testing.T) {
+	b := start(t, "PPROF=true")
+	for path, want := range map[string]int{
+		"/livez": 200, "/metrics": 200, "/debug/pprof/": 200,
+		"/": 404, "//": 404, "//livez": 404, "/./livez": 404, "/x/../livez": 404, "/livez/": 404, "/livez//": 404, "//metrics": 404,
+	} {
+		response, err := http.DefaultTransport.RoundTrip(httptest.NewRequest(http.MethodGet, "http://"+b.AdminAddr()+path, http.NoBody))
+		expect.NoError(t, err)
+		_ = response.Body.Close()
+		expect.Equal(t, want, response.StatusCode, "the answer to %s", path)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"net/netip"
+	"path"
 	"strings"
 	"time"
 
@@ -40,7 +41,7 @@ func AdminServer(ready func() Readiness, metrics *prometheus.Registry, logger *L
 	mux.Handle("GET /log/level", logger.Level)
 	mux.Handle("PUT /log/level", http.MaxBytesHandler(http.HandlerFunc(logger.changeLevel), 1<<10))
 	server := &http.Server{
-		Handler: localOnly(mux), ErrorLog: errorLog, MaxHeaderBytes: 8 << 10,
+		Handler: localOnly(withoutRedirects(mux)), ErrorLog: errorLog, MaxHeaderBytes: 8 << 10,
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 	}
 	if profiles {
@@ -76,6 +77,18 @@ func localOnly(h http.Handler) http.Handler {
 		default:
 			h.ServeHTTP(w, r)
 		}
+	})
+}
+
+// withoutRedirects answers 404 if the path isn't clean, such as //livez. The mux would redirect to the
+// clean one, which not every probe follows.
+func withoutRedirects(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.TrimSuffix(r.URL.Path, "/") != strings.TrimSuffix(path.Clean(r.URL.Path), "/") {
+			http.NotFound(w, r)
+			return
+		}
+		h.ServeHTTP(w, r)
 	})
 }
 
