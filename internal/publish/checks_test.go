@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
@@ -62,12 +64,39 @@ func TestCheckIsOfItsConnection(t *testing.T) {
 		t.Error("it counts without a connection")
 	}
 	broken := errors.New("broken")
-	m.failed(first, found{}, context.DeadlineExceeded)
+	m.failed(first, time.Now(), found{}, context.DeadlineExceeded)
 	expect.NoError(t, m.ready(first))
-	m.failed(first, found{isMissing: true}, context.DeadlineExceeded)
+	m.failed(first, time.Now(), found{isMissing: true}, context.DeadlineExceeded)
 	expect.ErrorIs(t, context.DeadlineExceeded, m.ready(first), "the stream was missing and could not be created")
-	m.failed(first, found{}, broken)
+	m.failed(first, time.Now(), found{}, broken)
 	expect.ErrorIs(t, broken, m.ready(first), "failed")
+}
+
+// A missing leader is logged as an error only if it lasts longer than an election, and then once. Other
+// failures are logged at once.
+func TestElectionIsNoError(t *testing.T) {
+	t.Parallel()
+	noLeader := &jetstream.APIError{ErrorCode: 10008, Description: "JetStream system temporarily unavailable"}
+	for _, c := range []struct {
+		name   string
+		err    error
+		lasts  time.Duration
+		errors int
+	}{
+		{"an election that is not answered", context.DeadlineExceeded, ElectionGrace - time.Second, 0},
+		{"an election", noLeader, ElectionGrace - time.Second, 0},
+		{"no leader", noLeader, ElectionGrace, 1},
+		{"no answer", context.DeadlineExceeded, ElectionGrace, 1},
+		{"another failure", errors.New("broken"), 0, 1},
+	} {
+		core, logs := observer.New(zap.InfoLevel)
+		m := newMonitor(Config{Log: zap.New(core)}, Stream{})
+		for range 2 {
+			m.failed(new(session), time.Now().Add(-c.lasts), found{}, c.err)
+		}
+		expect.Equal(t, c.errors, logs.FilterMessage(sayNotReady).Len(), "%s: errors", c.name)
+		expect.ErrorIs(t, c.err, m.ready(new(session)), "%s", c.name)
+	}
 }
 
 // A check ends with its connection: the next one begins at once, and nothing is logged about a

@@ -37,6 +37,8 @@ type monitor struct {
 	tooLarge  atomic.Bool              // a message was larger than the limit since the last look-up of max_payload
 	lookedUp  time.Time                // when max_payload was last looked up; used by run alone
 	lastError atomic.Pointer[error]    // why the last check failed; nil: it succeeded, or there was none
+	failing   time.Time                // when the first of the failed checks in a row began; zero: the last one didn't fail
+	reported  string                   // the failure that was logged since the last success; "": none was
 	logged    []string                 // the differences that were logged last
 }
 
@@ -45,9 +47,14 @@ const (
 	firstRetry    = 250 * time.Millisecond
 	maxRetry      = 5 * time.Second
 	checkInterval = time.Minute // the stream may change while nothing is published
+
+	// ElectionGrace is longer than a cluster usually takes to start, or to elect a leader after a server
+	// has died. Until then, the log doesn't call a missing leader an error.
+	ElectionGrace = 10 * time.Second
 )
 
 var (
+	errNoLeader     = &jetstream.APIError{ErrorCode: 10008} // JetStream's cluster has no leader now
 	errUnchecked    = errors.New("the stream has not been checked yet")
 	errOtherSubject = errors.New("the stream does not take this subject")
 )
@@ -102,6 +109,7 @@ func (m *monitor) lastWindow() window { return *m.window.Load() }
 // session ends.
 func (m *monitor) run(s *session) {
 	next, retry := time.Duration(0), firstRetry
+	m.failing = time.Time{}
 	for s.alive.Err() == nil {
 		select {
 		case <-s.alive.Done():
@@ -145,7 +153,7 @@ func (m *monitor) checkOnce(s *session) {
 			err = fmt.Errorf("stream %s: %w: our account may not %s: grant it, see docs/operations.md",
 				name, nats.ErrPermissionViolation, right)
 		}
-		m.failed(s, found, err)
+		m.failed(s, began, found, err)
 		return
 	}
 	if m.room != nil {
@@ -156,16 +164,24 @@ func (m *monitor) checkOnce(s *session) {
 }
 
 // failed notes a failed check. If JetStream didn't answer, the stream is used as before.
-func (m *monitor) failed(s *session, found found, err error) {
-	last := m.lastError.Swap(&err)
-	isNew := last == nil || (*last).Error() != err.Error()
-	isUsed := m.verified.Load() == s && !found.isMissing && errors.Is(err, context.DeadlineExceeded)
-	switch {
-	case isUsed && isNew: // JetStream's API may be overloaded while the stream takes messages
-		m.log.Warn("stream can't be checked and is used as before", zap.Error(err))
-	case isUsed: // it was logged before
-	case m.verified.Swap(nil) != nil || isNew:
-		m.log.Error("stream is not ready", zap.Error(err))
+func (m *monitor) failed(s *session, began time.Time, found found, err error) {
+	m.lastError.Store(&err)
+	if m.failing.IsZero() {
+		m.failing = began
+	}
+	level, message := zap.ErrorLevel, "stream is not ready"
+	isUnanswered := errors.Is(err, context.DeadlineExceeded)
+	if m.verified.Load() == s && !found.isMissing && isUnanswered { // JetStream's API may be overloaded while the stream takes messages
+		level, message = zap.WarnLevel, "stream can't be checked and is used as before"
+	} else {
+		m.verified.Store(nil)
+		if (isUnanswered || errors.Is(err, errNoLeader)) && time.Since(m.failing) < ElectionGrace {
+			return
+		}
+	}
+	if failure := message + err.Error(); failure != m.reported {
+		m.reported = failure
+		m.log.Log(level, message, zap.Error(err))
 	}
 }
 
@@ -186,6 +202,7 @@ func (m *monitor) succeeded(s *session, found found, maxPayload int64) {
 	if m.lastError.Swap(nil) != nil && m.verified.Load() == s {
 		m.log.Info("stream can be checked again")
 	}
+	m.failing, m.reported = time.Time{}, ""
 	if len(found.changes) > 0 {
 		m.log.Info("stream has been changed as the configuration says", zap.Strings("changes", found.changes))
 	}

@@ -30,7 +30,7 @@ func (s Server) remedy(err error) string {
 				at.UTC().Format(time.RFC3339), s.Creds)
 		}
 		return "the server refuses our credentials: check NATS_CREDS, NATS_NKEY, NATS_TOKEN, or NATS_USER and NATS_PASSWORD"
-	case errors.As(err, &timeout) && timeout.Timeout() && strings.Contains(text, "read") && !s.TLSFirst:
+	case !s.TLSFirst && (errors.Is(err, errNoGreeting) || errors.As(err, &timeout) && timeout.Timeout() && strings.Contains(text, "read")):
 		return "the server doesn't answer: restart it if it hangs; if its tls block has handshake_first, set NATS_TLS_FIRST=true"
 	case errors.Is(err, nats.ErrSecureConnWanted):
 		return "the server has no TLS: begin NATS_URL with nats://, and leave out NATS_CA, NATS_CERT and NATS_KEY"

@@ -79,14 +79,22 @@ func (s Server) connect(d nats.CustomDialer, handlers ...nats.Option) (*nats.Con
 	)...)
 }
 
-// errNoWebSocket replaces an error that quotes the server's whole answer.
-var errNoWebSocket = errors.New("the server doesn't speak WebSocket")
+var (
+	// errNoWebSocket replaces an error that quotes the server's whole answer.
+	errNoWebSocket = errors.New("the server doesn't speak WebSocket")
+	// errNoGreeting means that the server has waited before it hung up. One that is stopping hangs up at once.
+	errNoGreeting = errors.New("the server hangs up without a greeting")
+)
 
 // dial connects. It returns an error if our account may not subscribe to its inbox: no answer could reach us.
 func (s Server) dial(more ...nats.Option) (*nats.Conn, error) {
+	began := time.Now()
 	nc, err := nats.Connect(s.URL, slices.Concat(s.credentials(), []nats.Option{nats.Name(s.Name)}, more)...)
 	if err != nil && strings.HasPrefix(err.Error(), "malformed HTTP ") {
 		err = errNoWebSocket
+	}
+	if errors.Is(err, io.EOF) && time.Since(began) > 250*time.Millisecond {
+		err = errNoGreeting
 	}
 	if err != nil || !nc.IsConnected() {
 		return nc, err

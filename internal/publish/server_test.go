@@ -291,6 +291,7 @@ func TestTLSRemedies(t *testing.T) {
 		{"both first", "handshake_first: true", Server{CA: ca, TLSFirst: true}, ""},
 		{"neither first", "handshake_first: false", Server{CA: ca}, ""},
 		{"the server alone first", "handshake_first: true", Server{CA: ca}, "set NATS_TLS_FIRST=true"},
+		{"the server alone first, and it gives up first", "handshake_first: true, timeout: 0.5", Server{CA: ca}, "set NATS_TLS_FIRST=true"},
 		{"the bridge alone first", "handshake_first: false", Server{CA: ca, TLSFirst: true}, "NATS_TLS_FIRST=true needs a server"},
 		{"no client certificate", verify, Server{CA: ca}, "set NATS_CERT and NATS_KEY"},
 		{"invalid client certificate", verify, Server{CA: ca, Cert: in("server.pem"), Key: in("server.key")}, "one that is valid now"},

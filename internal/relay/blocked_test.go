@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/test/expect"
@@ -36,8 +39,36 @@ func TestBlockedWithoutStream(t *testing.T) {
 			expect.NoError(t, silent.Flush())
 			f := start(t, s.URL(), asBridge)
 			f.publishes(publish.Spooled, "a")
-			poll.Until(t, "the check has failed", func() bool { return f.logged("stream is not ready") > 0 })
+			poll.Until(t, "the check has failed", func() bool {
+				err := f.Publisher.Ready(publish.Event)
+				return err != nil && strings.HasPrefix(err.Error(), "stream WEBHOOKS: ")
+			})
 			expect.Equal(t, test.want, f.Blocked(publish.Event), "cause")
 		})
+	}
+}
+
+// A stream without a leader is logged if that lasts longer than an election, and then once. Another cause is
+// logged at once.
+func TestElectionIsNoAlarm(t *testing.T) {
+	core, logs := observer.New(zap.InfoLevel)
+	f := newForwarder(&Relay{Config: Config{Log: zap.New(core)}}, publish.Event)
+	missing, full := &publish.Error{Cause: publish.NoStream}, &publish.Error{Cause: publish.StreamFull}
+	for _, c := range []struct {
+		name   string
+		lasts  time.Duration
+		err    error
+		alarms int
+	}{
+		{"an election begins", 0, missing, 0},
+		{"it lasts", publish.ElectionGrace - time.Second, missing, 0},
+		{"it lasts too long", publish.ElectionGrace, missing, 1},
+		{"it lasts still longer", publish.ElectionGrace, missing, 1},
+		{"the stream is full", 0, full, 2},
+		{"the next election", 0, missing, 2},
+	} {
+		f.since = f.since.Add(-c.lasts)
+		f.alarm(c.err)
+		expect.Equal(t, c.alarms, logs.FilterMessage(sayAlarm).Len(), "alarms: %s", c.name)
 	}
 }

@@ -42,6 +42,8 @@ type forwarder struct {
 	backlog   backlog
 	refusals  refusals
 	cause     atomic.Value // the publish.Cause of the last round's failure; "" if it succeeded
+	since     time.Time    // when the first of the rounds in a row with that cause failed
+	isAlarmed bool         // that cause was logged
 }
 
 func newForwarder(r *Relay, kind publish.Kind) *forwarder {
@@ -221,13 +223,20 @@ func (f *forwarder) setAsideIfAtFault(ctx context.Context, first spool.Record) b
 // isTaken reports whether NATS has acknowledged a message now. One that is known to be stored isn't sent.
 func isTaken(r publish.Result) bool { return r.Status != "" }
 
-// alarm logs why nothing is delivered, and the remedy if somebody must act. It logs a cause only if the last
-// one was different.
+// alarm logs why nothing is delivered, and the remedy if somebody must act. It logs a cause once in a row. A
+// missing stream may be electing its leader, so that is logged only if it lasts.
 func (f *forwarder) alarm(err error) {
 	cause := publish.CauseOf(err)
-	if awaitsCheck(f.kind, err) || f.cause.Swap(cause) == cause {
+	if awaitsCheck(f.kind, err) {
 		return
 	}
+	if f.cause.Swap(cause) != cause {
+		f.since, f.isAlarmed = time.Now(), false
+	}
+	if f.isAlarmed || cause == publish.NoStream && time.Since(f.since) < publish.ElectionGrace {
+		return
+	}
+	f.isAlarmed = true
 	fields := []zap.Field{zap.Stringer("kind", f.kind), zap.String("cause", string(cause)), zap.Error(err)}
 	if remedy := cause.Remedy(); remedy != "" {
 		fields = append(fields, zap.String("remedy", remedy))
