@@ -111,12 +111,16 @@ func (m *monitor) run(s *session) {
 	next, retry := time.Duration(0), firstRetry
 	m.failing = time.Time{}
 	for s.alive.Err() == nil {
+		patience := checkTimeout
+		if m.verified.Load() != s { // an election leaves requests without an answer, and may be over soon
+			patience = min(4*retry, checkTimeout)
+		}
 		select {
 		case <-s.alive.Done():
 		case <-m.requests:
-			m.checkOnce(s)
+			m.checkOnce(s, patience)
 		case <-time.After(next):
-			m.checkOnce(s)
+			m.checkOnce(s, patience)
 		}
 		next, retry = retry, min(2*retry, maxRetry)
 		if m.lastError.Load() == nil {
@@ -130,16 +134,16 @@ func (m *monitor) run(s *session) {
 	}
 }
 
-// checkOnce checks the stream. If the session ends meanwhile, the result is ignored: the answer may have
-// been lost with the connection.
-func (m *monitor) checkOnce(s *session) {
+// checkOnce checks the stream, and waits for JetStream's first answer with patience. If the session ends
+// meanwhile, the result is ignored: the answer may have been lost with the connection.
+func (m *monitor) checkOnce(s *session, patience time.Duration) {
 	began := time.Now()
 	attempt, cancel := context.WithTimeout(s.alive, checkTimeout)
 	defer cancel()
 	if m.room != nil {
 		m.room.begin()
 	}
-	found, err := m.stream.ensure(attempt, s.js)
+	found, err := m.stream.ensure(attempt, s.js, patience)
 	if s.alive.Err() != nil {
 		return
 	}

@@ -281,3 +281,21 @@ func TestCheckIsNotAnswered(t *testing.T) {
 		return f.logged("stream can be checked again") == 1
 	})
 }
+
+// While JetStream elects a leader it doesn't answer. A new session asks again long before the time-out of a
+// check, so that events needn't wait in the spool for it.
+func TestAsksAgainSoon(t *testing.T) {
+	t.Parallel()
+	poll.Until(t, "the stream is ready before the time-out", func() bool { // once is enough: a busy machine may be slow
+		s := natsdtest.Start(t, `mappings { "$JS.API.STREAM.INFO.WEBHOOKS": silent }`)
+		silent := natsdtest.Connect(t, s.URL()).Conn()
+		asked, err := silent.SubscribeSync("silent")
+		expect.NoError(t, err)
+		expect.NoError(t, silent.Flush())
+		f, start := open(t, s.URL()), time.Now()
+		expect.NoError(t, expect.Err(asked.NextMsg(poll.Bound)))
+		s.Reload(`mappings {}`)
+		f.connected()
+		return time.Since(start) < checkTimeout
+	})
+}

@@ -71,10 +71,13 @@ type found struct {
 	differences []string               // that are left between stream and configuration, in words
 }
 
-// ensure creates or changes the stream as configured, and returns an error if it can't take our messages.
-func (s Stream) ensure(ctx context.Context, js jetstream.JetStream) (found, error) {
+// ensure creates or changes the stream as configured, and returns an error if it can't take our messages. It
+// waits with patience for JetStream's first answer.
+func (s Stream) ensure(ctx context.Context, js jetstream.JetStream, patience time.Duration) (found, error) {
 	var f found
-	stream, err := js.Stream(ctx, s.Name)
+	first, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	stream, err := js.Stream(first, s.Name)
 	f.isMissing = errors.Is(err, jetstream.ErrStreamNotFound)
 	if f.isMissing && s.Manage {
 		stream, err = js.CreateStream(ctx, s.Config())
