@@ -174,7 +174,12 @@ func (l *loader) warnOfVendors(c *Config) {
 // endpoint of its own.
 func (l *loader) warnOfNames(c *Config) {
 	ofPresets := make(map[string]bool)
+	var others []string
+	for _, e := range c.Endpoints {
+		others = append(others, (&verify.Provider{Name: e.Name}).Variable(""))
+	}
 	for _, p := range providers.Presets {
+		others = append(others, (&verify.Provider{Name: p.Name}).Variable(""))
 		// With an endpoint, its own variable may refer to this one, as $(ACME_SECRETS) in Kubernetes.
 		hasEndpoint := slices.ContainsFunc(c.Endpoints, func(e Endpoint) bool { return e.Provider == p.Name })
 		for _, name := range []string{"SECRETS", "SECRETS_FILE"} {
@@ -187,10 +192,12 @@ func (l *loader) warnOfNames(c *Config) {
 		}
 	}
 	known := Names()
+	others = slices.DeleteFunc(others, func(prefix string) bool { // an endpoint may be named nats
+		return slices.ContainsFunc(known, func(ours string) bool { return strings.HasPrefix(ours, prefix) })
+	})
 	for variable := range c.set {
-		name := documentedName(variable)
-		if !ofPresets[variable] && !slices.Contains(known, name) && looksLikeOurs(variable, known) && !l.isWrong(variable) {
-			l.warn("%s is not a variable of the bridge and has no effect; the nearest one is %s", variable, nearestVariable(strings.ToUpper(name), known))
+		if !ofPresets[variable] && !slices.Contains(known, documentedName(variable)) && looksLikeOurs(variable, known, others) && !l.isWrong(variable) {
+			l.warn("%s is not a variable of the bridge and has no effect; the nearest one is %s", variable, nearestVariable(variable, known))
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -250,6 +251,10 @@ func TestWarnings(t *testing.T) {
 		{"GITHUB_SECRETS=x", "GITHUB_SECRETS is not a variable of the bridge and has no effect; for GitHub, set ENDPOINTS_<i>_PROVIDER=github and ENDPOINTS_<i>_SECRETS"},
 		{"STANDARD_WEBHOOKS_SECRETS_FILE=x", "STANDARD_WEBHOOKS_SECRETS_FILE is not a variable of the bridge and has no effect; for Standard Webhooks, set ENDPOINTS_<i>_PROVIDER=standard-webhooks and ENDPOINTS_<i>_SECRETS_FILE"},
 		{"SLACK_SECRETS=x", "SLACK_SECRETS is not a variable of the bridge and has no effect; for Slack, set ENDPOINTS_<i>_PROVIDER=slack and ENDPOINTS_<i>_SECRETS"},
+		{"SLACK_SIGNATURE=x", ""}, // it is not a misspelt FLOCK_SIGNATURE
+		{"SLACK_TOLERANCE=x", ""},
+		{"ENDPOINTS_0_NAME=block ENDPOINTS_0_PROVIDER=slack ENDPOINTS_0_SECRETS=fedcba9876543210 BLOCK_SECRETS=fedcba9876543210", ""},
+		{"ENDPOINTS_0_NAME=nats ENDPOINTS_0_PROVIDER=slack ENDPOINTS_0_SECRETS=fedcba9876543210 NATS_URLS=x", "NATS_URLS is not a variable of the bridge and has no effect; the nearest one is NATS_URL"},
 		{"GITHUB_TOKEN=x", ""},
 		{"GITHUB_SECRET=x", ""},
 		{"GITHUB_EVENT=push", ""},
@@ -281,6 +286,10 @@ func TestWarnings(t *testing.T) {
 		{"FLOCK_TOLERANCE=1m", ""},
 		{"NATS_SERVICE_HOST=10.0.0.1", ""}, // what Kubernetes sets for a service called nats
 		{"NATS_PORT_4222_TCP_ADDR=10.0.0.1", ""},
+		{"NATS_PORT=tcp://10.0.0.1:4222", ""},
+		{"FLOCK_PORT_99_SCTP_ADDR=10.0.0.1", ""},
+		{"BRIDGE_PORT_8080_TCP_ADDR=10.0.0.1", ""},
+		{"ENDPOINTS_0_SERVICE_HOST=10.0.0.1", ""}, // of a service called endpoints-0
 		{"HTTP_PROXY=x", ""},
 		{"PPROF_TMPDIR=x", ""}, // of Go's pprof
 		{"PATH=/bin", ""},
@@ -293,6 +302,24 @@ func TestWarnings(t *testing.T) {
 		_, warnings, err := Load(environ)
 		expect.NoError(t, err)
 		expect.Equal(t, test.want, strings.Join(warnings, "\n"), "the warnings about %s", test.set)
+	}
+}
+
+// A misspelling of each variable is warned of with its right name.
+func TestMisspellings(t *testing.T) {
+	for _, name := range Names() {
+		variable := strings.ReplaceAll(name, "<i>", "0")
+		all := []string{"BRIDGE_" + variable, "WEBHOOK_BRIDGE_" + variable, strings.ToLower(variable), strings.ReplaceAll(variable, "_", "-")}
+		if len(variable) > 7 {
+			all = append(all, variable+"X", variable[:4]+variable[5:], variable[:len(variable)-2]+"X"+variable[len(variable)-1:])
+		}
+		for _, wrong := range all {
+			_, warnings, _ := Load([]string{"FLOCK_SECRETS=0123456789abcdef", wrong + "=x"})
+			want := wrong + " is not a variable of the bridge and has no effect; the nearest one is " + name
+			if wrong != variable && !slices.Equal(warnings, []string{want}) {
+				t.Errorf("%s: warnings %q, want %q", wrong, warnings, want)
+			}
+		}
 	}
 }
 

@@ -300,7 +300,7 @@ var endpointNumber = regexp.MustCompile(`^ENDPOINTS_([0-9]+)_`)
 func (l *loader) furtherEndpoints(c *Config) {
 	numbers := make(map[string]bool)
 	for variable := range l.vars {
-		if m := endpointNumber.FindStringSubmatch(variable); m != nil {
+		if m := endpointNumber.FindStringSubmatch(variable); m != nil && !clusterLink.MatchString(variable) {
 			numbers[m[1]] = true
 		}
 	}

@@ -16,34 +16,46 @@ func documentedName(variable string) string { return number.ReplaceAllString(var
 
 // ourPrefixes are prefixes of variables that no other program is likely to use.
 var ourPrefixes = []string{
-	"ENDPOINTS_", "STREAM_", "SPOOL_", "QUARANTINE_", "EMBEDDED_NATS_", "PUBLISH_", "SHUTDOWN_", "MAX_BODY_", "MAX_IN_FLIGHT_", "SUBJECT_PREFIX",
+	"ENDPOINTS", "STREAM_", "SPOOL_", "QUARANTINE_", "EMBEDDED_NATS_", "PUBLISH_", "SHUTDOWN_", "MAX_BODY_", "MAX_IN_FLIGHT_", "SUBJECT_PREFIX",
 }
 
 // clusterLink matches the variables that Kubernetes and Docker set for a service with such a name.
-var clusterLink = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT.*|PORT|PORT_[0-9]+_(TCP|UDP).*)$`)
+var clusterLink = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT.*|PORT|PORT_[0-9]+_(TCP|UDP|SCTP).*)$`)
 
-// looksLikeOurs reports whether a variable is probably meant for the bridge.
-func looksLikeOurs(variable string, known []string) bool {
+// programName matches a prefix that somebody may expect our variables to have.
+var programName = regexp.MustCompile(`^(WEBHOOK_)?BRIDGE_`)
+
+// looksLikeOurs reports whether a variable is probably meant for the bridge. others has the prefixes of
+// variables that people use for other vendors and for further endpoints, such as SLACK_.
+func looksLikeOurs(variable string, known, others []string) bool {
 	if clusterLink.MatchString(variable) {
 		return false
+	}
+	variable = programName.ReplaceAllString(variable, "")
+	isIn := func(name string, prefixes []string) bool {
+		return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 	}
 	prefixes := slices.Clone(ourPrefixes)
 	for _, p := range providers.All {
 		prefixes = append(prefixes, p.Variable(""))
 	}
-	if slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(variable, prefix) }) {
-		return true
-	}
 	name := documentedName(variable)
-	return len(variable) >= 7 && (Similar(name, known) != "" || slices.ContainsFunc(known, func(ours string) bool {
-		// One may begin with the other: TLS_CERT, NATS_KEY_FILE. PPROF is too short to tell.
-		return strings.EqualFold(ours, name) || strings.HasPrefix(ours, name) || len(ours) >= 7 && strings.HasPrefix(name, ours)
-	}))
+	return isIn(variable, prefixes) || slices.ContainsFunc(known, func(ours string) bool { return bare(ours) == bare(name) }) ||
+		!isIn(variable, others) && len(variable) >= 7 && (Similar(name, known) != "" || slices.ContainsFunc(known, func(ours string) bool {
+			// One may begin with the other: TLS_CERT, NATS_KEY_FILE. PPROF is too short to tell.
+			return strings.HasPrefix(ours, name) || len(ours) >= 7 && strings.HasPrefix(name, ours)
+		}))
 }
 
-// nearestVariable returns the nearest of the known variables that begin with the name; if there are none,
-// of those that begin with its first word; else of all.
-func nearestVariable(name string, known []string) string {
+var separators = strings.NewReplacer("_", "", "-", "", ".", "")
+
+// bare returns a name in upper case without separators.
+func bare(name string) string { return separators.Replace(strings.ToUpper(name)) }
+
+// nearestVariable returns the nearest of the known variables that begin with the variable's name; if there are
+// none, of those that begin with its first word; else of all.
+func nearestVariable(variable string, known []string) string {
+	name := strings.ToUpper(documentedName(programName.ReplaceAllString(variable, "")))
 	word, _, _ := strings.Cut(name, "_")
 	for _, start := range []string{name, word + "_"} {
 		related := slices.DeleteFunc(slices.Clone(known), func(ours string) bool { return !strings.HasPrefix(ours, start) })
@@ -57,7 +69,6 @@ func nearestVariable(name string, known []string) string {
 // nearest returns the known name that differs least; of several, the one that differs least without
 // underscores.
 func nearest(name string, known []string) string {
-	bare := strings.NewReplacer("_", "").Replace
 	return slices.MinFunc(known, func(a, b string) int {
 		return cmp.Or(distance(name, a)-distance(name, b), distance(bare(name), bare(a))-distance(bare(name), bare(b)))
 	})
