@@ -28,7 +28,7 @@ type Event struct {
 	SpecVersion     string `json:"specversion"`
 	ID              string `json:"id"`                // 32 hex digits, see ID; also the message's Nats-Msg-Id
 	Source          string `json:"source"`            // /webhooks/{endpoint}
-	Type            string `json:"type"`              // the vendor in reverse DNS and its event name: com.example.thing.happened
+	Type            string `json:"type"`              // a prefix for the vendor and its event name: com.example.thing.happened
 	Subject         string `json:"subject,omitempty"` // {entity}/{entityid}
 	Time            string `json:"time,omitempty"`    // RFC 3339: when it happened, as the vendor says
 	DataContentType string `json:"datacontenttype"`   // application/json
@@ -79,8 +79,8 @@ var attributes = []attribute{
 	{"tracestate", false, func(e *Event) *string { return &e.TraceState }},
 }
 
-// New completes an event that has the vendor's data and attributes as they were sent. typePrefix is the
-// vendor in reverse DNS, with the final dot.
+// New completes an event that has the vendor's data and attributes as they were sent. typePrefix is that
+// of the type, with the final dot.
 //
 // A character that CloudEvents forbids becomes _ in the event's name and type, and so does invalid
 // UTF-8. Any other attribute with such a character is left out.

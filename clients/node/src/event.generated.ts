@@ -5,7 +5,7 @@ export interface Event {
   /** The version of CloudEvents. */ specversion: "1.0"
   /** The same for every delivery of the same event; also the message's Nats-Msg-Id. It is the first 16 bytes of a SHA-256 over the endpoint and what was signed. Remember it, so that you act once. */ id: string
   /** The path of the endpoint that received it: /webhooks/{endpoint}. */ source: string
-  /** What happened: the vendor in reverse DNS, a dot, and event. */ type: string
+  /** What happened: a prefix for the vendor (Flock: com.withflock.) and event. */ type: string
   /** What it is about: {entity}/{entityid}, if it has both. */ subject?: string
   /** When it happened, as the vendor says. Flock: timestamp, in UTC. Frigade: time, as sent, in any zone; not signed where signed is data. Other providers: what the endpoint's TIMESTAMP names. */ time?: string
   /** The type of data. */ datacontenttype: "application/json"
