@@ -35,7 +35,7 @@ func forwardCommand(prog program) *cobra.Command {
 Ctrl-C. With --since or --until, post the events that were stored then and end with a summary.
 SUBJECT and the filters choose events, as for "bridge tail".
 
-Only the event is sent, never the vendor's headers or signature. An answer of 2xx means delivered.
+Only the event is sent, never the vendor's headers. An answer of 2xx means delivered.
 If the answer is 408, 425, 429 or 5xx, or there is none within 10 s, the event is posted again, at
 most six times in all. Any other answer is final, also a redirect. While nothing listens at URL,
 events wait. Each answer is printed in a line with the first digits of the event's id. Without

@@ -206,6 +206,10 @@ func TestWhatTheExampleAccountsMayNot(t *testing.T) {
 			for _, subject := range []string{">", "webhooks.>", "webhooks-quarantine.>", "_INBOX.>", "$JS.>", "theirs.too"} {
 				a.mayNotSubscribe(subject)
 			}
+			for _, reply := range []string{"$JS.API.STREAM.PURGE.WEBHOOKS", "$JS.ACK.WEBHOOKS.theirs.1.1.1.1.0"} { // the answer isn't a request
+				expect.NoError(t, a.nc.PublishRequest("$JS.API.STREAM.INFO.WEBHOOKS", reply, nil))
+				a.refusal(reply)
+			}
 			for _, name := range stream.LookupNames {
 				if user == "bridge" {
 					a.isRefused("$JS.API.CONSUMER.CREATE.WEBHOOKS."+name, consumer("WEBHOOKS", name, ""))
