@@ -123,14 +123,14 @@ var ErrNotObject = errors.New("not a JSON object")
 // the size of each copy that it makes of the body, and returns charge's error.
 func (p *Provider) Parse(h http.Header, body []byte, charge func(size int) error) (stringify.Text, error) {
 	inner, err := p.JSON(h, body)
-	if isCopy := len(inner) > 0 && &inner[0] != &body[0]; isCopy && charge != nil {
+	if isCopy := len(inner) > 0 && &inner[0] != &body[0]; err == nil && isCopy && charge != nil {
 		err = charge(len(inner))
 	}
 	if err != nil {
 		return nil, err
 	}
 	c, err := stringify.Check(inner, p.HasSettings())
-	if size := c.Size(); size > 0 && charge != nil {
+	if size := c.Size(); err == nil && size > 0 && charge != nil {
 		err = charge(size)
 	}
 	if err != nil {
