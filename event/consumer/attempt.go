@@ -162,7 +162,10 @@ func (w *worker) storeDeadLetter(ctx context.Context, raw jetstream.Msg, m *Mess
 	store := func(headers nats.Header) error {
 		letter := &nats.Msg{Subject: prefix + strings.TrimPrefix(m.Subject, w.SubjectPrefix+"."), Header: headers, Data: raw.Data()}
 		id := fmt.Sprintf("%s:%s:%d:%d", m.Durable, m.Stream, m.Sequence, m.Stored.UnixMilli())
-		_, err := w.js.PublishMsg(ctx, letter, jetstream.WithMsgID(id), jetstream.WithExpectStream(w.deadStream()))
+		ack, err := w.js.PublishMsg(ctx, letter, jetstream.WithMsgID(id), jetstream.WithExpectStream(w.deadStream()))
+		if err == nil && ack.Sequence == 0 { // nats-server 2.10: a duplicate of one that it may yet fail to store
+			err = errors.New("the stream is still storing it")
+		}
 		return err
 	}
 	err := store(dead)

@@ -80,8 +80,12 @@ func CauseOf(err error) Cause {
 	return ""
 }
 
-// codeStoreFailed comes with a description that says why, usually because of a limit.
-const codeStoreFailed = 10077
+const (
+	codeStoreFailed = 10077 // its description says why, usually because of a limit
+	// A copy of the message is being stored. If that has failed, nats-server 2.10 may say so for as long as
+	// the duplicate window, so the message must not hold up others: it counts as Rejected.
+	codeInProcess = 10158
+)
 
 // codes maps the server's error codes to causes. nats-server's server/errors.json lists all codes.
 var codes = map[jetstream.ErrorCode]Cause{
@@ -95,7 +99,6 @@ var codes = map[jetstream.ErrorCode]Cause{
 	10059: NoStream,
 	10060: WrongStream, // the subject belongs to another stream than expected
 	10076: NoStream,    // JetStream is not enabled
-	10158: Busy,        // a message with the same id is just being stored
 	10167: Busy,        // too many requests
 }
 

@@ -119,6 +119,7 @@ func readAck(m *nats.Msg) ack {
 	}
 	var read struct {
 		Stream, Domain string
+		Seq            uint64
 		Duplicate      bool
 		Error          *jetstream.APIError
 	}
@@ -129,9 +130,16 @@ func readAck(m *nats.Msg) ack {
 		return ack{err: read.Error}
 	case read.Stream == "":
 		return ack{err: jetstream.ErrInvalidJSAck}
+	case read.Seq == 0:
+		return ack{err: errInProcess}
 	}
 	return ack{stream: read.Stream, domain: read.Domain, duplicate: read.Duplicate}
 }
+
+// errInProcess means that the stream is storing another copy of the message, and may yet fail to. nats-server
+// 2.10 answers as for a duplicate, with the sequence number 0 (jetstream_cluster.go,
+// processClusteredInboundMsg), and newer ones with this error.
+var errInProcess = &jetstream.APIError{ErrorCode: codeInProcess, Description: "duplicate message id is in process"}
 
 // plainAck returns the stream of the usual answer, a bare {"stream","seq"}, and reports whether data is one.
 // Decoding it as JSON would add a tenth to the time for a record from the spool.

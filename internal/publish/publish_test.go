@@ -307,7 +307,7 @@ func TestClassify(t *testing.T) {
 		{api(10023, "insufficient resources"), NoStorage, unavailable},
 		{api(10047, "insufficient storage resources available"), NoStorage, unavailable},
 		{api(10109, "invalid operation on sealed stream"), Rejected, unavailable},
-		{api(10158, "duplicate message id is in process"), Busy, unavailable},
+		{api(10158, "duplicate message id is in process"), Rejected, unavailable},
 		{api(10167, "too many requests"), Busy, unavailable},
 		{&foreignAck{"WEBHOOKS", "leaf"}, WrongStream, unavailable},
 		{api(10008, "JetStream system temporarily unavailable"), NoStream, unavailable},

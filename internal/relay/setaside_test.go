@@ -88,6 +88,31 @@ func TestForbiddenSubject(t *testing.T) {
 	}
 }
 
+// NATS 2.10 answers that it has a message already, with the sequence number 0, if it has failed to store a copy.
+// The message isn't durable then. It stays, and delays no other.
+func TestFalseDuplicate(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	js := natsdtest.Connect(t, s.URL())
+	makeStream(t, js, func(c *jetstream.StreamConfig) { c.Subjects = []string{"webhooks.flock.>"} })
+	stuck := on("webhooks.frigade.a.b", "stuck")
+	failing, err := js.Conn().Subscribe(stuck.Subject, func(m *nats.Msg) {
+		_ = m.Respond([]byte(`{"stream":"WEBHOOKS", "seq":0,"duplicate": true}`))
+	})
+	expect.NoError(t, err)
+	f := start(t, s.URL(), unmanaged, func(c *settings) { c.publish.Stream.Endpoints = []string{"flock"} }).ready()
+	f.takes(publish.Spooled, stuck)
+	f.publishes(publish.Spooled, "other")
+	poll.Until(t, "it is set aside", func() bool { return f.Spool.Stats().SetAside == 1 && f.waiting() == 0 })
+	stored(t, js, "other")
+	expect.NoError(t, failing.Unsubscribe())
+	expect.NoError(t, expect.Err(js.UpdateStream(t.Context(), jetstream.StreamConfig{
+		Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}, Discard: jetstream.DiscardNew, Duplicates: 25 * time.Hour,
+	})))
+	poll.Until(t, "it is delivered", func() bool { return f.Spool.Stats().SetAside == 0 })
+	stored(t, js, "other", "stuck")
+}
+
 // A message turns out to be too large only when it is delivered, and blocks no other.
 func TestTooLargeInSpool(t *testing.T) {
 	t.Parallel()

@@ -222,6 +222,28 @@ func TestNoDeadLetters(t *testing.T) {
 	}
 }
 
+// If the stream is still storing a dead letter, the event stays until that is certain. NATS 2.10
+// answers so, and if its leader then goes, the letter is lost.
+func TestUncertainDeadLetter(t *testing.T) {
+	t.Parallel()
+	n := serve(t, "")
+	n.publish(1, 1)
+	uncertain, err := n.js.Conn().Subscribe("webhooks-dead.>", func(m *nats.Msg) {
+		_ = m.Respond([]byte(`{"stream":"WEBHOOKS_DEAD", "seq":0,"duplicate": true}`))
+	})
+	noError(t, err)
+	log := &words{}
+	r := run(t, n.js, consumer.Options{Logger: log.logger(), MaxAttempts: 1}, func(context.Context, *consumer.Message) error { return errors.New("no") })
+	eventually(t, "the log says why", func() bool { return n.settled("rewards") || strings.Contains(log.String(), "still storing it") })
+	noError(t, uncertain.Unsubscribe())
+	n.stream("WEBHOOKS_DEAD", "webhooks-dead.>")
+	eventually(t, "the event is a dead letter", func() bool { return n.settled("rewards") })
+	if len(n.dead()) != 1 {
+		t.Errorf("got %d dead letters, want 1", len(n.dead()))
+	}
+	r.stopped()
+}
+
 // An event of almost the largest size becomes a dead letter, without the headers that leave it no
 // room. One that doesn't fit at all stays, and the log names the limit.
 func TestLargeDeadLetters(t *testing.T) {

@@ -61,6 +61,21 @@ test('without room for dead letters the event stays, and goes there once there i
   assert.equal((await server.deadLetters()).length, 1)
 })
 
+test('the event stays while the stream is still storing its dead letter, as NATS 2.10 puts it', async (t) => {
+  const server = await nats(t, { dead: null })
+  const uncertain = server.nc.subscribe('webhooks-dead.>', {
+    callback: (_, m) => m.respond('{"stream":"WEBHOOKS_DEAD", "seq":0,"duplicate": true}'),
+  })
+  await server.publish(1)
+  const { seen } = begin(t, server, () => { throw new PermanentError('never') })
+  await eventually('it was tried', () => seen.length > 0)
+  assert.match(seen[0], /^retried 0 1 no dead letter could be stored.*still storing it/)
+  uncertain.unsubscribe()
+  await server.manager.streams.add({ name: 'WEBHOOKS_DEAD', subjects: ['webhooks-dead.>'] })
+  await server.settled()
+  assert.equal((await server.deadLetters()).length, 1)
+})
+
 test('a full stream of dead letters keeps the event, too', async (t) => {
   const server = await nats(t, { dead: { max_msgs: 1, discard: 'new' } })
   await server.publish(2)
