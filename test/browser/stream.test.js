@@ -128,6 +128,7 @@ test('the snippets work', async (t) => {
   for (const [name, file, program] of [['JavaScript', 'consume.mjs', 'node'], ['Go', 'consume.go', 'go']]) {
     await page.getByRole('button', { name, exact: true }).click()
     await code.filter({ hasText: name === 'Go' ? 'package main' : 'import' }).waitFor()
+    assert.match(await code.textContent(), /max_?ack_?pending: -1/i) // as the documentation says
     writeFileSync(join(dir, file), (await code.textContent()).replaceAll('my-service', name))
     await consumes(program, program === 'go' ? ['run', join(dir, file)] : [join(dir, file)])
   }
@@ -167,7 +168,7 @@ test('quarantine', async (t) => {
   cleanup(t, () => nc.close())
   const { streams } = await jetstreamManager(nc)
   await streams.update('WEBHOOKS_QUARANTINE', { max_bytes: (await streams.info('WEBHOOKS_QUARANTINE')).state.bytes })
-  await page.getByText(/ It is full: new deliveries push out the oldest\./).waitFor()
+  await page.getByText(/ That is 100%: a new delivery that doesn’t fit pushes out the oldest\./).waitFor()
   await page.getByRole('button', { name: `Copy command: bridge quarantine drop ${id}` }).click()
   await until('the command is copied', async () => await clipboard(page) === `bridge quarantine drop ${id}`)
   assert.equal((await run(['quarantine', 'drop', id], { NATS_URL: at.nats })).status, 0)

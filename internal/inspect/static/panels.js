@@ -131,13 +131,13 @@ export function quarantinePanel({ connected, quarantine, deliveries, quarantineP
   if (box.contains(focused)) focused.focus({ preventScroll: true })
 }
 
-// fill shows how full the quarantine is. A full one may have some bytes left, too few for the next delivery.
+// fill shows how full the quarantine is.
 function fill(quarantine) {
   const [used, max] = [quarantine?.state.bytes, quarantine?.config.max_bytes]
   if (!(max > 0)) return ''
-  const isFull = used > 0.9 * max
-  return el('p', { class: isFull ? 'hint warn' : 'hint' }, `It uses ${bytes(used)} of ${bytes(max)}.`,
-    isFull ? ' It is full: new deliveries push out the oldest. Release or drop some, or raise QUARANTINE_MAX_BYTES.' : '')
+  const percent = Math.floor(100 * used / max)
+  return el('p', { class: percent >= 90 ? 'hint warn' : 'hint' }, `It uses ${bytes(used)} of ${bytes(max)}.`, percent >= 90
+    ? ` That is ${percent}%: a new delivery that doesn’t fit pushes out the oldest. Release or drop some, or raise QUARANTINE_MAX_BYTES.` : '')
 }
 
 function deliveryRows(d, command) {
