@@ -74,7 +74,7 @@ func (d *diagnoser) examineAnswer(received time.Time) {
 		d.cause(proven("the method is "+r.Method+", and an endpoint takes POST only",
 			"a redirect, usually from http to https, may have changed the method: register the address that it leads to"))
 	case a.status == http.StatusRequestEntityTooLarge:
-		d.cause(proven(fmt.Sprintf("the body has %s, and MAX_BODY_BYTES is %d", config.Count(len(r.Body), "byte"), d.MaxBodyBytes),
+		d.cause(proven(fmt.Sprintf("the body has %s, and MAX_BODY_BYTES is %s", config.Count(len(r.Body), "byte"), config.Size(d.MaxBodyBytes)),
 			"raise MAX_BODY_BYTES, and MAX_IN_FLIGHT_BYTES with it, if the vendor's deliveries are so large"))
 	case a.status == http.StatusUnsupportedMediaType:
 		d.cause(proven("the body isn't JSON, and its Content-Encoding is "+strings.Join(r.Values("Content-Encoding"), ", "),

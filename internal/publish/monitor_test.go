@@ -55,9 +55,9 @@ func TestReconcilesExistingStream(t *testing.T) {
 	expect.Equal(t, want, info.Config, "stream")
 	expect.Equal(t, []string{"old", "new"}, natsdtest.IDs(t, js), "stored")
 	f.says(sayConnected, sayForgot, sayChanged, sayDiffers, sayReady)
-	wantChanges := []any{"STREAM_MAX_BYTES from 1048576 bytes to 2097152 bytes", "discard policy from DiscardOld to DiscardNew", "STREAM_DUPLICATES from 1m to 30m"}
+	wantChanges := []any{"STREAM_MAX_BYTES from 1MiB to 2MiB", "discard policy from DiscardOld to DiscardNew", "STREAM_DUPLICATES from 1m to 30m"}
 	expect.Equal[any](t, wantChanges, f.first(sayChanged)["changes"], "changes")
-	wantDifferences := []any{"STREAM_MAX_AGE is 1h, not 168h", "subject list is webhooks.> theirs, not webhooks.>", "max_msg_size is 1000 bytes, not no limit"}
+	wantDifferences := []any{"STREAM_MAX_AGE is 1h, not 168h", "subject list is webhooks.> theirs, not webhooks.>", "max_msg_size is 1000, not no limit"}
 	expect.Equal[any](t, wantDifferences, f.first(sayDiffers)["differences"], "differences")
 }
 
