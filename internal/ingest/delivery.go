@@ -159,8 +159,8 @@ func (d *delivery) wrap() (publish.Message, error) {
 	return m, d.charge(held)
 }
 
-// publish makes a message durable. It doesn't use the request's context: a sender that hangs up
-// cancels nothing. Its deadline counts from the body's last byte.
+// publish makes a message durable. It doesn't use the request's context, which ends when the sender hangs
+// up. Its deadline counts from the body's last byte.
 func (d *delivery) publish(m publish.Message) (publish.Status, error) {
 	began := time.Now()
 	status, err := d.Publisher.Publish(d.span.Into(context.Background()), d.answerBy, m)

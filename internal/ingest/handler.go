@@ -25,7 +25,8 @@ import (
 type Publisher interface {
 	// Publish returns without an error only once the message is durable. Its errors wrap
 	// publish.ErrTooLarge, publish.ErrNoRoom or publish.ErrUnavailable. It returns by the deadline,
-	// which isn't in the context because that would take a timer for each delivery.
+	// which isn't in the context because that would take a timer for each delivery. The context only
+	// carries the delivery's span, and never ends: a sender that hangs up cancels nothing.
 	Publish(ctx context.Context, deadline time.Time, m publish.Message) (publish.Status, error)
 }
 
