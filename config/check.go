@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/tls"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -130,6 +131,9 @@ func (l *loader) loadPair(certVariable, keyVariable string) *tls.Certificate {
 	return nil
 }
 
+// literal matches the variables whose text counts as it is.
+var literal = regexp.MustCompile(`^NATS_(USER|PASSWORD|TOKEN)$|^ENDPOINTS_[0-9]+_(SIGNED|SIGNATURE_FORMAT)$`)
+
 // addWarnings warns of settings that are valid but probably a mistake.
 func (l *loader) addWarnings(c *Config) {
 	l.warnOfNames(c)
@@ -148,6 +152,11 @@ func (l *loader) addWarnings(c *Config) {
 	for _, variable := range []string{"NATS_CREDS", "NATS_NKEY", "NATS_CA", "NATS_CERT", "NATS_KEY", "NATS_JS_DOMAIN"} {
 		if c.set[variable] && !c.set["NATS_URL"] {
 			l.warn("%s is for the servers at NATS_URL, which isn't set: the bridge runs an embedded nats-server", variable)
+		}
+	}
+	for variable, value := range l.vars {
+		if literal.MatchString(variable) && strings.TrimSpace(value) != value {
+			l.warn("%s has white space around it, which counts as a part of it: a file or a Kubernetes Secret may end with a line break", variable)
 		}
 	}
 	l.warnOfVendors(c)

@@ -323,6 +323,33 @@ func TestMisspellings(t *testing.T) {
 	}
 }
 
+// White space around an address or path, or control characters in it, are a mistake. A text may have them,
+// and gets a warning.
+func TestWhiteSpace(t *testing.T) {
+	set := func(environ ...string) []string { return append(environ, "FLOCK_SECRETS=0123456789abcdef") }
+	for variable, value := range map[string]string{
+		"HTTP_ADDR": "127.0.0.1:8080", "DATA_DIR": t.TempDir(),
+		"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://c:4318/v1/traces",
+	} {
+		for _, wrong := range []string{" ", "\n", " " + value, value + " ", value + "\n", value + "\u00a0", value[:8] + "\x7f" + value[8:]} {
+			_, _, err := Load(set(variable + "=" + wrong))
+			if err == nil || !strings.HasPrefix(err.Error(), variable+": got ") {
+				t.Errorf("%s=%q: %v", variable, wrong, err)
+			}
+		}
+	}
+	endpoint := "ENDPOINTS_0_NAME=a ENDPOINTS_0_PROVIDER=github ENDPOINTS_0_SECRETS=fedcba9876543210"
+	for _, variable := range []string{"NATS_USER", "NATS_TOKEN", "ENDPOINTS_0_SIGNATURE_FORMAT", "ENDPOINTS_0_SIGNED"} {
+		value := map[string]string{"ENDPOINTS_0_SIGNATURE_FORMAT": "{hex}", "ENDPOINTS_0_SIGNED": "{body}"}[variable]
+		for end, want := range map[string]bool{"\n": true, "x": false} {
+			_, warnings, err := Load(set(append(strings.Fields(endpoint), variable+"="+value+end)...))
+			expect.NoErrorf(t, err, "%s=%s%q", variable, value, end)
+			isSaid := slices.ContainsFunc(warnings, func(w string) bool { return strings.HasPrefix(w, variable+" has white space around it") })
+			expect.Equal(t, want, isSaid, "a warning about %s=%s%q", variable, value, end)
+		}
+	}
+}
+
 // Settings that resemble a mistake and are none.
 func TestNoMistake(t *testing.T) {
 	for _, set := range []string{

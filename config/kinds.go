@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"unicode"
 
 	"github.com/nats-io/nkeys"
 
@@ -81,7 +82,8 @@ func matches(pattern string, longest int) func(string) error {
 // checkAddress checks the form of an address, and doesn't look the host up.
 func checkAddress(text string) error {
 	host, port, err := net.SplitHostPort(text)
-	if err != nil || strings.ContainsAny(host, "; \t\n") {
+	isWrong := func(r rune) bool { return r <= ' ' || r > '~' || r == ';' }
+	if err != nil || strings.ContainsFunc(host, isWrong) {
 		return errInvalid
 	}
 	if _, err = strconv.ParseUint(port, 10, 16); err != nil {
@@ -137,6 +139,9 @@ func checkFile(path string) error {
 // checkDirectory checks that nothing else is at the path. Only the start creates a missing directory and
 // finds out whether it can be written: a check may run elsewhere, and as another user.
 func checkDirectory(path string) error {
+	if strings.TrimSpace(path) != path || strings.ContainsFunc(path, unicode.IsControl) {
+		return hint("white space around it, or a control character")
+	}
 	if info, err := os.Stat(path); err == nil && !info.IsDir() || errors.Is(err, syscall.ENOTDIR) {
 		return hint("not a directory")
 	}
@@ -181,7 +186,7 @@ func hasCredentials(content []byte) bool {
 func checkURL(text string) error {
 	u, err := url.Parse(text)
 	switch {
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || strings.TrimSpace(text) != text:
 		return errInvalid
 	case u.User != nil || u.RawQuery != "": // OpenTelemetry's exporter drops both
 		return hint("a user, a password or a query is not sent: use OTEL_EXPORTER_OTLP_HEADERS")
