@@ -26,7 +26,7 @@ var clusterLink = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT.*|PORT|PORT_[0
 var programName = regexp.MustCompile(`^(WEBHOOK_)?BRIDGE_`)
 
 // looksLikeOurs reports whether a variable is probably meant for the bridge. others has the prefixes of
-// variables that people use for other vendors and for further endpoints, such as SLACK_.
+// variables that people use for other vendors and for further endpoints, such as ACME_.
 func looksLikeOurs(variable string, known, others []string) bool {
 	if clusterLink.MatchString(variable) {
 		return false
