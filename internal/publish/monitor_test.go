@@ -57,7 +57,7 @@ func TestReconcilesExistingStream(t *testing.T) {
 	f.says(sayConnected, sayForgot, sayChanged, sayDiffers, sayReady)
 	wantChanges := []any{"STREAM_MAX_BYTES from 1MiB to 2MiB", "discard policy from DiscardOld to DiscardNew", "STREAM_DUPLICATES from 1m to 30m"}
 	expect.Equal[any](t, wantChanges, f.first(sayChanged)["changes"], "changes")
-	wantDifferences := []any{"STREAM_MAX_AGE is 1h, not 168h", "subject list is webhooks.> theirs, not webhooks.>", "max_msg_size is 1000, not no limit"}
+	wantDifferences := []any{"STREAM_MAX_AGE is 1h, not 168h", "subject list is webhooks.> theirs, not webhooks.>", "max_msg_size is 1000 bytes, not no limit"}
 	expect.Equal[any](t, wantDifferences, f.first(sayDiffers)["differences"], "differences")
 }
 

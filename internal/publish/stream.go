@@ -12,7 +12,6 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
@@ -180,7 +179,7 @@ func (s Stream) compare(have jetstream.StreamConfig) (all []difference) {
 	// The age comes before the duplicate window, which can't exceed it.
 	compare("STREAM_MAX_AGE", age(have.MaxAge), age(want.MaxAge), set.MaxAge && grows(have.MaxAge, want.MaxAge),
 		func(c *jetstream.StreamConfig) { c.MaxAge = want.MaxAge })
-	compare(maxBytes, limit(config.Size(have.MaxBytes)), limit(config.Size(want.MaxBytes)), set.MaxBytes && grows(have.MaxBytes, want.MaxBytes),
+	compare(maxBytes, size(have.MaxBytes), size(want.MaxBytes), set.MaxBytes && grows(have.MaxBytes, want.MaxBytes),
 		func(c *jetstream.StreamConfig) { c.MaxBytes = want.MaxBytes })
 	// An explicit size also decides what a full stream does: it refuses new events, and the quarantine
 	// drops its oldest messages.
@@ -191,11 +190,11 @@ func (s Stream) compare(have jetstream.StreamConfig) (all []difference) {
 	compare("STREAM_REPLICAS", have.Replicas, want.Replicas, set.Replicas && want.Replicas > have.Replicas,
 		func(c *jetstream.StreamConfig) { c.Replicas = want.Replicas })
 	differ("subject list", strings.Join(have.Subjects, " "), want.Subjects[0])
-	differ("max_msg_size", limit(config.Size(have.MaxMsgSize)), noLimit)
+	differ("max_msg_size", size(int64(have.MaxMsgSize)), size(0))
 	differ("storage", have.Storage, want.Storage)
 	differ("retention", have.Retention, want.Retention)
-	differ("max_msgs", limit(have.MaxMsgs), noLimit)
-	differ("max_msgs_per_subject", limit(have.MaxMsgsPerSubject), noLimit)
+	differ("max_msgs", limit(have.MaxMsgs, ""), limit(0, ""))
+	differ("max_msgs_per_subject", limit(have.MaxMsgsPerSubject, ""), limit(0, ""))
 	differ("subject_transform", transform, none) // consumers can't find an event by its subject
 	differ("sources", sources, none)             // the stream also has messages of others
 	differ("republish", republish, none)         // subscribers there read every message
@@ -205,22 +204,33 @@ func (s Stream) compare(have jetstream.StreamConfig) (all []difference) {
 // grows reports whether want is a larger limit than have; 0 or less is no limit.
 func grows[T ~int64](have, want T) bool { return have > 0 && (want <= 0 || want > have) }
 
-const noLimit = "no limit"
-
-// limit returns a limit in words, in the form of the variables: 64MiB.
-func limit[T int64 | config.Size](n T) string {
-	if n <= 0 {
-		return noLimit
+// size returns a limit in bytes, in the form of the variables: 64MiB.
+func size(n int64) string {
+	unit := " bytes"
+	for _, larger := range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if n%1024 == 0 {
+			n, unit = n/1024, larger
+		} else {
+			break
+		}
 	}
-	return fmt.Sprint(n)
+	return limit(n, unit)
+}
+
+// limit returns a limit in words.
+func limit(n int64, unit string) string {
+	if n <= 0 {
+		return "no limit"
+	}
+	return fmt.Sprint(n, unit)
 }
 
 // age returns a time limit in words, in the form of the variables: 25h, not 25h0m0s.
 func age(d time.Duration) string {
 	if d <= 0 {
-		return noLimit
+		return "no limit"
 	}
-	return config.FormatDuration(d)
+	return strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace(d.String())
 }
 
 // usable returns an error if the stream would not take or keep our messages, or would acknowledge them

@@ -48,27 +48,27 @@ func TestReconcile(t *testing.T) {
 	}{
 		{"equal", none, none, "rabd", none, nil},
 		{"defaults change nothing", limits{3, day, 1000, hour}, none, "", limits{3, day, 1000, hour}, []string{
-			"STREAM_MAX_AGE is 24h, not 168h", "STREAM_MAX_BYTES is 1000, not no limit", "STREAM_DUPLICATES is 1h, not 25h", "STREAM_REPLICAS is 3, not 1",
+			"STREAM_MAX_AGE is 24h, not 168h", "STREAM_MAX_BYTES is 1000 bytes, not no limit", "STREAM_DUPLICATES is 1h, not 25h", "STREAM_REPLICAS is 3, not 1",
 		}},
 		{"all grow", limits{1, day, 1000, hour}, limits{3, 2 * day, 2000, 2 * hour}, "rabd", limits{3, 2 * day, 2000, 2 * hour}, nil},
 		{"none shrinks", limits{3, 2 * day, 2000, 2 * hour}, limits{1, day, 1000, hour}, "rabd", limits{3, 2 * day, 2000, 2 * hour}, []string{
-			"STREAM_MAX_AGE is 48h, not 24h", "STREAM_MAX_BYTES is 2000, not 1000", "STREAM_DUPLICATES is 2h, not 1h", "STREAM_REPLICAS is 3, not 1",
+			"STREAM_MAX_AGE is 48h, not 24h", "STREAM_MAX_BYTES is 2000 bytes, not 1000 bytes", "STREAM_DUPLICATES is 2h, not 1h", "STREAM_REPLICAS is 3, not 1",
 		}},
 		{"no limit is more than any", limits{1, day, 1000, hour}, limits{1, 0, 0, hour}, "ab", limits{1, 0, 0, hour}, nil},
 		{"any limit is less than none", limits{1, 0, 0, hour}, limits{1, day, 1000, hour}, "ab", limits{1, 0, 0, hour}, []string{
-			"STREAM_MAX_AGE is no limit, not 24h", "STREAM_MAX_BYTES is no limit, not 1000",
+			"STREAM_MAX_AGE is no limit, not 24h", "STREAM_MAX_BYTES is no limit, not 1000 bytes",
 		}},
 		{"only replicas", limits{1, day, 1000, hour}, limits{3, 2 * day, 2000, 2 * hour}, "r", limits{3, day, 1000, hour}, []string{
-			"STREAM_MAX_AGE is 24h, not 48h", "STREAM_MAX_BYTES is 1000, not 2000", "STREAM_DUPLICATES is 1h, not 2h",
+			"STREAM_MAX_AGE is 24h, not 48h", "STREAM_MAX_BYTES is 1000 bytes, not 2000 bytes", "STREAM_DUPLICATES is 1h, not 2h",
 		}},
 		{"only age", limits{1, day, 1000, hour}, limits{3, 2 * day, 2000, 2 * hour}, "a", limits{1, 2 * day, 1000, hour}, []string{
-			"STREAM_MAX_BYTES is 1000, not 2000", "STREAM_DUPLICATES is 1h, not 2h", "STREAM_REPLICAS is 1, not 3",
+			"STREAM_MAX_BYTES is 1000 bytes, not 2000 bytes", "STREAM_DUPLICATES is 1h, not 2h", "STREAM_REPLICAS is 1, not 3",
 		}},
 		{"only bytes", limits{1, day, 1000, hour}, limits{3, 2 * day, 2000, 2 * hour}, "b", limits{1, day, 2000, hour}, []string{
 			"STREAM_MAX_AGE is 24h, not 48h", "STREAM_DUPLICATES is 1h, not 2h", "STREAM_REPLICAS is 1, not 3",
 		}},
 		{"only duplicates", limits{1, day, 1000, hour}, limits{3, 2 * day, 2000, 2 * hour}, "d", limits{1, day, 1000, 2 * hour}, []string{
-			"STREAM_MAX_AGE is 24h, not 48h", "STREAM_MAX_BYTES is 1000, not 2000", "STREAM_REPLICAS is 1, not 3",
+			"STREAM_MAX_AGE is 24h, not 48h", "STREAM_MAX_BYTES is 1000 bytes, not 2000 bytes", "STREAM_REPLICAS is 1, not 3",
 		}},
 		{"a window longer than what is needed", limits{1, 7 * day, 0, 50 * hour}, none, "", limits{1, 7 * day, 0, 50 * hour}, nil},
 		{"a window longer than what is set", limits{1, 7 * day, 0, 50 * hour}, none, "d", limits{1, 7 * day, 0, 50 * hour}, []string{"STREAM_DUPLICATES is 50h, not 25h"}},
@@ -114,7 +114,7 @@ func TestReconcileListsPolicies(t *testing.T) {
 	have.RePublish = &jetstream.RePublish{Source: ">", Destination: "c.>"}
 	changes, got := s.reconcile(&have)
 	want := []string{
-		"discard policy is DiscardOld, not DiscardNew", "subject list is p.> other.>, not p.>", "max_msg_size is 300, not no limit", "storage is Memory, not File", "retention is Interest, not Limits",
+		"discard policy is DiscardOld, not DiscardNew", "subject list is p.> other.>, not p.>", "max_msg_size is 300 bytes, not no limit", "storage is Memory, not File", "retention is Interest, not Limits",
 		`subject_transform is "a.>" to "b.>", not none`, `sources is "OTHER", not none`, `republish is to "c.>", not none`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" || len(changes) > 0 {
@@ -130,7 +130,7 @@ func TestReconcileDiscardsNew(t *testing.T) {
 	have := s.Config()
 	have.Discard, have.MaxBytes = jetstream.DiscardOld, 1000
 	changes, differences := s.reconcile(&have)
-	expect.Equal(t, []string{"STREAM_MAX_BYTES from 1000 to 2000", "discard policy from DiscardOld to DiscardNew"}, changes, "changes")
+	expect.Equal(t, []string{"STREAM_MAX_BYTES from 1000 bytes to 2000 bytes", "discard policy from DiscardOld to DiscardNew"}, changes, "changes")
 	expect.Equal(t, nil, differences, "differences left")
 	expect.Equal(t, jetstream.DiscardNew, have.Discard, "discard policy")
 }
