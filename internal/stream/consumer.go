@@ -104,6 +104,9 @@ func (r *Reader) attach(ctx context.Context, stream jetstream.Stream) (*consumer
 	return consumer, nil
 }
 
+// errNoTier means that the account has limits only for other numbers of replicas, such as that of the stream.
+var errNoTier = &jetstream.APIError{ErrorCode: 10120}
+
 // create creates the consumer with a name that isn't taken.
 func (r *Reader) create(ctx context.Context, stream jetstream.Stream, c *jetstream.ConsumerConfig) (jetstream.Consumer, error) {
 	names := r.Names
@@ -113,6 +116,10 @@ func (r *Reader) create(ctx context.Context, stream jetstream.Stream, c *jetstre
 	for _, i := range rand.Perm(len(names)) { //nolint:gosec // it isn't a secret
 		c.Name = names[i]
 		consumer, err := stream.CreateConsumer(ctx, *c)
+		if errors.Is(err, errNoTier) {
+			c.Replicas = stream.CachedInfo().Config.Replicas
+			consumer, err = stream.CreateConsumer(ctx, *c)
+		}
 		if !errors.Is(err, jetstream.ErrConsumerExists) {
 			return consumer, err
 		}
