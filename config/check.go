@@ -66,7 +66,7 @@ func (l *loader) checkRules(c *Config) {
 			"SUBJECT_PREFIX and NATS_INBOX_PREFIX", c.SubjectPrefix == "" || !slices.ContainsFunc([]string{".", "-quarantine.", "-dead."}, func(ours string) bool {
 				return strings.HasPrefix(c.NATSInboxPrefix+".", c.SubjectPrefix+ours)
 			}),
-			"the stream would store NATS' replies as events: neither may begin with the other, such as webhooks and _INBOX",
+			"a stream would store NATS' replies: set prefixes such as webhooks and _INBOX",
 		},
 		{"NATS_TLS_FIRST", !c.NATSTLSFirst || !embedded, "the embedded server has no TLS: set NATS_URL, or leave this out"},
 		{

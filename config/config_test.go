@@ -134,10 +134,10 @@ func TestProblems(t *testing.T) {
 
 		{"NATS_URL=http://nats:4222", `NATS_URL: got "http://nats:4222"; takes nats://host:port or tls://host:port, several with commas between`},
 		{"NATS_URL=http://nats:4222 NATS_TLS_FIRST=true STREAM_REPLICAS=3 EMBEDDED_NATS_ADDR=:4222", `NATS_URL: got "http://nats:4222"; takes nats://host:port or tls://host:port, several with commas between`},
-		{"NATS_INBOX_PREFIX=webhooks", `SUBJECT_PREFIX and NATS_INBOX_PREFIX: got its default, webhooks, and "webhooks"; the stream would store NATS' replies as events: neither may begin with the other, such as webhooks and _INBOX`},
-		{"SUBJECT_PREFIX=a NATS_INBOX_PREFIX=a-quarantine.b", `SUBJECT_PREFIX and NATS_INBOX_PREFIX: got "a", and "a-quarantine.b"; the stream would store NATS' replies as events: neither may begin with the other, such as webhooks and _INBOX`},
+		{"NATS_INBOX_PREFIX=webhooks", `SUBJECT_PREFIX and NATS_INBOX_PREFIX: got its default, webhooks, and "webhooks"; a stream would store NATS' replies: set prefixes such as webhooks and _INBOX`},
+		{"SUBJECT_PREFIX=a NATS_INBOX_PREFIX=a-quarantine.b", `SUBJECT_PREFIX and NATS_INBOX_PREFIX: got "a", and "a-quarantine.b"; a stream would store NATS' replies: set prefixes such as webhooks and _INBOX`},
 		{"SUBJECT_PREFIX=> NATS_INBOX_PREFIX=>", `NATS_INBOX_PREFIX: got ">"; takes ` + tokens + "\n" + `SUBJECT_PREFIX: got ">"; takes ` + tokens},
-		{"SUBJECT_PREFIX=_INBOX", `SUBJECT_PREFIX and NATS_INBOX_PREFIX: got "_INBOX", and its default, _INBOX; the stream would store NATS' replies as events: neither may begin with the other, such as webhooks and _INBOX`},
+		{"SUBJECT_PREFIX=_INBOX", `SUBJECT_PREFIX and NATS_INBOX_PREFIX: got "_INBOX", and its default, _INBOX; a stream would store NATS' replies: set prefixes such as webhooks and _INBOX`},
 		{"NATS_TLS_FIRST=true", `NATS_TLS_FIRST: got "true"; the embedded server has no TLS: set NATS_URL, or leave this out`},
 		{"NATS_URL=ws://a:8080,nats://b:4222", `NATS_URL: got "ws://a:8080,nats://b:4222"; takes nats://host:port or tls://host:port, several with commas between (ws:// and wss:// can't be mixed with nats:// and tls://: use one kind for all servers)`},
 		{"NATS_URL=nats://a:70000", `NATS_URL: got "nats://a:70000"; takes nats://host:port or tls://host:port, several with commas between (a port is from 1 to 65535)`},
