@@ -40,11 +40,8 @@ func (s Store) List(ctx context.Context, last uint64) (all []Kept, foreign int, 
 	r := stream.Reader{
 		JetStream: s.JetStream, Name: s.Consumer,
 		Section: stream.Section{Stream: s.Stream.CachedInfo().Config.Name, HeadersOnly: true, Stop: true},
-		Report: func(err error) {
-			if failing = err; errors.Is(err, stream.ErrRecreated) {
-				all, foreign = nil, 0
-			}
-		},
+		Report:  func(err error) { failing = err },
+		Restart: func() { all, foreign = nil, 0 },
 		Handle: func(m stream.Message) error {
 			k, err := parseKept(m)
 			if err != nil {

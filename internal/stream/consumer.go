@@ -30,6 +30,9 @@ func (r *Reader) locate(ctx context.Context) (jetstream.Stream, error) {
 		return nil, errQueue
 	}
 	if r.begin(stream.CachedInfo()) {
+		if r.Restart != nil {
+			r.Restart()
+		}
 		r.Report(ErrRecreated)
 	}
 	return stream, nil

@@ -2,7 +2,6 @@ package stream
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -44,15 +43,7 @@ func (r *Reader) Find(ctx context.Context, name string, since time.Time, wanted 
 		}
 		return nil
 	}
-	report := r.Report
-	r.Report = func(err error) {
-		if errors.Is(err, ErrRecreated) {
-			clear(found.IDs)
-		}
-		if report != nil {
-			report(err)
-		}
-	}
+	r.Restart = func() { clear(found.IDs) }
 	if err := r.Run(ctx); err != nil {
 		return Found{}, fmt.Errorf("looking up in stream %s: %w", name, err)
 	}

@@ -67,6 +67,9 @@ type Reader struct {
 	// Report, if set, is called with the error of each failed attempt to read, and with nil when a
 	// consumer was created.
 	Report func(error)
+	// Restart, if set, is called before the messages of a stream that was created again: those that were
+	// handled are gone.
+	Restart func()
 	// Denied, if set together with Names, holds the rights that NATS has denied on the connection. Run
 	// ends with [ErrNoRights] once NATS has denied a consumer with one of the names.
 	Denied *Denied
