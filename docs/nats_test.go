@@ -36,8 +36,8 @@ func TestConsumersTranscript(t *testing.T) {
 	transcript(t, "docs/consumers.md", dir, environ)
 }
 
-// The commands of docs/privacy.md erase one person's events, and no others, in a stream of more than a
-// thousand: there the nats command prints 1,001.
+// The commands of docs/privacy.md erase one person's events and dead letters, and no others, in a stream of
+// more than a thousand: there the nats command prints 1,001.
 func TestErasure(t *testing.T) {
 	dir := t.TempDir()
 	build(t, dir)
@@ -58,7 +58,8 @@ func TestErasure(t *testing.T) {
 	for _, command := range []string{
 		"bridge send flock --count 1000 --concurrency 4",
 		`echo '{"invitee":{"id":"customer_7"}}' | bridge send flock --data -`,
-		script + "find_person WEBHOOKS customer_7 | grep . && exit 1; bridge tail --follow=false --json | wc -l",
+		"bridge stream --dead-letters | sh && nats publish webhooks-dead.rewards.flock.a '{\"id\":\"customer_7\"}'",
+		script + "for s in WEBHOOKS WEBHOOKS_DEAD; do find_person $s customer_7 | grep . && exit 1; done; bridge tail --follow=false --json | wc -l",
 	} {
 		shell := exec.Command("bash", "-c", command)
 		shell.Env = environ
