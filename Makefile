@@ -36,5 +36,5 @@ alerts: ## cause every alert, with a real Prometheus; as root
 	go test -tags alerts -v -timeout 30m ./test/alerts
 snapshot: ## build and try a release without publishing it; up to a quarter of an hour
 	.ci/snapshot
-ci: ## run all that CI runs
+ci: ## run the main job of CI
 	.ci/run
