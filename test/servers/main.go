@@ -1,5 +1,5 @@
 // Servers runs the scenarios of test/chaos in which NATS comes, goes and fills up, against several
-// releases of nats-server, and prints a table of what came of it; docs/delivery.md has its main columns.
+// releases of nats-server, and prints a table of what came of it; docs/delivery.md has the sum.
 //
 //	go run ./test/servers                    # the newest of 2.10, of 2.11 and of 2.12, and the newest of all
 //	go run ./test/servers v2.10.0 v2.12.1    # these
