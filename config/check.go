@@ -189,7 +189,7 @@ func (l *loader) warnOfNames(c *Config) {
 	}
 	for _, p := range providers.Presets {
 		others = append(others, (&verify.Provider{Name: p.Name}).Variable(""))
-		// With an endpoint, its own variable may refer to this one, as $(ACME_SECRETS) in Kubernetes.
+		// With an endpoint, its own variable may refer to this one, as $(OTHER_SECRETS) in Kubernetes.
 		hasEndpoint := slices.ContainsFunc(c.Endpoints, func(e Endpoint) bool { return e.Provider == p.Name })
 		for _, name := range []string{"SECRETS", "SECRETS_FILE"} {
 			variable := (&verify.Provider{Name: p.Name}).Variable(name)
