@@ -29,20 +29,16 @@ type build struct {
 }
 
 func thisBuild() build {
-	b := build{Version: release, GoVersion: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
 	info, _ := debug.ReadBuildInfo() // never nil in a binary built with modules
+	settings := make(map[string]string)
 	for _, setting := range info.Settings {
-		switch setting.Key {
-		case "vcs.revision":
-			b.Revision = setting.Value
-		case "vcs.time":
-			b.Time = setting.Value
-		case "vcs.modified":
-			b.Modified = setting.Value == "true"
-		}
+		settings[setting.Key] = setting.Value
 	}
-	b.Version = cmp.Or(b.Version, strings.Trim(info.Main.Version, "()")) // "(devel)" without a commit
-	return b
+	return build{
+		Version:   cmp.Or(release, strings.Trim(info.Main.Version, "()")), // "(devel)" without a commit
+		GoVersion: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH,
+		Revision: settings["vcs.revision"], Time: settings["vcs.time"], Modified: settings["vcs.modified"] == "true",
+	}
 }
 
 // String returns the version in one line, with the commit and its date if they are known.
