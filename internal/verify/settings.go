@@ -92,7 +92,7 @@ type Settings struct {
 	Timestamp       string `env:"TIMESTAMP" takes:"header:Name, body:path or, if SIGNATURE_FORMAT has {timestamp}, signature" doc:"where the time is; if empty, no time is checked"`
 	TimestampUnit   string `env:"TIMESTAMP_UNIT" oneof:"s ms rfc3339" doc:"form of the time: seconds or milliseconds since 1970, or RFC 3339"`
 	Event           string `env:"EVENT" takes:"header:Name or body:path, such as body:type; of several, comma-separated, the first that is present is used" doc:"where the event's name is"`
-	EventID         string `env:"EVENT_ID" takes:"header:Name or body:path, such as body:id" doc:"where the event's id is; if it isn't signed, the id is a hash of the signed text without its time"`
+	EventID         string `env:"EVENT_ID" takes:"header:Name or body:path, such as body:id; of several, as for EVENT" doc:"where the event's id is; if it isn't signed, the id is a hash of the signed text without its time"`
 	User            string `env:"USER" takes:"body:path, such as body:user.id; of several, comma-separated, the first that is present is used" doc:"where the person's id is"`
 	SecretEncoding  string `env:"SECRET_ENCODING" oneof:"text base64 hex" doc:"the form of the secrets; whsec_ before base64 is ignored"`
 	TypePrefix      string `env:"TYPE_PREFIX" takes:"a reverse DNS name with a full stop at its end, such as com.example." doc:"beginning of the CloudEvents type; the event's name follows"`
