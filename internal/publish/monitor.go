@@ -214,12 +214,12 @@ func (m *monitor) succeeded(s *session, found found, maxPayload int64) {
 		m.log.Warn("stream differs from the configuration and was left unchanged", zap.Strings("differences", found.differences))
 	}
 	m.logged = found.differences
-	if found.created {
+	switch isNew := m.verified.Swap(s) != s; {
+	case isNew:
+		m.log.Info("stream is ready", zap.Strings("subjects", have.Subjects), zap.Int("replicas", have.Replicas),
+			zap.Duration("duplicates", have.Duplicates), zap.Bool("created", found.created))
+	case found.created:
 		m.log.Info("stream was missing and has been created")
-	}
-	if m.verified.Swap(s) != s {
-		m.log.Info("stream is ready", zap.Strings("subjects", have.Subjects),
-			zap.Int("replicas", have.Replicas), zap.Duration("duplicates", have.Duplicates))
 	}
 }
 

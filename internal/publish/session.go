@@ -40,7 +40,7 @@ const (
 // run keeps a session open until the publisher closes.
 func (p *Publisher) run() {
 	d := &dialer{ctx: p.ctx}
-	logged := make(map[string]time.Time) // by remedy: when a failed attempt was logged since the last session
+	logged := make(map[string]time.Time) // by remedy: when a loss or a failed attempt was logged since the last session began
 	for p.ctx.Err() == nil {
 		began := time.Now()
 		if s, err := p.open(d); err != nil {
@@ -55,6 +55,7 @@ func (p *Publisher) run() {
 				p.config.Log.Info("address of a NATS server can't be reached, another one is used", zap.Error(d.failed))
 			}
 			p.serve(s)
+			logged[p.config.Server.remedy(s.reason())] = time.Now() // serve has logged that the connection was lost
 			d.others = nil
 			for _, url := range s.nc.DiscoveredServers() {
 				_, address, _ := strings.Cut(url, "://")

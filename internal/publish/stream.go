@@ -208,11 +208,10 @@ func grows[T ~int64](have, want T) bool { return have > 0 && (want <= 0 || want 
 func size(n int64) string {
 	unit := " bytes"
 	for _, larger := range []string{"KiB", "MiB", "GiB", "TiB"} {
-		if n%1024 == 0 {
-			n, unit = n/1024, larger
-		} else {
+		if n%1024 != 0 {
 			break
 		}
+		n, unit = n/1024, larger
 	}
 	return limit(n, unit)
 }
