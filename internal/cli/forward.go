@@ -208,7 +208,7 @@ type skipping struct {
 
 func (s skipping) PublishMsg(_ context.Context, m *nats.Msg, _ ...jetstream.PublishOpt) (*jetstream.PubAck, error) {
 	s.p.prog.say("skipping a message on %s that is not one of the bridge's events: %s", m.Header.Get("Dead-Subject"), m.Header.Get("Dead-Reason"))
-	return new(jetstream.PubAck), nil
+	return &jetstream.PubAck{Sequence: 1}, nil // without a sequence number it wouldn't count
 }
 
 // deliver posts an event until it is delivered, refused for good, or posted maxAttempts times. It prints
