@@ -108,11 +108,7 @@ func (p *poster) check() error {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = p.concurrency
 	transport.MaxResponseHeaderBytes = maxAnswer
-	p.client = &http.Client{
-		Transport: transport, Timeout: answerTimeout,
-		// A redirect may lead to another host, and net/http follows most with a GET.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	p.client = &http.Client{Transport: transport, Timeout: answerTimeout, CheckRedirect: dontFollow}
 	return nil
 }
 

@@ -20,6 +20,10 @@ const maxAnswer = 64 << 10
 // withoutUser is the error for a URL with a user and password.
 const withoutUser = "leave out the user and password, which others could see in the list of processes"
 
+// dontFollow keeps a client from following redirects. They may lead to another host, which would get the
+// signed delivery or the event, and net/http follows most with a GET.
+func dontFollow(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
 type answer struct {
 	code   int
 	status string // the code and its name

@@ -62,15 +62,23 @@ func TestHints(t *testing.T) {
 	}
 }
 
-// The error for an answer that no bridge gives says what to do.
+// The error for an answer that no bridge gives says what to do. The target of a redirect doesn't get the
+// signed delivery.
 func TestAnswersOfOthers(t *testing.T) {
 	t.Parallel()
+	target := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { t.Errorf("the redirect was followed: %v", r.Header) }))
+	defer target.Close()
+	const redirected = "; a redirect isn't followed: give its target as --url, such as https://…\n"
 	for code, want := range map[int]string{
-		http.StatusMethodNotAllowed: "; perhaps a redirect made it a GET: give the redirect's target as --url, such as https://…\n",
-		http.StatusBadGateway:       "; a proxy answered: it can't reach the bridge\n",
-		http.StatusGatewayTimeout:   "; a proxy answered: it can't reach the bridge\n",
+		http.StatusMovedPermanently: redirected, http.StatusFound: redirected,
+		http.StatusTemporaryRedirect: redirected, http.StatusPermanentRedirect: redirected,
+		http.StatusBadGateway:     "; a proxy answered: it can't reach the bridge\n",
+		http.StatusGatewayTimeout: "; a proxy answered: it can't reach the bridge\n",
 	} {
-		other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }))
+		other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", target.URL)
+			w.WriteHeader(code)
+		}))
 		var stderr strings.Builder
 		status := run(t.Context(), []string{"send", "flock", "--url", other.URL}, program{[]string{"FLOCK_SECRETS=hush"}, nil, t.Output(), &stderr})
 		other.Close()

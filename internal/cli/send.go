@@ -117,7 +117,7 @@ func (s *sender) prepare(prog program, name string, concurrency int) error {
 	if s.age > 0 && endpoint.Vendor.Time.Unit == verify.NoTime {
 		return usagef("--stale: endpoint %s signs no time, so no delivery is too old", endpoint.Name)
 	}
-	s.client = &http.Client{Timeout: 30 * time.Second, Transport: transport}
+	s.client = &http.Client{Timeout: 30 * time.Second, Transport: transport, CheckRedirect: dontFollow}
 	s.setEndpoint(endpoint)
 	return nil
 }
@@ -137,11 +137,16 @@ func (s *sender) sendOne(ctx context.Context, prog program) error {
 	return fmt.Errorf("the delivery was refused: %d%s", got.code, remedies[got.code])
 }
 
+const redirected = "; a redirect isn't followed: give its target as --url, such as https://…"
+
 // remedies says what to do about answers that don't say it themselves.
 var remedies = map[int]string{
+	http.StatusMovedPermanently:   redirected,
+	http.StatusFound:              redirected,
+	http.StatusTemporaryRedirect:  redirected,
+	http.StatusPermanentRedirect:  redirected,
 	http.StatusUnauthorized:       "; that bridge has another secret, scheme or time: use its environment, and see its log",
 	http.StatusNotFound:           "; that bridge has no such endpoint, or --url is not its address: its log line `listening` lists its endpoints",
-	http.StatusMethodNotAllowed:   "; perhaps a redirect made it a GET: give the redirect's target as --url, such as https://…",
 	http.StatusServiceUnavailable: "; it can't be stored now: run `bridge health` there to see why",
 	http.StatusBadGateway:         "; a proxy answered: it can't reach the bridge",
 	http.StatusGatewayTimeout:     "; a proxy answered: it can't reach the bridge",
