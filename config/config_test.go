@@ -80,6 +80,9 @@ func TestProblems(t *testing.T) {
 		{"TLS_CERT_FILE=" + empty + " TLS_KEY_FILE=" + pair.Key, `TLS_CERT_FILE: got "` + empty + `"; takes a certificate in PEM whose key is in TLS_KEY_FILE (tls: failed to find any PEM data in certificate input)`},
 		{"DATA_DIR=" + comment, `DATA_DIR: got "` + comment + `"; takes the path of a directory (not a directory)`},
 		{"DATA_DIR=" + comment + "/data", `DATA_DIR: got "` + comment + `/data"; takes the path of a directory (not a directory)`},
+		{"DATA_DIR=~/data", `DATA_DIR: got "~/data"; takes the path of a directory (quotation marks, ~ and $ are taken as they are: write the whole path)`},
+		{"DATA_DIR=\"/data\"", `DATA_DIR: got "\"/data\""; takes the path of a directory (quotation marks, ~ and $ are taken as they are: write the whole path)`},
+		{"DATA_DIR=${DIR}", `DATA_DIR: got "${DIR}"; takes the path of a directory (quotation marks, ~ and $ are taken as they are: write the whole path)`},
 		{"PPROF=on", `PPROF: got "on"; takes true or false`},
 
 		{"FLOCK_SECRETS=", `FLOCK_SECRETS: got nothing; takes secrets with commas between, none of them empty`},
@@ -140,6 +143,8 @@ func TestProblems(t *testing.T) {
 		{"SUBJECT_PREFIX=_INBOX", `SUBJECT_PREFIX and NATS_INBOX_PREFIX: got "_INBOX", and its default, _INBOX; a stream would store NATS' replies: set prefixes such as webhooks and _INBOX`},
 		{"NATS_TLS_FIRST=true", `NATS_TLS_FIRST: got "true"; the embedded server has no TLS: set NATS_URL, or leave this out`},
 		{"NATS_URL=ws://a:8080,nats://b:4222", `NATS_URL: got "ws://a:8080,nats://b:4222"; takes nats://host:port or tls://host:port, several with commas between (ws:// and wss:// can't be mixed with nats:// and tls://: use one kind for all servers)`},
+		{"NATS_URL=$NATS", `NATS_URL: got "$NATS"; takes nats://host:port or tls://host:port, several with commas between`},
+		{"NATS_URL=nats://$(HOST):4222", `NATS_URL: got "nats://$(HOST):4222"; takes nats://host:port or tls://host:port, several with commas between`},
 		{"NATS_URL=nats://a:70000", `NATS_URL: got "nats://a:70000"; takes nats://host:port or tls://host:port, several with commas between (a port is from 1 to 65535)`},
 		{"NATS_URL=a:0", `NATS_URL: got "a:0"; takes nats://host:port or tls://host:port, several with commas between (a port is from 1 to 65535)`},
 		{"NATS_URL=nats://a:4222;nats://b:4222", `NATS_URL: got "nats://a:4222;nats://b:4222"; takes nats://host:port or tls://host:port, several with commas between`},
@@ -230,8 +235,9 @@ func TestProblems(t *testing.T) {
 }
 
 func TestWarnings(t *testing.T) {
-	creds := filepath.Join(t.TempDir(), "creds")
+	creds, onOneLine := filepath.Join(t.TempDir(), "creds"), filepath.Join(t.TempDir(), "secrets")
 	expect.NoError(t, os.WriteFile(creds, []byte(credentialsFile), 0o600))
+	expect.NoError(t, os.WriteFile(onOneLine, []byte("0123456789abcdef,fedcba9876543210\n"), 0o600))
 	for _, test := range []struct {
 		set, want string // want "" means none
 	}{
@@ -271,7 +277,8 @@ func TestWarnings(t *testing.T) {
 		{"PUBLISH_TIMEOUT=600ms", ""},
 		{"FLOCK_SECRETS='0123456789abcdef'", "secret 0 of FLOCK_SECRETS has quotation marks around it, which count as a part of it: leave them out; env files and Kubernetes Secrets keep them"},
 		{"FLOCK_SECRETS=0123456789abcdef,SECRET=0123456789abcdef", "secret 1 of FLOCK_SECRETS has a name and = in front, which count as a part of it: give the secret alone"},
-		{"FLOCK_SECRETS=0123456789abcdef 0123456789abcdef", "secret 0 of FLOCK_SECRETS has white space in it: copy it again; separate several secrets by commas in a variable, or by lines in a file"},
+		{"FLOCK_SECRETS=0123456789abcdef 0123456789abcdef", "secret 0 of FLOCK_SECRETS has white space or a comma in it: copy it again; separate several secrets by commas in a variable, or by lines in a file"},
+		{"FRIGADE_SECRETS_FILE=" + onOneLine, "secret 0 of FRIGADE_SECRETS_FILE has white space or a comma in it: copy it again; separate several secrets by commas in a variable, or by lines in a file"},
 		{"FLOCK_SECRETS=0123456789abcdef\u200b", "secret 0 of FLOCK_SECRETS has characters in it that aren't ASCII, or are invisible: copy it again"},
 		{"FLOCK_SECRETS=0123456789abcde", "secret 0 of FLOCK_SECRETS has fewer than 16 characters: if a shell has eaten the part from a $ or ! on, quote it with '; a short secret can be guessed from a signature"},
 		{"FLOCK_SECRETS=WHSEC0123456789abc==", ""},

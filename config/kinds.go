@@ -136,11 +136,17 @@ func checkFile(path string) error {
 	return nil
 }
 
+// unexpanded matches a path that a shell was meant to expand.
+var unexpanded = regexp.MustCompile(`^["'~$]|\$[{(]`)
+
 // checkDirectory checks that nothing else is at the path. Only the start creates a missing directory and
 // finds out whether it can be written: a check may run elsewhere, and as another user.
 func checkDirectory(path string) error {
 	if strings.TrimSpace(path) != path || strings.ContainsFunc(path, unicode.IsControl) {
 		return hint("white space around it, or a control character")
+	}
+	if unexpanded.MatchString(path) { // else the spool would be in a new directory of this name
+		return hint("quotation marks, ~ and $ are taken as they are: write the whole path")
 	}
 	if info, err := os.Stat(path); err == nil && !info.IsDir() || errors.Is(err, syscall.ENOTDIR) {
 		return hint("not a directory")
@@ -203,7 +209,7 @@ func checkServers(text string) error {
 			server = "nats://" + server
 		}
 		u, err := url.Parse(server)
-		if err != nil || u.Hostname() == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
+		if err != nil || u.Hostname() == "" || strings.Contains(u.Hostname(), "$") || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
 			return errInvalid
 		}
 		if u.RawQuery != "" { // nats.go ignores it

@@ -31,6 +31,7 @@ func (a *App) startNATS(ctx context.Context) error {
 		}
 		a.natsURL = server.URL()
 		a.onClose(server.Stop)
+		a.log.Info("NATS_URL is not set: the embedded nats-server keeps the events", zap.String("directory", c.DataDir))
 		return nil
 	})
 }

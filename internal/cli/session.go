@@ -130,7 +130,7 @@ func (s *session) publisher(ctx context.Context) (*publish.Publisher, error) {
 }
 
 // stream returns the stream with this name. It returns an error if the stream has nothing on one of these
-// subjects, which may have wildcards.
+// subjects, which may have wildcards. A mirror, which has no subjects of its own, may have anything.
 func (s *session) stream(ctx context.Context, name string, subjects ...string) (jetstream.Stream, error) {
 	found, err := s.js.Stream(ctx, name)
 	switch {
@@ -144,7 +144,7 @@ func (s *session) stream(ctx context.Context, name string, subjects ...string) (
 	}
 	has := found.CachedInfo().Config.Subjects
 	for _, subject := range subjects {
-		if !slices.ContainsFunc(has, func(s string) bool { return server.SubjectsCollide(s, subject) }) {
+		if len(has) > 0 && !slices.ContainsFunc(has, func(s string) bool { return server.SubjectsCollide(s, subject) }) {
 			return nil, usagef("stream %s has no subject that %s matches, only %s", name, subject, strings.Join(has, ", "))
 		}
 	}

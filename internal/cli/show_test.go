@@ -12,6 +12,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/test/expect"
+	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
@@ -47,4 +48,16 @@ func TestNeededIDs(t *testing.T) {
 		}
 	}
 	expect.Equal(t, []string{"5", "50", "51"}, kept, "kept")
+}
+
+// A mirror has no subjects of its own, and is read like the stream.
+func TestTailMirror(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, mayPublish, mayReadStream("MIRROR"), []string{"$JS.API.STREAM.INFO.MIRROR"})
+	natsdtest.CreateStream(t, f.js, jetstream.StreamConfig{Name: "MIRROR", Mirror: &jetstream.StreamSource{Name: "WEBHOOKS"}})
+	f.put(publish.Message{Subject: "webhooks.flock.a", Data: []byte(anEvent)}, "5e0c")
+	poll.Until(t, "mirrored", func() bool { return f.count("MIRROR") == 1 })
+	f.environ = append(f.environ, "STREAM_NAME=MIRROR")
+	out, _ := f.run("", 0, "tail", "--follow=false", "--json")
+	expect.Equal(t, anEvent+"\n", out, "what tail prints")
 }

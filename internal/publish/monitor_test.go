@@ -183,7 +183,7 @@ func TestSubjectIsTaken(t *testing.T) {
 		change func(*Config)
 		want   string
 	}{
-		{"managed", func(*Config) {}, "stream WEBHOOKS can't be created, because another stream has subjects of webhooks.>: remove them from that stream, or set STREAM_NAME to it, or change SUBJECT_PREFIX"},
+		{"managed", func(*Config) {}, "stream WEBHOOKS can't be created, because another stream has subjects of webhooks.>: remove them from that stream (`nats stream find --subject 'webhooks.>'`), or set STREAM_NAME to it, or change SUBJECT_PREFIX"},
 		{"unmanaged", unmanaged, "stream WEBHOOKS does not exist: create it (`bridge stream` prints how), or let `bridge serve` with STREAM_MANAGE=true do so"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

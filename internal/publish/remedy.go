@@ -15,6 +15,8 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
+const clientPort = "NATS_URL must lead to the server's port for clients, usually 4222"
+
 // remedy returns what to do after NATS has refused or ended a connection; "" if the connection will come
 // back by itself.
 func (s Server) remedy(err error) string {
@@ -31,7 +33,10 @@ func (s Server) remedy(err error) string {
 		}
 		return "the server refuses our credentials: check NATS_CREDS, NATS_NKEY, NATS_TOKEN, or NATS_USER and NATS_PASSWORD"
 	case !s.TLSFirst && (errors.Is(err, errNoGreeting) || errors.As(err, &timeout) && timeout.Timeout() && strings.Contains(text, "read")):
-		return "the server doesn't answer: restart it if it hangs; if its tls block has handshake_first, set NATS_TLS_FIRST=true"
+		return "the server doesn't answer: " + clientPort + ", past any firewall; restart the server if it hangs; " +
+			"if its tls block has handshake_first, set NATS_TLS_FIRST=true"
+	case errors.Is(err, nats.ErrNoInfoReceived), strings.Contains(text, "leaf node port"):
+		return clientPort
 	case errors.Is(err, nats.ErrSecureConnWanted):
 		return "the server has no TLS: begin NATS_URL with nats://, and leave out NATS_CA, NATS_CERT and NATS_KEY"
 	case strings.Contains(text, "remote error: tls:") && strings.Contains(text, "certificate"),

@@ -3,6 +3,7 @@ package publish
 import (
 	"crypto/x509"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 	"go.uber.org/zap"
 
@@ -333,6 +335,46 @@ func TestTLSRemedies(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "begin NATS_URL with nats://") || strings.Contains(err.Error(), "server_id") {
 			t.Errorf("%s to a server without TLS and WebSocket: %v", scheme, err)
 		}
+	}
+}
+
+// NATS_URL leads to another port than that of clients: the log and a command's error say so, and the log
+// has the address, because NATS_URL may have several.
+func TestWrongPort(t *testing.T) {
+	t.Parallel()
+	leaves := natsdtest.FreeAddr(t)
+	natsdtest.Start(t, fmt.Sprintf("leafnodes { listen: %q }", leaves))
+	listen := func(banner string) string {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		expect.NoError(t, err)
+		t.Cleanup(func() { _ = listener.Close() })
+		go func() {
+			for wire, err := listener.Accept(); err == nil; wire, err = listener.Accept() {
+				_, _ = wire.Write([]byte(banner))
+				t.Cleanup(func() { _ = wire.Close() })
+			}
+		}()
+		return listener.Addr().String()
+	}
+	for name, address := range map[string]string{
+		"leaf nodes": leaves, "SSH": listen("SSH-2.0-OpenSSH_9.6\r\n"), "HTTP": listen(""), // which waits for the client to begin
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const want = "NATS_URL must lead to the server's port for clients, usually 4222"
+			f := open(t, "nats://"+address)
+			poll.Until(t, "refused", func() bool { return f.logged(sayUnreachable) > 0 })
+			fields := f.first(sayUnreachable)
+			if remedy := fmt.Sprint(fields["remedy"]); !strings.Contains(remedy, want) {
+				t.Errorf("the remedy is %s", remedy)
+			}
+			if text := fmt.Sprint(fields["error"]); strings.Count(text, address) != 1 {
+				t.Errorf("the error is %s, want the address in it once", text)
+			}
+			if _, err := f.config.Server.Connect(nats.Timeout(time.Second)); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("a command's error: %v", err)
+			}
+		})
 	}
 }
 

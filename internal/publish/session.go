@@ -83,6 +83,11 @@ func (p *Publisher) open(d *dialer) (*session, error) {
 		if errors.Is(err, nats.ErrNoServers) && d.failed != nil {
 			err = d.failed
 		}
+		if d.last != nil { // with several servers it must be clear which one this is about
+			if at := d.last.RemoteAddr().String(); !strings.Contains(err.Error(), at) {
+				err = fmt.Errorf("%s: %w", at, err)
+			}
+		}
 		return nil, err
 	}
 	s.conn, s.nc, s.js, d.last = d.last, nc, p.config.Server.JetStream(nc), nil

@@ -53,7 +53,7 @@ func TestSaysEachEventOnce(t *testing.T) {
 	}
 	f.says(want...)
 	last := f.logs.FilterMessage(sayUnreachable).Filter(inTime).All()[1].ContextMap()
-	if fmt.Sprint(last["error"]) != "nats: Authorization Violation" || !strings.Contains(fmt.Sprint(last["remedy"]), "check NATS_CREDS") {
+	if fmt.Sprint(last["error"]) != s.Addr()+": nats: Authorization Violation" || !strings.Contains(fmt.Sprint(last["remedy"]), "check NATS_CREDS") {
 		t.Errorf("the other reason: logged %v", last)
 	}
 }

@@ -115,24 +115,42 @@ func (s Stream) ensure(ctx context.Context, js jetstream.JetStream, patience tim
 	return f, s.usable(f.config)
 }
 
-// codeSubjectsOverlap means that another stream has some of the subjects.
-const codeSubjectsOverlap = 10065
+// These codes of JetStream say that a stream can't be created.
+const (
+	codeSubjectsOverlap = 10065 // another stream has some of the subjects
+	codeNoPeers         = 10005 // the cluster has too few servers, or too little room
+	codeNoReplicas      = 10074 // there is no cluster
+	codeNeedsMaxBytes   = 10113 // the account wants a limit
+	codeMaxBytes        = 10122 // the limit is above that of the account
+)
 
 // explain adds the stream's name and the remedy to an error.
 func (s Stream) explain(err error) error {
-	var api *jetstream.APIError
+	var code jetstream.ErrorCode
+	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
+		code = api.ErrorCode
+	}
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return fmt.Errorf("stream %s does not exist: create it (`bridge stream` prints how), or let `bridge serve` with STREAM_MANAGE=true do so", s.Name)
-	case errors.As(err, &api) && api.ErrorCode == codeSubjectsOverlap:
+	case code == codeSubjectsOverlap:
+		or := ", or set STREAM_NAME to it"
+		if s.DropOldest { // STREAM_NAME is the other stream's
+			or = ""
+		}
 		return fmt.Errorf("stream %s can't be created, because another stream has subjects of %s.>: "+
-			"remove them from that stream, or set STREAM_NAME to it, or change SUBJECT_PREFIX: %w", s.Name, s.Prefix, err)
-	case errors.As(err, &api) && codes[api.ErrorCode] == NoStorage:
+			"remove them from that stream (`nats stream find --subject '%[2]s.>'`)%s, or change SUBJECT_PREFIX: %w", s.Name, s.Prefix, or, err)
+	case code == codeNoPeers, code == codeNoReplicas:
+		return fmt.Errorf("stream %s can't be created: set STREAM_REPLICAS to the number of NATS servers "+
+			"that have JetStream and room, or fewer: %w", s.Name, err)
+	case code == codeNeedsMaxBytes:
+		return fmt.Errorf("stream %s can't be created: set STREAM_MAX_BYTES: %w", s.Name, err)
+	case codes[code] == NoStorage, code == codeMaxBytes:
 		return fmt.Errorf("stream %s: JetStream has no room for it: raise the account's or the server's limits, "+
 			"or lower STREAM_MAX_BYTES or QUARANTINE_MAX_BYTES: %w", s.Name, err)
 	case stream.IsUnavailable(err):
-		return fmt.Errorf("stream %s: JetStream is not available: enable it on the server and for our account; "+
-			"at a leaf node, set NATS_JS_DOMAIN and see whether the leaf is connected to its hub: %w", s.Name, err)
+		return fmt.Errorf("stream %s: JetStream is not available: enable it on the server and for our account; at a leaf node, "+
+			"set NATS_JS_DOMAIN to JetStream's domain, and see whether the leaf is connected to its hub: %w", s.Name, err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("stream %s: JetStream does not answer; it may have no leader: %w", s.Name, err)
 	}

@@ -146,6 +146,29 @@ func TestExplainLimits(t *testing.T) {
 	}
 }
 
+// These errors don't name the variable to set.
+func TestExplainSettings(t *testing.T) {
+	t.Parallel()
+	events, kept := Stream{Name: "S", Prefix: "w"}, Stream{Name: "S_QUARANTINE", Prefix: "w-quarantine", DropOldest: true}
+	for _, test := range []struct {
+		stream Stream
+		code   jetstream.ErrorCode
+		want   string
+	}{
+		{events, 10005, "set STREAM_REPLICAS to the number of NATS servers that have JetStream and room, or fewer"},
+		{events, 10074, "set STREAM_REPLICAS to the number of NATS servers that have JetStream and room, or fewer"},
+		{events, 10113, "set STREAM_MAX_BYTES"},
+		{events, 10122, "lower STREAM_MAX_BYTES or QUARANTINE_MAX_BYTES"},
+		{events, 10065, "remove them from that stream (`nats stream find --subject 'w.>'`), or set STREAM_NAME to it, or change SUBJECT_PREFIX"},
+		{kept, 10065, "remove them from that stream (`nats stream find --subject 'w-quarantine.>'`), or change SUBJECT_PREFIX"},
+	} {
+		got := test.stream.explain(&jetstream.APIError{ErrorCode: test.code}).Error()
+		if !strings.HasPrefix(got, "stream "+test.stream.Name) || !strings.HasSuffix(got, test.want+": "+(&jetstream.APIError{ErrorCode: test.code}).Error()) {
+			t.Errorf("explain(%d) of %s = %s, want %q in it", test.code, test.stream.Name, got, test.want)
+		}
+	}
+}
+
 func TestUsable(t *testing.T) {
 	t.Parallel()
 	s := Stream{Name: "S", Prefix: "w", Endpoints: []string{"flock", "frigade"}}

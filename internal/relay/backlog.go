@@ -13,6 +13,7 @@ import (
 type backlog struct {
 	since     time.Time // zero: there is none now
 	log       *time.Timer
+	alarmed   bool // it was logged that nothing can be delivered
 	delivered int
 }
 
@@ -23,7 +24,7 @@ const logAfter = 100 * time.Millisecond
 // acknowledgements for seconds.
 func (f *forwarder) beginBacklog(first spool.Record) {
 	if b := &f.backlog; b.since.IsZero() {
-		b.since, b.delivered = time.Now(), 0
+		b.since = time.Now()
 		if f.kind != publish.Refused { // these also wait for the next check of the quarantine's stream
 			b.log = time.AfterFunc(logAfter, func() { f.logBacklog(first.Arrived) })
 		}
@@ -47,7 +48,7 @@ func (f *forwarder) endBacklog() {
 	if b.since.IsZero() || !f.breakers[f.kind].isClosed() { // with an open breaker the next events are spooled too
 		return
 	}
-	if isLogged := b.log != nil && !b.log.Stop(); isLogged {
+	if isLogged := b.log != nil && !b.log.Stop(); isLogged || b.alarmed {
 		f.Log.Info("spool is empty, events go to NATS directly", zap.Stringer("kind", f.kind),
 			zap.Int("delivered", b.delivered), zap.Duration("took", time.Since(b.since)), zap.Int64("set_aside", f.Spool.Stats().SetAside))
 	}
@@ -74,5 +75,5 @@ func (l refusals) report(log *zap.Logger, kind publish.Kind, r spool.Record, err
 	if remedy := cause.Remedy(); remedy != "" {
 		fields = append(fields, zap.String("remedy", remedy))
 	}
-	log.Error("message is set aside in the spool: NATS refuses it but takes others; it is retried every minute", fields...)
+	log.Error("message is set aside in the spool: NATS refuses it; it is retried every minute, and others don't wait for it", fields...)
 }

@@ -214,7 +214,7 @@ func (f *fixture) logged(message string) int { return f.logs.FilterMessage(messa
 const (
 	sayBegan   = "events wait in the spool; new ones go there too until it is empty"
 	sayEmpty   = "spool is empty, events go to NATS directly"
-	sayAside   = "message is set aside in the spool: NATS refuses it but takes others; it is retried every minute"
+	sayAside   = "message is set aside in the spool: NATS refuses it; it is retried every minute, and others don't wait for it"
 	sayAlarm   = "events can't be delivered and wait in the spool until the cause is removed"
 	sayLooked  = "looked up in the stream which events are stored already"
 	sayGivenUp = "looking up older spooled events in the stream has failed for an hour: they are published, and counted as possible duplicates"

@@ -240,6 +240,7 @@ func (f *forwarder) alarm(err error) {
 	fields := []zap.Field{zap.Stringer("kind", f.kind), zap.String("cause", string(cause)), zap.Error(err)}
 	if remedy := cause.Remedy(); remedy != "" {
 		fields = append(fields, zap.String("remedy", remedy))
+		f.backlog.alarmed = true
 		f.Log.Error("events can't be delivered and wait in the spool until the cause is removed", fields...)
 		return
 	}

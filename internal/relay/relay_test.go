@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/internal/spool"
 	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
@@ -188,4 +189,19 @@ func TestBound(t *testing.T) {
 	if got := long.bound(deadline).Sub(began); got < 2*time.Second {
 		t.Errorf("with a long time-out it is %s", got)
 	}
+}
+
+// Once it is logged that nothing can be delivered, it is logged when everything is, however soon.
+func TestSaysThatTheAlarmIsOver(t *testing.T) {
+	t.Parallel()
+	f := start(t, natsdtest.Start(t, "").URL())
+	forwarder := newForwarder(f.Relay, publish.Event)
+	forwarder.beginBacklog(spool.Record{})
+	forwarder.alarm(&publish.Error{Cause: publish.StreamFull})
+	forwarder.endBacklog()
+	expect.Equal(t, 1, f.logged(sayAlarm), "logged that nothing can be delivered")
+	expect.Equal(t, 1, f.logged(sayEmpty), "logged that everything is delivered")
+	forwarder.beginBacklog(spool.Record{})
+	forwarder.endBacklog()
+	expect.Equal(t, 1, f.logged(sayEmpty), "logged after a backlog without an alarm")
 }

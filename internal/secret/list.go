@@ -93,8 +93,8 @@ func (s Secret) Doubt() string {
 		return "has quotation marks around it, which count as a part of it: leave them out; env files and Kubernetes Secrets keep them"
 	case assignment.MatchString(text):
 		return "has a name and = in front, which count as a part of it: give the secret alone"
-	case strings.ContainsFunc(text, unicode.IsSpace):
-		return "has white space in it: copy it again; separate several secrets by commas in a variable, or by lines in a file"
+	case strings.ContainsFunc(text, func(r rune) bool { return r == ',' || unicode.IsSpace(r) }):
+		return "has white space or a comma in it: copy it again; separate several secrets by commas in a variable, or by lines in a file"
 	case strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsPrint(r) }):
 		return "has characters in it that aren't ASCII, or are invisible: copy it again"
 	case len(text) < minLength:
