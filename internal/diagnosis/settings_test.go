@@ -146,7 +146,7 @@ func TestOtherNames(t *testing.T) {
 	check(t, "signed without its id", report, "it is signed over {timestamp}.{body}")
 }
 
-// The search tries every signature, as the bridge does; the steps show the first ones.
+// The search tries every signature and secret, as the bridge does; the steps show the first ones.
 func TestManySignatures(t *testing.T) {
 	p, problems := providers.Preset("hmac").Configure("x", verify.Settings{SignatureHeader: "X-Sig", SignatureFormat: "{hex}", Signed: "{body}", Event: "body:type"})
 	if problems != nil {
@@ -160,11 +160,15 @@ func TestManySignatures(t *testing.T) {
 	signatures = append(signatures, verify.Hex.Encode(key.MAC([]byte(body))))
 	report, err := Diagnose(Case{
 		Delivery: Delivery{Header: []Field{{"X-Other", strings.Join(signatures, ",")}}, Body: []byte(body)}, MaxBodyBytes: 1 << 20,
-		Endpoints: []Endpoint{{Endpoint: verify.Endpoint{Name: "x", Provider: p, Secrets: func() []secret.Secret { return []secret.Secret{key} }}}},
+		Endpoints: []Endpoint{{Endpoint: verify.Endpoint{Name: "x", Provider: p, Secrets: func() []secret.Secret {
+			return append(slices.Repeat([]secret.Secret{secret.New("other")}, 20), key)
+		}}}},
 	})
 	expect.NoError(t, err)
 	check(t, "the last of 21 signatures", report, "the signature is in the header X-Other")
-	if !slices.Contains(report.Steps, Step{"signature", "13 more, which are judged too"}) {
-		t.Errorf("the steps are %q", report.Steps)
+	shown := fmt.Sprint(report.Steps)
+	if !slices.Contains(report.Steps, Step{"signature", "13 more, which are judged too"}) ||
+		strings.Contains(shown, "; secret 8 makes") || !strings.Contains(shown, "; 13 more are tried, too") {
+		t.Errorf("the steps are %s", shown)
 	}
 }

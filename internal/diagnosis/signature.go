@@ -8,7 +8,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// maxShown is how many signatures of a delivery the steps show. All are judged.
+// maxShown is how many signatures of a delivery, and secrets of its endpoint, the steps show. All are tried.
 const maxShown = 8
 
 // examineSignatures adds a step for each header that has a signature or should have one.

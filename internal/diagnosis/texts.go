@@ -22,8 +22,8 @@ type signedText struct {
 	causes []Cause // the differences from all schemes, or from the settings
 }
 
-// examineTexts adds a step for each text that the endpoint's vendor may sign, with the beginning of each
-// secret's MAC. If settings describe the text, it shows only lengths and digests.
+// examineTexts adds a step for each text that the endpoint's vendor may sign, with the beginning of the
+// first secrets' MACs. If settings describe the text, it shows only lengths and digests.
 func (d *diagnoser) examineTexts() {
 	if d.hasSettings() {
 		parts, _ := d.endpoint.Provider.Explain(d.toVerify())
@@ -43,8 +43,12 @@ func (d *diagnoser) examineTexts() {
 		if t.asSent {
 			name += ", as it was sent"
 		}
-		for i, s := range d.endpoint.Secrets() {
+		secrets := d.endpoint.Secrets()
+		for i, s := range secrets[:min(len(secrets), maxShown)] {
 			shown += fmt.Sprintf("; secret %d makes %.4x…", i, s.MAC(whole))
+		}
+		if more := len(secrets) - maxShown; more > 0 {
+			shown += fmt.Sprintf("; %d more are tried, too", more)
 		}
 		d.step("signed", "%s: %s, %s", name, config.Count(len(whole), "byte"), shown)
 	}
