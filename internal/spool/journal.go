@@ -161,7 +161,7 @@ func (c *cursor) fill(n int) ([]byte, error) {
 	from := c.offset - c.at
 	if from < 0 || from+int64(n) > int64(len(c.buf)) {
 		size := int(min(max(int64(n), chunk), left))
-		if cap(c.buf) < size || cap(c.buf) > 4*chunk {
+		if cap(c.buf) < size {
 			c.buf = make([]byte, size)
 		}
 		c.buf, c.at, from = c.buf[:size], c.offset, 0

@@ -67,6 +67,9 @@ func (s *Spool) list(j *journal, after uint64, limit int, bytes int64) ([]Record
 		r.Data, r.recoveries = slices.Clone(r.Data), recoveries
 		records = append(records, r)
 	}
+	if cap(c.buf) > 4*chunk { // a large record's: it may be long until the next read
+		c.buf = nil
+	}
 	if after == settled {
 		s.noteFirst(j, settled, queued, recoveries, records)
 	}

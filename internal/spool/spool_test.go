@@ -183,6 +183,18 @@ func TestNextBytes(t *testing.T) {
 	}
 }
 
+// A large record leaves no memory behind: its buffer would stay until the next outage of NATS.
+func TestLargeRecordLeavesNoBuffer(t *testing.T) {
+	f := open(t, t.TempDir())
+	large := message("large")
+	large.Data = make([]byte, 8<<20)
+	expect.NoError(t, f.Append(t.Context(), large, attempted))
+	f.settle(f.all(), nil)
+	if size := cap(f.journals[publish.Event].read.buf); size > 4*chunk {
+		t.Errorf("%d bytes are kept for the next read", size)
+	}
+}
+
 func TestSameIDIsKeptOnce(t *testing.T) {
 	f := open(t, t.TempDir())
 	f.keeps("a", "a", "b", "a")
