@@ -33,8 +33,8 @@ func (s Server) remedy(err error) string {
 		}
 		return "the server refuses our credentials: check NATS_CREDS, NATS_NKEY, NATS_TOKEN, or NATS_USER and NATS_PASSWORD"
 	case !s.TLSFirst && (errors.Is(err, errNoGreeting) || errors.As(err, &timeout) && timeout.Timeout() && strings.Contains(text, "read")):
-		return "the server doesn't answer: " + clientPort + ", past any firewall; restart the server if it hangs; " +
-			"if its tls block has handshake_first, set NATS_TLS_FIRST=true"
+		return "the server doesn't answer: restart it if it hangs; if its tls block has handshake_first, set NATS_TLS_FIRST=true; " +
+			clientPort + ", past any firewall"
 	case errors.Is(err, nats.ErrNoInfoReceived), strings.Contains(text, "leaf node port"):
 		return clientPort
 	case errors.Is(err, nats.ErrSecureConnWanted):
