@@ -101,12 +101,16 @@ func severity(err error) (zapcore.Level, string) {
 }
 
 // Observe counts a delivery and logs it in one line. A refusal is logged with its reason; an accepted
-// delivery, or one to an unknown path, at debug level.
+// delivery, or one to a path that no vendor has, at debug level.
 func (o *observer) Observe(r *ingest.Record) {
 	at, known := o.series[r.Endpoint]
 	if !known {
 		o.metrics.Deliveries.WithLabelValues(r.Endpoint, r.Outcome).Inc()
-		o.refused.Debug("no such endpoint", zap.String("remote", r.Remote))
+		if errors.Is(r.Err, ingest.ErrNotConfigured) {
+			o.logRefusal(r)
+		} else {
+			o.refused.Debug("no such endpoint", zap.String("remote", r.Remote))
+		}
 		return
 	}
 	at.deliveries[r.Outcome].Inc()

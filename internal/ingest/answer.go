@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -14,7 +15,8 @@ import (
 // The refusals of this package.
 var (
 	errNotFound        = errors.New("no such endpoint")
-	ErrWrongPath       = errors.New("wrong path") // nearly an endpoint's
+	ErrNotConfigured   = fmt.Errorf("%w", errNotFound) // but a vendor's default one
+	ErrWrongPath       = errors.New("wrong path")      // nearly an endpoint's
 	errMethod          = errors.New("method is not POST")
 	errContentEncoding = errors.New("body is encoded, according to its Content-Encoding")
 	errSlowBody        = errors.New("body did not arrive in time")

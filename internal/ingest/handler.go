@@ -19,6 +19,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 // Publisher makes messages durable.
@@ -110,7 +111,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // notFound returns the error for an unknown path. If the path differs from an endpoint's only in
 // slashes, capitals, escapes or the part before the name, somebody has registered a wrong address, and
-// notFound also returns the endpoint's name.
+// notFound also returns the endpoint's name. A vendor's default path may only lack its secrets.
 func (h *Handler) notFound(path string) (nearest string, err error) {
 	plain, err := url.PathUnescape(path)
 	if err != nil {
@@ -118,9 +119,11 @@ func (h *Handler) notFound(path string) (nearest string, err error) {
 	}
 	plain = strings.TrimRight(strings.ToLower(plain), "/ ")
 	plain = plain[strings.LastIndexByte(plain, '/')+1:]
-	at, ok := h.endpoints["/webhooks/"+plain]
-	if !ok {
-		return "", errNotFound
+	switch at, ok := h.endpoints["/webhooks/"+plain]; {
+	case ok:
+		return at.Name, fmt.Errorf("%w: the endpoint is at /webhooks/%s", ErrWrongPath, at.Name)
+	case providers.ByName(plain) != nil:
+		return "", fmt.Errorf("%w: to receive %s's deliveries set %s_SECRETS", ErrNotConfigured, plain, strings.ToUpper(plain))
 	}
-	return at.Name, fmt.Errorf("%w: the endpoint is at /webhooks/%s", ErrWrongPath, at.Name)
+	return "", errNotFound
 }
