@@ -101,6 +101,7 @@ func TestReadAck(t *testing.T) {
 		`{"stream":"WEBHOOKS","seq":1,"duplicate":true}`:               {stream: ours, duplicate: true},
 		`{"stream":"WEBHOOKS","seq":1,"duplicate":false}`:              {stream: ours},
 		`{"stream":"WEBHOOKS", "seq":0,"duplicate": true}`:             {err: errInProcess}, // 2.10.29: not committed yet, and perhaps never
+		`{"stream":"WEBHOOKS","seq":0}`:                                {err: errInProcess},
 		`{"stream":"","seq":1}`:                                        {err: jetstream.ErrInvalidJSAck},
 		`{"seq":1}`:                                                    {err: jetstream.ErrInvalidJSAck},
 		`{"stream":"WEBHOOKS","seq":}`:                                 {err: jetstream.ErrInvalidJSAck},

@@ -148,7 +148,7 @@ func plainAck(data string) (stream string, ok bool) {
 	stream, sequence, isNext := strings.Cut(rest, `","seq":`)
 	digits, ends := strings.CutSuffix(sequence, "}")
 	return stream, begins && isNext && ends && stream != "" && !strings.ContainsAny(stream, `"\\`) &&
-		digits != "" && strings.Trim(digits, "0123456789") == ""
+		digits != "" && digits[0] != '0' && strings.Trim(digits, "0123456789") == ""
 }
 
 // acks matches acknowledgements to messages. Each message gets one result within its time-out. A later
