@@ -70,7 +70,7 @@ func TestAnswersOfOthers(t *testing.T) {
 	defer target.Close()
 	const redirected = "; a redirect isn't followed: give its target as --url, such as https://…\n"
 	for code, want := range map[int]string{
-		http.StatusMovedPermanently: redirected, http.StatusFound: redirected,
+		http.StatusMovedPermanently: redirected, http.StatusFound: redirected, http.StatusSeeOther: redirected,
 		http.StatusTemporaryRedirect: redirected, http.StatusPermanentRedirect: redirected,
 		http.StatusBadGateway:     "; a proxy answered: it can't reach the bridge\n",
 		http.StatusGatewayTimeout: "; a proxy answered: it can't reach the bridge\n",

@@ -143,6 +143,7 @@ const redirected = "; a redirect isn't followed: give its target as --url, such 
 var remedies = map[int]string{
 	http.StatusMovedPermanently:   redirected,
 	http.StatusFound:              redirected,
+	http.StatusSeeOther:           redirected,
 	http.StatusTemporaryRedirect:  redirected,
 	http.StatusPermanentRedirect:  redirected,
 	http.StatusUnauthorized:       "; that bridge has another secret, scheme or time: use its environment, and see its log",
