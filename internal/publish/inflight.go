@@ -138,8 +138,10 @@ func readAck(m *nats.Msg) ack {
 
 // errInProcess means that the stream is storing another copy of the message, and may yet fail to. nats-server
 // 2.10 answers as for a duplicate, with the sequence number 0 (jetstream_cluster.go,
-// processClusteredInboundMsg), and newer ones with this error.
-var errInProcess = &jetstream.APIError{ErrorCode: codeInProcess, Description: "duplicate message id is in process"}
+// processClusteredInboundMsg), and newer ones with this error. 2.10 also answers so once a full stream has
+// refused the message; only its leader remembers that.
+var errInProcess = &jetstream.APIError{ErrorCode: codeInProcess, Description: "a copy of the message is in process, " +
+	"or could not be stored: if this lasts, see whether the stream is full, then make its leader step down"}
 
 // plainAck returns the stream of the usual answer, a bare {"stream","seq"}, and reports whether data is one.
 // Decoding it as JSON would add a tenth to the time for a record from the spool.

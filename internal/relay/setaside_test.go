@@ -105,6 +105,10 @@ func TestFalseDuplicate(t *testing.T) {
 	f.publishes(publish.Spooled, "other")
 	poll.Until(t, "it is set aside", func() bool { return f.Spool.Stats().SetAside == 1 && f.waiting() == 0 })
 	stored(t, js, "other")
+	aside := f.logs.FilterMessage(sayAside).All()
+	if len(aside) != 1 || !strings.Contains(fmt.Sprint(aside[0].ContextMap()["error"]), "make its leader step down") {
+		t.Errorf("logged %v, want the remedy in it", aside)
+	}
 	expect.NoError(t, failing.Unsubscribe())
 	expect.NoError(t, expect.Err(js.UpdateStream(t.Context(), jetstream.StreamConfig{
 		Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}, Discard: jetstream.DiscardNew, Duplicates: 25 * time.Hour,
