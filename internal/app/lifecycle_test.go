@@ -15,6 +15,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/event"
+	"github.com/ade15e70/webhook-bridge/internal/ingest"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 	"github.com/ade15e70/webhook-bridge/test/expect"
@@ -213,6 +214,19 @@ func TestFloodIsSampled(t *testing.T) {
 	if lines := len(b.lines("delivery refused")); lines > most {
 		t.Errorf("%d lines for %d refusals, want at most %d", lines, n, most)
 	}
+}
+
+// A flood for one vendor without secrets doesn't keep the other's missing ones out of the log.
+func TestFloodWithoutSecrets(t *testing.T) {
+	log, metrics := &expect.Buffer{}, telemetry.NewMetrics("test")
+	logger := telemetry.NewLogger(log, "json", "info").Logger
+	o := newObserver(logger, telemetry.Sampled(logger, time.Hour, 10, 100, metrics.LogDropped.Inc), metrics, nil)
+	for range 50 {
+		o.Observe(&ingest.Record{Outcome: "not_found", Err: fmt.Errorf("%w: set A_SECRETS", ingest.ErrNotConfigured)})
+	}
+	o.Observe(&ingest.Record{Outcome: "not_found", Err: fmt.Errorf("%w: set B_SECRETS", ingest.ErrNotConfigured)})
+	expect.Equal(t, 10, strings.Count(log.String(), "set A_SECRETS"), "lines of the flood")
+	expect.Equal(t, 1, strings.Count(log.String(), "set B_SECRETS"), "lines of the other")
 }
 
 // The line of a delivery that is refused for its time has the age, also if it is that of the signed time.

@@ -170,7 +170,11 @@ func (o *observer) observeAccepted(r *ingest.Record) {
 // logRefusal logs a refused delivery. A flood of one outcome at one endpoint leaves out no other line.
 func (o *observer) logRefusal(r *ingest.Record) {
 	level, message := severity(r.Err)
-	if entry := checkSampled(o.refused, level, message, r.Endpoint+" "+r.Outcome); entry != nil {
+	key := r.Endpoint + " " + r.Outcome
+	if errors.Is(r.Err, ingest.ErrNotConfigured) { // it names the vendor
+		key = r.Err.Error()
+	}
+	if entry := checkSampled(o.refused, level, message, key); entry != nil {
 		entry.Write(zap.String("endpoint", r.Endpoint), zap.String("outcome", r.Outcome), zap.Error(r.Err),
 			zap.Bool("quarantined", r.Kept != ""), zap.String("remote", r.Remote), zap.Duration("duration", r.Duration), age(r), traceID(r))
 	}
