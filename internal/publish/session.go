@@ -174,7 +174,7 @@ func (p *Publisher) warn(message string, err error) {
 }
 
 // asyncError handles an error that nats.go returns from no call.
-func (s *session) asyncError(nc *nats.Conn, _ *nats.Subscription, err error) {
+func (s *session) asyncError(nc *nats.Conn, sub *nats.Subscription, err error) {
 	switch {
 	case errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAccountAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
 		s.ended = err
@@ -183,6 +183,7 @@ func (s *session) asyncError(nc *nats.Conn, _ *nats.Subscription, err error) {
 	case errors.Is(err, nats.ErrPermissionViolation):
 		s.logDenied(err)
 	case errors.As(err, new(net.Error)): // the session ends, and that is logged
+	case errors.Is(err, nats.ErrSlowConsumer) && sub.Type() == nats.ChanSubscription: // a look-up reads the dropped messages again
 	default:
 		s.log.Warn("NATS reports an error", zap.Error(err))
 	}

@@ -108,6 +108,22 @@ func testFailedWrite(t *testing.T) {
 	expect.ErrorIs(t, io.EOF, expect.Err(far.Read(make([]byte, 1))), "reading once it is closed")
 }
 
+// A look-up reads dropped messages again, so they aren't worth a line. A dropped acknowledgement is.
+func TestSlowConsumer(t *testing.T) {
+	t.Parallel()
+	nc := natsdtest.Connect(t, natsdtest.Start(t, "").URL()).Conn()
+	buffer, err := nc.ChanSubscribe("lookup", make(chan *nats.Msg))
+	expect.NoError(t, err)
+	acks, err := nc.Subscribe("acks", func(*nats.Msg) {})
+	expect.NoError(t, err)
+	core, logs := observer.New(zap.InfoLevel)
+	s := &session{log: zap.New(core)}
+	s.asyncError(nc, buffer, nats.ErrSlowConsumer)
+	expect.Equal(t, 0, logs.Len(), "lines about a look-up")
+	s.asyncError(nc, acks, nats.ErrSlowConsumer)
+	expect.Equal(t, 1, logs.Len(), "lines about an acknowledgement")
+}
+
 // hangingUp is a server that sends one of the answers, in turn, to the first ping of each connection, and
 // then ends the connection.
 func hangingUp(t *testing.T, answers ...string) (url string, accepted *atomic.Int64) {

@@ -48,6 +48,10 @@ type Message struct {
 	Pending       uint64    // about how many messages follow in the section
 }
 
+// IsMarker reports whether the stream itself has stored the message, because the last one on its subject was
+// removed: it has subject_delete_marker_ttl.
+func (m Message) IsMarker() bool { return m.Headers().Get(jetstream.MarkerReasonHeader) != "" }
+
 // IsUnavailable reports whether the error means that there is no JetStream, or none for this account.
 func IsUnavailable(err error) bool {
 	return errors.Is(err, nats.ErrNoResponders) ||
@@ -135,8 +139,9 @@ func (r *Reader) Run(ctx context.Context) error {
 			return context.Cause(ctx)
 		case errors.Is(err, nats.ErrConnectionClosed), r.Section.Stop && errors.Is(err, ErrUnreadable):
 			return err
-		case errors.Is(err, errDrained):
-			continue // the next consumer shows whether the section is complete
+		case errors.Is(err, errDrained), // the next consumer shows whether the section is complete
+			errors.Is(err, errMissing) && r.next != before: // nats.go drops messages when its buffer is full
+			continue
 		case errors.Is(err, errBroken), !r.JetStream.Conn().IsConnected(): // the owner of the connection reports it
 		case failing.IsZero():
 			failing = time.Now()

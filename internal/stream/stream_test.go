@@ -253,6 +253,47 @@ func TestStreamBeginsAgain(t *testing.T) {
 	}
 }
 
+// nats.go drops messages that don't fit in its buffer, into which NATS' own messages go, too. The reader reads
+// the dropped ones again at once, and reports no error.
+func TestBufferOverflows(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	var want []string
+	for i := range 2 * maxMessages {
+		want = append(want, fmt.Sprint(i))
+	}
+	f.publish("s.a", want...)
+	other := natsdtest.Connect(t, f.server.URL()).Conn()
+	requests, err := other.SubscribeSync("$JS.API.CONSUMER.MSG.NEXT.S.>")
+	expect.NoError(t, err)
+	expect.NoError(t, other.Flush())
+	r := f.reader(Section{Since: Beginning, Stop: true})
+	handle, arrived := r.Handle, func() uint64 { return f.nc.Stats().InMsgs }
+	var before uint64
+	r.Handle = func(m Message) error {
+		switch m.Sequence {
+		case maxMessages/2 + 1: // the next call of nats.go makes the second request
+			request, err := requests.NextMsg(poll.Bound)
+			expect.NoError(t, err)
+			before = arrived()
+			for range 10 {
+				expect.NoError(t, other.PublishMsg(&nats.Msg{Subject: request.Reply, Header: nats.Header{"Status": {"100"}}}))
+			}
+			poll.Until(t, "the heartbeats have arrived", func() bool { return arrived() >= before+10 })
+		case maxMessages/2 + 2:
+			poll.Until(t, "the second request's messages have arrived", func() bool { return arrived() >= before+10+maxMessages/2 })
+		}
+		return handle(m)
+	}
+	start := time.Now()
+	expect.NoError(t, r.Run(t.Context()))
+	expect.Equal(t, want, f.read, "read")
+	expect.Within(t, pause, start, "reading")
+	for _, err := range f.reported() {
+		expect.NoError(t, err)
+	}
+}
+
 // A reader asks for no more bytes at one time than a server holds for a slow client, 64 MiB. Otherwise the
 // server would close the connection.
 func TestLargeMessages(t *testing.T) {
