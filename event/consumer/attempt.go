@@ -52,6 +52,10 @@ func (w *worker) attempt(ctx context.Context, raw jetstream.Msg) {
 	if err != nil { // not of JetStream
 		return
 	}
+	if raw.Headers().Get(jetstream.MarkerReasonHeader) != "" { // of a stream with subject_delete_marker_ttl: no event
+		_ = raw.Ack() // if it is lost, the marker comes again
+		return
+	}
 	m := &Message{
 		Payload: raw.Data(), Subject: raw.Subject(), Stream: meta.Stream, Durable: w.Durable, Sequence: meta.Sequence.Stream,
 		Stored: meta.Timestamp, Attempt: int(meta.NumDelivered), Pending: meta.NumPending,

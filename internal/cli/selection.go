@@ -135,11 +135,13 @@ func (s *selection) section(cfg *config.Config) stream.Section {
 	return section
 }
 
-// event returns the event of a message, or nil if it doesn't match. If the message isn't one of the bridge's
-// events, it prints why and returns nil.
+// event returns the event of a message, or nil if it doesn't match. If the message is neither one of the
+// bridge's events nor the stream's own, it prints why and returns nil.
 func (s *selection) event(prog program, m stream.Message) *event.Event {
 	e, err := event.Parse(m.Data())
 	switch {
+	case m.IsMarker():
+		return nil
 	case err != nil:
 		prog.say("skipping a message on %s that is not one of the bridge's events: %v", m.Subject(), err)
 		return nil

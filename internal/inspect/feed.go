@@ -78,7 +78,12 @@ func (s *Server) read(ctx context.Context, events chan<- item, problems chan<- s
 	reader := stream.Reader{
 		JetStream: s.js, Name: consumerName,
 		Section: stream.Section{Stream: s.config.Stream, Subjects: []string{s.config.Prefix + ".>"}, Last: initialEvents},
-		Handle:  func(m stream.Message) error { return give(ctx, events, newItem(m)) },
+		Handle: func(m stream.Message) error {
+			if m.IsMarker() {
+				return nil
+			}
+			return give(ctx, events, newItem(m))
+		},
 		Report: func(err error) {
 			if !errors.Is(err, stream.ErrRecreated) { // the page sees that in the events
 				_ = give(ctx, problems, s.explain(err, began, s.config.Stream, stream.Requests(s.config.Stream, consumerName)...))

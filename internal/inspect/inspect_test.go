@@ -194,9 +194,11 @@ func TestFeed(t *testing.T) {
 	}
 	p.until("the stream is seen", func(s state) bool { return isLive(s) && s.Stream.State.Msgs == 3 && s.Quarantine != nil })
 
+	marker := &nats.Msg{Subject: "webhooks.flock.a", Header: nats.Header{jetstream.MarkerReasonHeader: {"MaxAge"}}} // the stream's own
+	expect.NoError(t, expect.Err(f.js.PublishMsg(t.Context(), marker)))
 	f.publish(1, cloudEvent)
-	if more := p.events(1); more[0].Sequence != 4 {
-		t.Errorf("then: got %+v, want sequence 4", more)
+	if more := p.events(1); more[0].Sequence != 5 {
+		t.Errorf("then: got %+v, want sequence 5", more)
 	}
 }
 

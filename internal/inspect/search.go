@@ -120,7 +120,7 @@ func (p *part) take(m stream.Message) error {
 		p.Time = m.Stored
 	}
 	v := newItem(m)
-	if !p.query.matches(v) {
+	if m.IsMarker() || !p.query.matches(v) {
 		return nil
 	}
 	p.Events = append(p.Events, v)

@@ -43,12 +43,12 @@ func (s Store) List(ctx context.Context, last uint64) (all []Kept, foreign int, 
 		Report:  func(err error) { failing = err },
 		Restart: func() { all, foreign = nil, 0 },
 		Handle: func(m stream.Message) error {
-			k, err := parseKept(m)
-			if err != nil {
+			switch k, err := parseKept(m); {
+			case err == nil:
+				all = append(all, k)
+			case !m.IsMarker():
 				foreign++
-				return nil //nolint:nilerr // not a message of the bridge
 			}
-			all = append(all, k)
 			return nil
 		},
 	}

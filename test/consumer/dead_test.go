@@ -39,12 +39,17 @@ func (w *words) String() string {
 func (w *words) logger() *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
 
 // An event that fails for good becomes a dead letter: at once if the error is permanent, else after
-// the last attempt; so does a message that is no event. Other events go on.
+// the last attempt; so does a message that is no event. Other events go on. A marker, which the stream
+// itself stores when the last message of a subject is gone, is acknowledged and nothing else.
 func TestPoison(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "")
 	n.publish(1, 5)
 	if _, err := n.js.Publish(t.Context(), "webhooks.flock.x", []byte("not from the bridge")); err != nil {
+		t.Fatal(err)
+	}
+	marker := &nats.Msg{Subject: "webhooks.flock.x", Header: nats.Header{jetstream.MarkerReasonHeader: {"MaxAge"}}}
+	if _, err := n.js.PublishMsg(t.Context(), marker); err != nil {
 		t.Fatal(err)
 	}
 	var calls, seen tally

@@ -35,6 +35,7 @@ class LateError extends Error {}
  * the worker dies before that, the server delivers the event again.
  */
 export async function attempt(w: Worker, raw: JsMsg, stopping: AbortSignal): Promise<void> {
+  if (raw.headers?.has('Nats-Marker-Reason')) return raw.ack() // of a stream with subject_delete_marker_ttl: no event
   const began = performance.now()
   const m: Message = {
     event: {} as Event, payload: raw.data, subject: raw.subject, stream: raw.info.stream, durable: w.durable, sequence: raw.seq,

@@ -29,6 +29,9 @@ test('a handler that throws is called again; one that fails for good makes a dea
   await server.publish(3)
   await server.js.publish('webhooks.flock.invitee.accepted', 'not JSON')
   await server.js.publish('webhooks.flock.invitee.accepted', JSON.stringify({ ...event(9), id: 9 }))
+  const marker = natsHeaders()
+  marker.set('Nats-Marker-Reason', 'MaxAge') // by the stream itself: it is acknowledged, and nothing else
+  await server.js.publish('webhooks.flock.invitee.accepted', '', { headers: marker })
   const { seen, logger } = begin(t, server, ({ event: { data }, attempt }) => {
     if (data.n === 0 && attempt < 3) throw new Error('not yet')
     if (data.n === 1) throw new PermanentError('never: “é”')
