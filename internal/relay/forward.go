@@ -205,6 +205,11 @@ func (f *forwarder) setAsideIfAtFault(ctx context.Context, first spool.Record) b
 		return false
 	}
 	f.lastTried = others[len(others)-1].Seq
+	// One look-up serves both batches. A second one would find the record that is taken now, which then
+	// wouldn't be sent again.
+	if _, err := f.lookup.stored(ctx, append([]spool.Record{first}, others...)); err != nil {
+		return false
+	}
 	results := f.deliver(ctx, f.lookup, others)
 	taken := slices.IndexFunc(results, isTaken)
 	if taken < 0 {
@@ -216,6 +221,7 @@ func (f *forwarder) setAsideIfAtFault(ctx context.Context, first spool.Record) b
 	if err != nil || len(records) == 0 {
 		return false
 	}
+	records = slices.DeleteFunc(records, func(r spool.Record) bool { return r.Seq > f.lastTried }) // not looked up
 	f.round(ctx, records, others[taken])
 	return true
 }

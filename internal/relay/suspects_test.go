@@ -3,7 +3,6 @@ package relay
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -90,28 +89,53 @@ func TestTakenIsForgotten(t *testing.T) {
 	expect.Equal(t, 0, len(f.acked.streamCreated), "remembered acknowledgements")
 }
 
-// losing deletes the stream once a record from the spool is stored.
-type losing struct {
+// reacting does something once a record from the spool is stored.
+type reacting struct {
 	*counts
-	js atomic.Pointer[jetstream.JetStream]
+	react func()
 }
 
-func (l *losing) Published(kind publish.Kind, way, outcome string) {
-	l.counts.Published(kind, way, outcome)
+func (r *reacting) Published(kind publish.Kind, way, outcome string) {
+	r.counts.Published(kind, way, outcome)
 	if outcome == string(publish.Stored) {
-		_ = (*l.js.Load()).DeleteStream(context.Background(), "WEBHOOKS")
+		r.react()
 	}
+}
+
+func reactingTo(c *settings) *reacting {
+	r := &reacting{counts: &counts{n: make(map[string]int)}}
+	c.relay.Observer = r
+	return r
 }
 
 // If NATS takes a later record and then nothing more, nothing is set aside.
 func TestNothingIsTakenAnyMore(t *testing.T) {
 	t.Parallel()
-	l := &losing{counts: &counts{n: make(map[string]int)}}
-	f, js := suspects(t, 3, 10, func(c *settings) { c.relay.Observer = l })
-	l.js.Store(&js)
+	var r *reacting
+	f, js := suspects(t, 3, 10, func(c *settings) { r = reactingTo(c) })
+	r.react = func() { _ = js.DeleteStream(context.Background(), "WEBHOOKS") }
 	f.look(t, suspectEvery)
-	expect.Equal(t, 1, l.of("spool stored"), "taken")
+	expect.Equal(t, 1, r.of("spool stored"), "taken")
 	if n, left := f.Spool.Stats().SetAside, f.Spool.Len(publish.Event); n != 0 || left != 4 {
 		t.Errorf("%d are set aside, %d wait", n, left)
 	}
+}
+
+// Records at fault are also found if the stream must be looked up first, and though events keep coming. A
+// second look-up would find the record that shows that NATS takes others, which then wouldn't be sent again.
+func TestAtFaultWhileLookingUp(t *testing.T) {
+	t.Parallel()
+	var r *reacting
+	f, js := suspects(t, 3, 10, func(c *settings) {
+		r = reactingTo(c)
+		c.relay.Reach = 50 * time.Hour // longer than the duplicate window
+	})
+	r.react = func() {
+		expect.NoError(t, f.Spool.Append(t.Context(), arrived(message("next"), 0), time.Time{}))
+	}
+	f.look(t, suspectEvery)
+	if n, left := f.Spool.Stats().SetAside, f.Spool.Len(publish.Event); n != 3 || left != 1 {
+		t.Errorf("%d are set aside, %d wait", n, left)
+	}
+	stored(t, js, "good")
 }
