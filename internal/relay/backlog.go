@@ -53,8 +53,7 @@ func (f *forwarder) endBacklog() {
 			zap.Int("delivered", b.delivered), zap.Duration("took", time.Since(b.since)), zap.Int64("set_aside", f.Spool.Stats().SetAside))
 	}
 	*b = backlog{}
-	f.cause.Store(publish.Cause(""))
-	f.failures = 0
+	f.endFailures()
 }
 
 // refusals holds the times at which a record was last logged as set aside, by cause. While a subject is

@@ -48,8 +48,8 @@ func TestBlockedWithoutStream(t *testing.T) {
 	}
 }
 
-// A stream without a leader is logged if that lasts longer than an election, and then once. Another cause is
-// logged at once.
+// A stream without a leader is logged if that lasts longer than an election. Another cause is logged at once.
+// Each is logged once, also if they alternate.
 func TestElectionIsNoAlarm(t *testing.T) {
 	core, logs := observer.New(zap.InfoLevel)
 	f := newForwarder(&Relay{Config: Config{Log: zap.New(core)}}, publish.Event)
@@ -57,7 +57,7 @@ func TestElectionIsNoAlarm(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		lasts  time.Duration
-		err    error
+		err    error // nil: a round succeeds
 		alarms int
 	}{
 		{"an election begins", 0, missing, 0},
@@ -65,10 +65,21 @@ func TestElectionIsNoAlarm(t *testing.T) {
 		{"it lasts too long", publish.ElectionGrace, missing, 1},
 		{"it lasts still longer", publish.ElectionGrace, missing, 1},
 		{"the stream is full", 0, full, 2},
+		{"in turn", publish.ElectionGrace, missing, 2},
+		{"in turn", publish.ElectionGrace, full, 2},
+		{"a success", 0, nil, 2},
 		{"the next election", 0, missing, 2},
+		{"the stream is full", publish.ElectionGrace / 2, full, 3},
+		{"in turn, until it lasts too long", publish.ElectionGrace / 2, missing, 4},
 	} {
-		f.since = f.since.Add(-c.lasts)
-		f.alarm(c.err)
+		for _, a := range f.alarms {
+			a.since = a.since.Add(-c.lasts)
+		}
+		if c.err == nil {
+			f.endFailures()
+		} else {
+			f.alarm(c.err)
+		}
 		expect.Equal(t, c.alarms, logs.FilterMessage(sayAlarm).Len(), "alarms: %s", c.name)
 	}
 }

@@ -41,13 +41,18 @@ type forwarder struct {
 	lookup    *lookup
 	backlog   backlog
 	refusals  refusals
-	cause     atomic.Value // the publish.Cause of the last round's failure; "" if it succeeded
-	since     time.Time    // when the first of the rounds in a row with that cause failed
-	isAlarmed bool         // that cause was logged
+	cause     atomic.Value             // the publish.Cause of the last round's failure; "" if it succeeded
+	alarms    map[publish.Cause]*alarm // of the failures in a row
+}
+
+// alarm is a cause of several failures in a row. Others may alternate with it.
+type alarm struct {
+	since    time.Time
+	isLogged bool
 }
 
 func newForwarder(r *Relay, kind publish.Kind) *forwarder {
-	return &forwarder{Relay: r, kind: kind, batch: 1, lookup: &lookup{Relay: r, kind: kind}, refusals: make(refusals)}
+	return &forwarder{Relay: r, kind: kind, batch: 1, lookup: &lookup{Relay: r, kind: kind}, refusals: make(refusals), alarms: make(map[publish.Cause]*alarm)}
 }
 
 // run delivers until the context ends.
@@ -154,11 +159,18 @@ func (f *forwarder) succeeded(took time.Duration) {
 	if f.Spool.Len(f.kind) <= int64(f.batch) && f.breakers[f.kind].isClosed() { // the next round takes all
 		f.gates[f.kind].close()
 	}
-	f.failures, f.lastTried = 0, 0
+	f.endFailures()
+	f.lastTried = 0
 	if f.batch < firstBatch || took < longRound {
 		f.batch = min(max(firstBatch, 4*f.batch), maxBatch)
 	}
+}
+
+// endFailures ends the failures in a row.
+func (f *forwarder) endFailures() {
+	f.failures = 0
 	f.cause.Store(publish.Cause(""))
+	clear(f.alarms)
 }
 
 // keepAcked notes which of the records that stay in the spool were acknowledged. Those that a look-up found
@@ -229,20 +241,23 @@ func (f *forwarder) setAsideIfAtFault(ctx context.Context, first spool.Record) b
 // isTaken reports whether NATS has acknowledged a message now. One that is known to be stored isn't sent.
 func isTaken(r publish.Result) bool { return r.Status != "" }
 
-// alarm logs why nothing is delivered, and the remedy if somebody must act. It logs a cause once in a row. A
-// missing stream may be electing its leader, so that is logged only if it lasts.
+// alarm logs why nothing is delivered, and the remedy if somebody must act. It logs a cause once until a round
+// succeeds. A missing stream may be electing its leader, so that is logged only if it lasts.
 func (f *forwarder) alarm(err error) {
 	cause := publish.CauseOf(err)
 	if awaitsCheck(f.kind, err) {
 		return
 	}
-	if f.cause.Swap(cause) != cause {
-		f.since, f.isAlarmed = time.Now(), false
+	f.cause.Store(cause)
+	a := f.alarms[cause]
+	if a == nil {
+		a = &alarm{since: time.Now()}
+		f.alarms[cause] = a
 	}
-	if f.isAlarmed || cause == publish.NoStream && time.Since(f.since) < publish.ElectionGrace {
+	if a.isLogged || cause == publish.NoStream && time.Since(a.since) < publish.ElectionGrace {
 		return
 	}
-	f.isAlarmed = true
+	a.isLogged = true
 	fields := []zap.Field{zap.Stringer("kind", f.kind), zap.String("cause", string(cause)), zap.Error(err)}
 	if remedy := cause.Remedy(); remedy != "" {
 		fields = append(fields, zap.String("remedy", remedy))
