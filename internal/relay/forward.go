@@ -225,6 +225,9 @@ func (f *forwarder) setAsideIfAtFault(ctx context.Context, first spool.Record) b
 	results := f.deliver(ctx, f.lookup, others)
 	taken := slices.IndexFunc(results, isTaken)
 	if taken < 0 {
+		if last := results[len(results)-1].Err; errors.Is(last, publish.ErrUnavailable) {
+			f.alarm(last) // it may be clearer than the first one's
+		}
 		return false
 	}
 	results[taken] = publish.Result{} // so that it isn't noted as acknowledged, and is sent again
@@ -247,6 +250,10 @@ func (f *forwarder) alarm(err error) {
 	cause := publish.CauseOf(err)
 	if awaitsCheck(f.kind, err) {
 		return
+	}
+	// NATS 2.10 gives a reason only once for each message.
+	if was, _ := f.cause.Load().(publish.Cause); cause == publish.Rejected && was.Remedy() != "" {
+		cause = was
 	}
 	f.cause.Store(cause)
 	a := f.alarms[cause]

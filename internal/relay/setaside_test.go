@@ -117,6 +117,27 @@ func TestFalseDuplicate(t *testing.T) {
 	stored(t, js, "other", "stuck")
 }
 
+// It also answers so once a full stream has refused a message. Others show that the stream is full.
+func TestFalseDuplicateOfFullStream(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	js := natsdtest.Connect(t, s.URL())
+	makeStream(t, js, func(c *jetstream.StreamConfig) { c.Subjects, c.MaxMsgs = []string{"webhooks.flock.>"}, 1 })
+	expect.NoError(t, expect.Err(js.Publish(t.Context(), "webhooks.flock.a", nil)))
+	refused := on("webhooks.frigade.a.b", "refused")
+	expect.NoError(t, expect.Err(js.Conn().Subscribe(refused.Subject, func(m *nats.Msg) {
+		_ = m.Respond([]byte(`{"stream":"WEBHOOKS", "seq":0,"duplicate": true}`))
+	})))
+	f := start(t, s.URL(), unmanaged, func(c *settings) { c.publish.Stream.Endpoints = []string{"flock"} }).ready()
+	f.takes(publish.Spooled, refused)
+	poll.Until(t, "the first cause", func() bool { return f.Blocked(publish.Event) == publish.Rejected })
+	f.publishes(publish.Spooled, "other")
+	poll.Until(t, "the true cause", func() bool { return f.Blocked(publish.Event) == publish.StreamFull })
+	before := f.seen.of("spool rejected")
+	poll.Until(t, "it is refused again", func() bool { return f.seen.of("spool rejected") >= before+2 })
+	expect.Equal(t, publish.StreamFull, f.Blocked(publish.Event), "cause")
+}
+
 // A message turns out to be too large only when it is delivered, and blocks no other.
 func TestTooLargeInSpool(t *testing.T) {
 	t.Parallel()
