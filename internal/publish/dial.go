@@ -68,12 +68,13 @@ func (d *dialer) lookUp(server string) ([]string, error) {
 // conn is a network connection that notices its loss before nats.go does.
 type conn struct {
 	net.Conn
+	began time.Time
 	alive context.Context // ends when the connection is lost; its cause is the first error
 	lose  context.CancelCauseFunc
 }
 
 func newConn(wire net.Conn) *conn {
-	c := &conn{Conn: wire}
+	c := &conn{Conn: wire, began: time.Now()}
 	c.alive, c.lose = context.WithCancelCause(context.Background())
 	return c
 }

@@ -114,6 +114,25 @@ func TestDialsEveryAddress(t *testing.T) {
 	}
 }
 
+// A server that hangs up at once may be stopping, however long it took to reach it.
+func TestHangsUpAfterLongDial(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	expect.NoError(t, err)
+	defer func() { _ = listener.Close() }()
+	go func() {
+		for wire, err := listener.Accept(); err == nil; wire, err = listener.Accept() {
+			_ = wire.Close()
+		}
+	}()
+	port := listener.Addr().(*net.TCPAddr).Port
+	dead(t, "127.0.0.2", port)
+	poll.Until(t, "an end without a remedy", func() bool { // once is enough: a busy machine may be slow
+		_, err = Server{URL: fmt.Sprint("nats://127.0.0.2:", port)}.connect(&dialer{ctx: t.Context(), others: []string{listener.Addr().String()}})
+		return errors.Is(err, io.EOF) && Server{}.remedy(err) == ""
+	})
+}
+
 // A look-up that hangs ends with Close.
 func TestCloseEndsLookUp(t *testing.T) {
 	before := net.DefaultResolver

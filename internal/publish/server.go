@@ -58,7 +58,7 @@ func (s Server) Explain(err error) error {
 	remedy := s.remedy(err)
 	if errors.Is(err, io.EOF) { // no remedy for a bridge, which waits: NATS may be restarting
 		remedy = "the server hangs up without a greeting: start NATS there, or set NATS_URL to its address; " +
-			"if its tls block has handshake_first, set NATS_TLS_FIRST=true"
+			"set NATS_TLS_FIRST=true if, and only if, its tls block has handshake_first"
 	}
 	if remedy != "" {
 		err = fmt.Errorf("%w: %s", err, remedy)
@@ -67,8 +67,8 @@ func (s Server) Explain(err error) error {
 }
 
 // connect returns a connection for a session. It makes one attempt.
-func (s Server) connect(d nats.CustomDialer, handlers ...nats.Option) (*nats.Conn, error) {
-	return s.dial(append(handlers,
+func (s Server) connect(d *dialer, handlers ...nats.Option) (*nats.Conn, error) {
+	nc, err := s.dial(append(handlers,
 		nats.NoReconnect(),
 		nats.PingInterval(5*time.Second),
 		nats.MaxPingsOutstanding(2), // a silent server is noticed after 15 s, not 6 minutes
@@ -77,6 +77,10 @@ func (s Server) connect(d nats.CustomDialer, handlers ...nats.Option) (*nats.Con
 		nats.SetCustomDialer(d),
 		nats.SkipHostLookup(), // the dialer looks names up
 	)...)
+	if errors.Is(err, io.EOF) && d.last != nil && time.Since(d.last.began) > 250*time.Millisecond {
+		err = errNoGreeting
+	}
+	return nc, err
 }
 
 var (
@@ -88,13 +92,9 @@ var (
 
 // dial connects. It returns an error if our account may not subscribe to its inbox: no answer could reach us.
 func (s Server) dial(more ...nats.Option) (*nats.Conn, error) {
-	began := time.Now()
 	nc, err := nats.Connect(s.URL, slices.Concat(s.credentials(), []nats.Option{nats.Name(s.Name)}, more)...)
 	if err != nil && strings.HasPrefix(err.Error(), "malformed HTTP ") {
 		err = errNoWebSocket
-	}
-	if errors.Is(err, io.EOF) && time.Since(began) > 250*time.Millisecond {
-		err = errNoGreeting
 	}
 	if err != nil || !nc.IsConnected() {
 		return nc, err

@@ -3,6 +3,7 @@ package publish
 import (
 	"crypto/x509"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -334,6 +335,28 @@ func TestTLSRemedies(t *testing.T) {
 		_, err := Server{URL: strings.Replace(plain.URL(), "nats:", scheme, 1)}.Connect()
 		if err == nil || !strings.Contains(err.Error(), "begin NATS_URL with nats://") || strings.Contains(err.Error(), "server_id") {
 			t.Errorf("%s to a server without TLS and WebSocket: %v", scheme, err)
+		}
+	}
+}
+
+// A command says what to do if the server waits, and then hangs up, also with NATS_TLS_FIRST.
+func TestHangsUpLate(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	expect.NoError(t, err)
+	defer func() { _ = listener.Close() }()
+	go func() {
+		for wire, err := listener.Accept(); err == nil; wire, err = listener.Accept() {
+			_ = wire.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+			_, _ = io.Copy(io.Discard, wire)
+			_ = wire.Close()
+		}
+	}()
+	for _, isFirst := range []bool{false, true} {
+		_, err := Server{URL: "nats://" + listener.Addr().String(), TLSFirst: isFirst}.Connect()
+		const want = "set NATS_TLS_FIRST=true if, and only if, its tls block has handshake_first"
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("with NATS_TLS_FIRST=%t: %v", isFirst, err)
 		}
 	}
 }
