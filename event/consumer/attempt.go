@@ -112,7 +112,7 @@ func (w *worker) failed(ctx context.Context, log *slog.Logger, raw jetstream.Msg
 // handles it.
 func (w *worker) handle(ctx context.Context, log *slog.Logger, raw jetstream.Msg, m *Message) (err error) {
 	if m.Attempt > w.MaxAttempts {
-		return Permanent(fmt.Errorf("delivered %d times, and never handled to the end", m.Attempt-1))
+		return Permanent(fmt.Errorf("delivered %d times, and never handled to the end: see the workers' logs", m.Attempt-1))
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, w.Timeout, fmt.Errorf("the handler took longer than %s", w.Timeout))
 	told := make(chan time.Time, 1)

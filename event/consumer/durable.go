@@ -19,13 +19,9 @@ func (w *worker) begin(ctx context.Context) (err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, apiWait)
 	defer cancel()
-	if w.MakeDeadStream { // an existing one stays as it is
-		_, err = w.js.CreateStream(ctx, jetstream.StreamConfig{Name: w.deadStream(), Subjects: []string{w.SubjectPrefix + "-dead.>"}})
-	}
-	if err == nil || errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-		w.from, err = w.durable(ctx)
-	} else {
-		err = fmt.Errorf("making stream %s: %w", w.deadStream(), err)
+	w.from, err = w.durable(ctx)
+	if err == nil && w.MakeDeadStream {
+		err = w.makeDeadStream(ctx)
 	}
 	last := nc.LastError()
 	isDenied := errors.Is(last, nats.ErrPermissionViolation) && strings.Contains(last.Error(), ".API.") &&
@@ -36,11 +32,26 @@ func (w *worker) begin(ctx context.Context) (err error) {
 	return err
 }
 
+// makeDeadStream makes the stream of dead letters, with as many replicas as the consumer has, by default those of
+// the events. An existing one stays as it is.
+func (w *worker) makeDeadStream(ctx context.Context) error {
+	wanted := jetstream.StreamConfig{Name: w.deadStream(), Subjects: []string{w.SubjectPrefix + "-dead.>"}, Replicas: 1}
+	if cluster := w.from.CachedInfo().Cluster; cluster != nil {
+		wanted.Replicas += len(cluster.Replicas)
+	}
+	if _, err := w.js.CreateStream(ctx, wanted); err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		return fmt.Errorf("making stream %s: %w", w.deadStream(), err)
+	}
+	return nil
+}
+
 // temporary are the errors of begin after which trying again may help: NATS or the stream is away,
-// JetStream is starting, or another worker was faster and made the consumer, with another Since.
+// JetStream is starting, a server that a replica needs is down, or another worker was faster and made the consumer,
+// with another Since.
 var temporary = []error{
 	nats.ErrDisconnected, nats.ErrNoResponders, context.DeadlineExceeded, jetstream.ErrStreamNotFound,
-	&jetstream.APIError{ErrorCode: 10008}, jetstream.ErrConsumerExists, // 10008: temporarily unavailable
+	&jetstream.APIError{ErrorCode: 10005}, &jetstream.APIError{ErrorCode: 10008}, // no suitable peers, temporarily unavailable
+	jetstream.ErrConsumerExists,
 }
 
 func isAway(err error) bool {

@@ -25,7 +25,7 @@ type Options struct {
 	Timeout         time.Duration // 5m: how long a handler may take; AckWait later, another worker gets the event
 	MaxAttempts     int           // 10: how often an event is tried before it is a dead letter
 	Backoff         time.Duration // 1s: the pause after the first attempt; it doubles with each, up to 5m
-	MakeDeadStream  bool          // make a missing stream of dead letters; without one an event that always fails is tried for ever
+	MakeDeadStream  bool          // make a missing stream of dead letters, with the consumer's replicas; without one an event that always fails stays
 	ShutdownTimeout time.Duration // 30s: how long running handlers may go on when Run is to stop
 	Logger          *slog.Logger  // slog.Default(); it never gets an event's data
 

@@ -39,7 +39,7 @@ async function main() {
       ackWait: Number(env.ACK_WAIT || 30_000), // ms
       maxAttempts: Number(env.TRIES || 5),
       backoff: Number(env.PAUSE || 1_000), // ms
-      makeDeadStream: true,
+      makeDeadStream: env.MAKE_DEAD_STREAM !== 'false',
       logger: { info: log('info'), warn: log('warn'), error: log('error') },
       signal: stop.signal,
     }, async (message) => {

@@ -227,6 +227,54 @@ func TestNoDeadLetters(t *testing.T) {
 	}
 }
 
+// replicated is a JetStream whose consumers have three replicas.
+type replicated struct {
+	jetstream.JetStream
+	create func(jetstream.StreamConfig) error
+}
+
+type replicatedConsumer struct{ jetstream.Consumer }
+
+func (r replicated) Consumer(ctx context.Context, stream, name string) (jetstream.Consumer, error) {
+	found, err := r.JetStream.Consumer(ctx, stream, name)
+	return replicatedConsumer{found}, err
+}
+
+func (c replicatedConsumer) CachedInfo() *jetstream.ConsumerInfo {
+	info := *c.Consumer.CachedInfo()
+	info.Cluster = &jetstream.ClusterInfo{Leader: "a", Replicas: []*jetstream.PeerInfo{{Name: "b"}, {Name: "c"}}}
+	return &info
+}
+
+func (r replicated) CreateStream(_ context.Context, o jetstream.StreamConfig) (jetstream.Stream, error) {
+	return nil, r.create(o)
+}
+
+// The stream of dead letters is made with the replicas of the consumer, once there are enough servers.
+func TestReplicasOfDeadLetters(t *testing.T) {
+	t.Parallel()
+	n := serve(t, "")
+	_, err := n.js.CreateConsumer(t.Context(), "WEBHOOKS", jetstream.ConsumerConfig{
+		Durable: "rewards", AckPolicy: jetstream.AckExplicitPolicy, AckWait: time.Minute, MaxDeliver: -1,
+	})
+	noError(t, err)
+	made := make(chan int, 2)
+	js := replicated{n.js, func(o jetstream.StreamConfig) error {
+		made <- o.Replicas
+		if len(made) == 1 {
+			return &jetstream.APIError{ErrorCode: 10005, Description: "no suitable peers for placement"}
+		}
+		return nil
+	}}
+	n.publish(1, 1)
+	r := run(t, js, consumer.Options{MakeDeadStream: true}, unused)
+	eventually(t, "the event is handled", func() bool { return n.settled("rewards") || len(r.err) > 0 })
+	r.stopped()
+	if first, second := <-made, <-made; first != 3 || second != 3 {
+		t.Errorf("made with %d, then %d replicas, want 3", first, second)
+	}
+}
+
 // If the stream is still storing a dead letter, the event stays until that is certain. NATS 2.10
 // answers so, and if its leader then goes, the letter is lost.
 func TestUncertainDeadLetter(t *testing.T) {

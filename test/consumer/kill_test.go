@@ -282,7 +282,7 @@ func TestKiller(t *testing.T) {
 	})
 	eventually(t, "it is a dead letter", func() bool { return n.settled("rewards") })
 	r.stopped()
-	if dead := n.dead(); len(dead) != 1 || dead[0].Header.Get("Dead-Reason") != "delivered 3 times, and never handled to the end" {
+	if dead := n.dead(); len(dead) != 1 || dead[0].Header.Get("Dead-Reason") != "delivered 3 times, and never handled to the end: see the workers' logs" {
 		t.Errorf("got the dead letters %+v, want one that was never handled to the end", dead)
 	}
 }

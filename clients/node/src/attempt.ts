@@ -62,7 +62,7 @@ async function failed(w: Worker, raw: JsMsg, m: Message, error: Error): Promise<
       w.logger.error('dead letter', { ...about(m), reason: error.message })
       return ['dead', error]
     } catch (unstored) { // somebody must make room
-      error = unstored as Error
+      error = new Error(`${(unstored as Error).message}: ${error.message}`, { cause: error })
       pause = Math.max(pause, 5_000)
     }
   }
@@ -101,7 +101,7 @@ async function handle(w: Worker, raw: JsMsg, m: Message, stopping: AbortSignal):
   if (stopping.aborted) stop()
   try {
     m.event = parse(raw.data)
-    if (m.attempt > w.maxAttempts) throw new PermanentError(`delivered ${m.attempt - 1} times, and never handled to the end`)
+    if (m.attempt > w.maxAttempts) throw new PermanentError(`delivered ${m.attempt - 1} times, and never handled to the end: see the workers' logs`)
     await w.handler(m, { signal: call.signal })
     return undefined
   } catch (error) {

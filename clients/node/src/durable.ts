@@ -5,7 +5,8 @@ import type { Settings } from './options.js'
 
 /** JetStream's error codes. */
 export const codes = {
-  unavailable: 10008, consumerNotFound: 10014, messageTooLarge: 10054, streamNameInUse: 10058, streamNotFound: 10059, consumerExists: 10148,
+  noPeers: 10005, unavailable: 10008, consumerNotFound: 10014, messageTooLarge: 10054, streamNameInUse: 10058,
+  streamNotFound: 10059, consumerExists: 10148,
 }
 
 /** Compares codes, not classes: the user may have another copy of the package. */
@@ -15,18 +16,26 @@ export const isCode = (error: unknown, ...wanted: number[]): boolean =>
 /** Finds or makes the consumer, and the stream of dead letters if that is wanted. */
 export async function begin(js: JetStreamClient, s: Settings): Promise<Consumer> {
   const manager = await js.jetstreamManager(false) // without a look at the account, which needs a right of its own
+  const from = await durable(js, manager, s)
   if (s.makeDeadStream) {
-    const wanted = { name: s.deadStream, subjects: [`${s.subjectPrefix}-dead.>`], storage: StorageType.File }
+    const { cluster } = await from.info(true)
+    const wanted = {
+      name: s.deadStream, subjects: [`${s.subjectPrefix}-dead.>`], storage: StorageType.File,
+      num_replicas: 1 + (cluster?.replicas?.length ?? 0), // as the consumer has, by default those of the events
+    }
     await manager.streams.add(wanted).catch((error: unknown) => {
       if (!isCode(error, codes.streamNameInUse)) throw cannot(`making stream ${s.deadStream}`, error) // one that exists is left as it is
     })
   }
-  return durable(js, manager, s)
+  return from
 }
 
-/** Reports whether waiting may mend an error of begin: NATS or the stream is away, JetStream starts, or a worker was faster. */
+/**
+ * Reports whether waiting may mend an error of begin: NATS or the stream is away, JetStream starts, a server that
+ * a replica needs is down, or a worker was faster.
+ */
 export const isAway = (error: unknown): boolean => error instanceof Error && (['TimeoutError', 'NoRespondersError'].includes(error.name) ||
-  isCode(error, codes.unavailable, codes.streamNotFound, codes.consumerExists) || isAway(error.cause))
+  isCode(error, codes.noPeers, codes.unavailable, codes.streamNotFound, codes.consumerExists) || isAway(error.cause))
 
 /**
  * Finds the consumer, or makes it. It changes settings of later deliveries to what run needs, but never the

@@ -12,7 +12,7 @@ export interface Options {
   timeout?: number // 5 min: how long a handler may take; ackWait after that, another worker gets the event
   maxAttempts?: number // 10: how often an event is tried before it is a dead letter
   backoff?: number // 1 s: the pause after the first attempt; it doubles with each, up to 5 min
-  makeDeadStream?: boolean // make the stream of dead letters if it is missing: without it an event that always fails is tried for ever
+  makeDeadStream?: boolean // make a missing stream of dead letters, with the consumer's replicas; without one an event that always fails stays
   shutdownTimeout?: number // 30 s: how long running handlers may go on once signal is aborted
   signal?: AbortSignal // to stop run: it finishes what has begun, and begins nothing else
   logger?: Pick<Console, 'info' | 'warn' | 'error'> // console; it is never given an event's data

@@ -7,7 +7,9 @@ import { jetstream } from '@nats-io/jetstream'
 import { headers as natsHeaders } from '@nats-io/nats-core'
 import { connect } from '@nats-io/transport-node'
 import { attempt, bury } from '../dist/attempt.js'
+import { begin as beginIn, isAway } from '../dist/durable.js'
 import { PermanentError, run } from '../dist/index.js'
+import { withDefaults } from '../dist/options.js'
 import { event, eventually, nats, silent } from './harness.js'
 
 // begin runs a handler until the test ends, or stop is called.
@@ -58,10 +60,25 @@ test('without room for dead letters the event stays, and goes there once there i
   await server.publish(1)
   const { seen } = begin(t, server, () => { throw new PermanentError('never') })
   await eventually('it was tried', () => seen.length > 0)
-  assert.match(seen[0], /^retried 0 1 no dead letter could be stored.*WEBHOOKS_DEAD/)
+  assert.match(seen[0], /^retried 0 1 no dead letter could be stored.*WEBHOOKS_DEAD.*: never$/)
   await server.manager.streams.add({ name: 'WEBHOOKS_DEAD', subjects: ['webhooks-dead.>'] })
   await server.settled()
   assert.equal((await server.deadLetters()).length, 1)
+})
+
+test('the stream of dead letters has the replicas of the consumer', async () => {
+  const made = [], unused = () => assert.fail('it exists')
+  const config = { durable_name: 'd', ack_policy: 'explicit', ack_wait: 1e9, max_deliver: -1 }
+  const js = {
+    consumers: { get: async () => ({ info: async () => ({ cluster: { leader: 'a', replicas: [{ name: 'b' }, { name: 'c' }] } }) }) },
+    jetstreamManager: async () => ({
+      consumers: { info: async () => ({ config }), add: unused, update: unused },
+      streams: { add: async (stream) => { made.push(stream) } },
+    }),
+  }
+  await beginIn(js, withDefaults({ durable: 'd', ackWait: 1_000, makeDeadStream: true }))
+  assert.equal(made[0].num_replicas, 3)
+  assert.ok(isAway(Object.assign(new Error('no suitable peers for placement'), { code: 10005 }))) // until its server is up again
 })
 
 test('the event stays while the stream is still storing its dead letter, as NATS 2.10 puts it', async (t) => {
@@ -392,7 +409,7 @@ test('an event that kills its workers is a dead letter after maxAttempts', async
   let calls = 0
   const { seen } = begin(t, server, () => { calls++ }, { maxAttempts: 2 })
   await eventually('dead', () => seen.length === 1)
-  assert.deepEqual([calls, seen], [0, ['dead 0 3 delivered 2 times, and never handled to the end']])
+  assert.deepEqual([calls, seen], [0, ['dead 0 3 delivered 2 times, and never handled to the end: see the workers\' logs']])
   assert.equal((await server.deadLetters()).length, 1)
 })
 
