@@ -157,7 +157,17 @@ func (w *world) durable(ctx context.Context) error {
 	return w.unchanged(ctx, dir, "overlays/dev with durable-spool")
 }
 
-// drain scales in while NATS is away, and lets the Job deliver the volume that is left.
+// denyAll is the policy of a namespace that allows nothing by itself.
+const denyAll = `
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: e2e-deny-all, namespace: ` + namespace + `}
+spec: {podSelector: {}, policyTypes: [Ingress, Egress]}
+---
+`
+
+// drain scales in while NATS is away, lets the Job deliver the volume that is left, and deletes both.
+// The namespace denies what no policy allows, as many do.
 func (w *world) drain(ctx context.Context) error {
 	if err := w.away(ctx, func(ctx context.Context) error {
 		if err := steps(ctx, "scale statefulset/webhook-bridge --replicas=1"); err != nil {
@@ -172,18 +182,18 @@ func (w *world) drain(ctx context.Context) error {
 		return err
 	}
 	job := strings.NewReplacer("data-webhook-bridge-2", "data-webhook-bridge-1", "registry.example.com/webhook-bridge:v0.1.0", secondImage).Replace(string(text))
-	if _, err := kubectl(ctx, job, "apply", "-f", "-"); err != nil {
+	if _, err := kubectl(ctx, denyAll+job, "apply", "-f", "-"); err != nil {
 		return err
 	}
-	if err := steps(ctx, "wait --for=condition=Complete job/drain --timeout=5m"); err != nil {
+	if err := steps(ctx, "wait --for=condition=Complete job/drain-data-webhook-bridge-1 --timeout=5m"); err != nil {
 		return err
 	}
-	out, err := kubectl(ctx, "", "-n", namespace, "logs", "job/drain")
+	out, err := kubectl(ctx, "", "-n", namespace, "logs", "job/drain-data-webhook-bridge-1")
 	if err != nil {
 		return err
 	}
 	w.note("the Job that drains a volume", strings.Join(strings.Fields(out), " "))
-	return nil
+	return steps(ctx, "delete --timeout=1m job/drain-data-webhook-bridge-1 pvc/data-webhook-bridge-1")
 }
 
 const fakeNode = "webhook-bridge-e2e-node"
