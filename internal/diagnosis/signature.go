@@ -17,7 +17,7 @@ func (d *diagnoser) examineSignatures() {
 	p, at := d.endpoint.Provider, d.endpoint.Provider.Signature
 	for _, f := range d.Delivery.Header {
 		h, _ := p.Rename((&Delivery{Header: []Field{f}}).header()) // no error: one header has one name
-		expected, _ := at.Format.Read(nil, h.Get(at.Header))       // none if it has another form
+		expected, _, _ := at.Format.Read(nil, h.Get(at.Header))    // none if it has another form
 		isExpected := h[at.Header] != nil
 		d.hasHeader = d.hasHeader || isExpected
 		d.examineSignature(f, expected, isExpected)

@@ -62,7 +62,7 @@ func (p *Provider) readMACs(r *Request, macs []MAC) ([]MAC, error) {
 		}
 		value = v
 	}
-	macs, err := at.Format.Read(macs, value)
+	macs, _, err := at.Format.Read(macs, value)
 	if inBody == "" {
 		return macs, err
 	}

@@ -102,7 +102,8 @@ func (p *Provider) withMAC(h http.Header, mac MAC) http.Header {
 	at := &p.Signature
 	changed := http.Header{}
 	maps.Copy(changed, h)
-	changed.Set(at.Header, at.Format.Write(mac, at.Format.Time(h.Get(at.Header))))
+	_, time, _ := at.Format.Read(nil, h.Get(at.Header))
+	changed.Set(at.Header, at.Format.Write(mac, time))
 	return changed
 }
 

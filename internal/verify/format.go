@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -63,20 +64,22 @@ type Format struct {
 	TimePrefix     string     // before the time; "": the header has none
 }
 
-// Read appends the signatures of a header to macs. Their number is bounded by the header's length. If
-// the format has a time, a header without one or with two counts as a missing signature.
-func (f *Format) Read(macs []MAC, value string) ([]MAC, error) {
-	if strings.Trim(value, " \t") == "" {
-		return nil, NoSignature
+// Read appends the signatures of a header to macs, and returns the time in it, also with an error. The
+// header's length bounds the number of signatures. If the format has a time, a header without one or with
+// two counts as a missing signature.
+func (f *Format) Read(macs []MAC, header string) (_ []MAC, time string, err error) {
+	if strings.Trim(header, " \t") == "" {
+		return nil, "", NoSignature
 	}
 	times := 0
 	for more := true; more; {
-		item := value
+		item := header
 		if more = f.Separator != ""; more {
-			item, value, more = strings.Cut(value, f.Separator)
+			item, header, more = strings.Cut(header, f.Separator)
 			item = strings.Trim(item, " \t")
 		}
-		if f.TimePrefix != "" && len(item) > len(f.TimePrefix) && strings.HasPrefix(item, f.TimePrefix) {
+		if text, isTime := strings.CutPrefix(item, f.TimePrefix); isTime && f.TimePrefix != "" && text != "" {
+			time = cmp.Or(time, text)
 			times++
 			continue
 		}
@@ -91,23 +94,11 @@ func (f *Format) Read(macs []MAC, value string) ([]MAC, error) {
 	}
 	switch {
 	case f.TimePrefix != "" && times != 1:
-		return nil, NoSignature
+		return nil, time, NoSignature
 	case len(macs) == 0:
-		return nil, MalformedSignature
+		return nil, time, MalformedSignature
 	}
-	return macs, nil
-}
-
-// Time returns the time in a header; "" if there is none.
-func (f *Format) Time(value string) string {
-	for more := f.TimePrefix != ""; more; { // then there is a separator
-		item := ""
-		item, value, more = strings.Cut(value, f.Separator)
-		if time, ok := strings.CutPrefix(strings.Trim(item, " \t"), f.TimePrefix); ok && time != "" {
-			return time
-		}
-	}
-	return ""
+	return macs, time, nil
 }
 
 // Write writes a header with one signature.

@@ -46,7 +46,8 @@ func (v *vendor) value(d *delivery, p part) string {
 		return v.value(d, v.when)
 	case mac:
 		if values := d.Header[v.Signature.Header]; len(values) > 0 { // all are equal
-			return v.Signature.Format.Time(values[0])
+			_, time, _ := v.Signature.Format.Read(nil, values[0])
+			return time
 		}
 	case header:
 		if values := d.Header[p.text]; len(values) == 1 {

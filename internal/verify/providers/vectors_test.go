@@ -160,9 +160,9 @@ func otherSignatures(t *testing.T, p *verify.Provider, r verify.Request) {
 	if with() == nil {
 		return // the member alone will do, whatever the header says
 	}
-	macs, _ := p.Signature.Format.Read(nil, right)
+	macs, _, _ := p.Signature.Format.Read(nil, right)
 	isOther := func(signature string) bool {
-		decoded, _ := p.Signature.Format.Read(nil, signature)
+		decoded, _, _ := p.Signature.Format.Read(nil, signature)
 		return !slices.Equal(decoded, macs)
 	}
 	for i := range right {
