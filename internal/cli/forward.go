@@ -105,10 +105,7 @@ func (p *poster) check() error {
 	case p.durable != "" && !p.chosen.until.IsZero():
 		return usagef("--durable and --until exclude each other")
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = p.concurrency
-	transport.MaxResponseHeaderBytes = maxAnswer
-	p.client = &http.Client{Transport: transport, Timeout: answerTimeout, CheckRedirect: dontFollow}
+	p.client = newClient(p.concurrency, answerTimeout)
 	return nil
 }
 
@@ -225,11 +222,11 @@ func (p *poster) deliver(ctx context.Context, subject, id string, payload []byte
 			continue
 		}
 		waiting = false
+		prefix := ""
 		if attempt > 1 {
-			p.printAnswer(subject, id, fmt.Sprintf("attempt %d: %s", attempt, answer))
-		} else {
-			p.printAnswer(subject, id, answer)
+			prefix = fmt.Sprintf("attempt %d: ", attempt)
 		}
+		p.printAnswer(subject, id, prefix+answer)
 		isRetryable := code == 0 || code == 408 || code == 425 || code == 429 || code >= 500
 		switch {
 		case code/100 == 2:
@@ -244,10 +241,7 @@ func (p *poster) deliver(ctx context.Context, subject, id string, payload []byte
 
 // post posts an event once. It returns the answer's status, 0 if none came, and the answer in words.
 func (p *poster) post(ctx context.Context, payload []byte) (code int, answer string, err error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.to, bytes.NewReader(payload))
-	if err != nil {
-		return 0, err.Error(), err
-	}
+	r, _ := http.NewRequestWithContext(ctx, http.MethodPost, p.to, bytes.NewReader(payload)) // no error: check has parsed the URL
 	r.Header.Set("Content-Type", event.ContentType)
 	r.Header.Set("User-Agent", "webhook-bridge-forward")
 	began := time.Now()

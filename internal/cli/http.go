@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // maxAnswer is how many bytes of an answer are read.
@@ -20,9 +21,18 @@ const maxAnswer = 64 << 10
 // withoutUser is the error for a URL with a user and password.
 const withoutUser = "leave out the user and password, which others could see in the list of processes"
 
-// dontFollow keeps a client from following redirects. They may lead to another host, which would get the
-// signed delivery or the event, and net/http follows most with a GET.
-func dontFollow(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+// newClient returns a client for so many requests at once to one server. It follows no redirects: they may
+// lead to another host, which would get the signed delivery or the event, and net/http follows most with a
+// GET.
+func newClient(atOnce int, timeout time.Duration) *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConns, transport.MaxIdleConnsPerHost, transport.MaxConnsPerHost = atOnce, atOnce, atOnce
+	transport.MaxResponseHeaderBytes = maxAnswer
+	return &http.Client{
+		Transport: transport, Timeout: timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
 
 type answer struct {
 	code   int

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/internal/ingest"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 )
 
@@ -114,7 +115,7 @@ type quarantineSelection struct {
 }
 
 func (c *quarantineSelection) filterFlags(command *cobra.Command) {
-	reasons := []string{"unreadable", "contradiction", "stale", "future"}
+	reasons := ingest.Reasons()
 	command.Flags().Func("endpoint", "only deliveries to this `endpoint`", add(&c.endpoints, "an endpoint's name", isNotEmpty))
 	command.Flags().Func("reason", "only deliveries kept for this `reason`: "+inWords(reasons, "or"),
 		add(&c.reasons, inWords(reasons, "or"), func(reason string) bool { return slices.Contains(reasons, reason) }))

@@ -24,7 +24,6 @@ import (
 func sendCommand(prog program) *cobra.Command {
 	var s sender
 	var dataFile, bodyFile string
-	var stale bool
 	var count, concurrency int
 	c := &cobra.Command{
 		Use:   "send ENDPOINT [EVENT]",
@@ -48,9 +47,6 @@ The answer is printed on standard output; for more than one delivery, a summary.
 				return usagef("--count and --concurrency: got %d and %d; each takes 1 or more", count, concurrency)
 			case len(args) == 2:
 				s.event = args[1]
-			}
-			if stale {
-				s.age = 10 * 365 * 24 * time.Hour
 			}
 			if err := s.prepare(prog, args[0], concurrency); err != nil {
 				return err
@@ -77,7 +73,7 @@ The answer is printed on standard output; for more than one delivery, a summary.
 	f.StringVar(&dataFile, "data", "", "`file` with the event's data, a JSON object; - for standard input")
 	f.StringVar(&bodyFile, "body", "", "`file` with the whole body, in which the times are set to now; - for standard input")
 	f.StringVar(&s.scheme, "scheme", "", "sign by this `scheme` of the provider (default: that of the endpoint)")
-	f.BoolVar(&stale, "stale", false, "date the event ten years back; the bridge must refuse it")
+	f.BoolVar(&s.stale, "stale", false, "date the event ten years back; the bridge must refuse it")
 	f.BoolVar(&s.tamper, "tamper", false, "change the data after signing; the bridge must refuse it")
 	f.IntVar(&count, "count", 1, "send `n` deliveries, each a different event unless --data or --body is given")
 	f.IntVar(&concurrency, "concurrency", 1, "send up to `n` deliveries at once")
@@ -98,8 +94,6 @@ func (s *sender) prepare(prog program, name string, concurrency int) error {
 	if err != nil {
 		return err
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConns, transport.MaxIdleConnsPerHost, transport.MaxConnsPerHost = concurrency, concurrency, concurrency
 	if s.url == "" && cfg.Certificate != nil {
 		return usagef("--url is missing: TLS_CERT_FILE is set, so give the bridge's address with a name in the certificate, " +
 			"such as https://hooks.example.com")
@@ -114,10 +108,10 @@ func (s *sender) prepare(prog program, name string, concurrency int) error {
 	if allowed := endpoint.Vendor.SchemeNames(); s.scheme != "" && !slices.Contains(allowed, s.scheme) {
 		return usagef("--scheme: got %q; takes one of %s", s.scheme, strings.Join(allowed, ", "))
 	}
-	if s.age > 0 && endpoint.Vendor.Time.Unit == verify.NoTime {
+	if s.stale && endpoint.Vendor.Time.Unit == verify.NoTime {
 		return usagef("--stale: endpoint %s signs no time, so no delivery is too old", endpoint.Name)
 	}
-	s.client = &http.Client{Timeout: 30 * time.Second, Transport: transport, CheckRedirect: dontFollow}
+	s.client = newClient(concurrency, 30*time.Second)
 	s.setEndpoint(endpoint)
 	return nil
 }
@@ -131,7 +125,7 @@ func (s *sender) sendOne(ctx context.Context, prog program) error {
 	switch {
 	case got.code == http.StatusOK:
 		return nil
-	case s.tamper || s.age > 0: // as expected
+	case s.tamper || s.stale: // as expected
 		return fmt.Errorf("the delivery was refused: %d", got.code)
 	}
 	return fmt.Errorf("the delivery was refused: %d%s", got.code, remedies[got.code])

@@ -25,7 +25,7 @@ type sender struct {
 	data     []byte // of every delivery; nil: generated for each
 	body     []byte // of every delivery, except its times; nil: generated from data
 	scheme   string // "": the endpoint's
-	age      time.Duration
+	stale    bool   // date it so far back that the bridge must refuse it
 	tamper   bool
 	client   *http.Client
 }
@@ -43,7 +43,10 @@ func (s *sender) setEndpoint(endpoint config.Endpoint) {
 
 // delivery returns the body of a new delivery, and the headers that sign it.
 func (s *sender) delivery() (body []byte, header http.Header, err error) {
-	vendor, at := s.endpoint.Vendor, time.Now().Add(-s.age)
+	vendor, at := s.endpoint.Vendor, time.Now()
+	if s.stale {
+		at = at.AddDate(-10, 0, 0)
+	}
 	id := fmt.Sprintf("%016x", rand.Uint64()) //nolint:gosec // it isn't a secret
 	if body = s.body; body == nil {
 		if body, err = vendor.NewBody(s.event, s.data, id); err != nil {

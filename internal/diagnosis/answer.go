@@ -102,15 +102,7 @@ func (d *diagnoser) ask(request Delivery, received time.Time) answer {
 		default: // the answer to a second request in the capture
 		}
 	}
-	observe := func(r *ingest.Record) {
-		a := answer{status: http.StatusOK, outcome: r.Outcome}
-		for _, row := range ingest.Refusals {
-			if row.Outcome == r.Outcome {
-				a.status, a.code = row.Status, row.Code
-			}
-		}
-		take(a)
-	}
+	observe := func(r *ingest.Record) { take(answer{status: r.Status, code: r.Code, outcome: r.Outcome}) }
 	refused := func(c ingest.RefusedConn) {
 		status, _, _ := strings.Cut(c.Answer, " ")
 		number, _ := strconv.Atoi(status) // 0 where there is none

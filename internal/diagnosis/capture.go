@@ -50,8 +50,7 @@ func (d *Delivery) note(format string, args ...any) {
 	}
 }
 
-// ErrNoDelivery means that a text is not a captured delivery.
-var ErrNoDelivery = errors.New("neither an HTTP request nor a JSON body: " +
+var errNoDelivery = errors.New("neither an HTTP request nor a JSON body: " +
 	"a request begins with a line such as POST /webhooks/… HTTP/1.1, with the headers and the body below")
 
 // Parse reads a capture. A text that begins with a brace is a body.
@@ -67,7 +66,7 @@ func Parse(src []byte) (Delivery, error) {
 	src = d.joinPackets(src)
 	at := requestLine.FindSubmatchIndex(src)
 	if at == nil {
-		return Delivery{}, ErrNoDelivery
+		return Delivery{}, errNoDelivery
 	}
 	d.Method, d.Target = string(src[at[2]:at[3]]), string(src[at[4]:at[5]])
 	d.Version = string(src[at[6]:at[7]])
@@ -132,13 +131,12 @@ func ParseHeader(src []byte) (Delivery, error) {
 	var d Delivery
 	d.readHeader(bytes.TrimLeft(bytes.TrimPrefix(src, byteOrderMark), "\r\n"))
 	if len(d.Header) == 0 {
-		return Delivery{}, ErrNoHeader
+		return Delivery{}, errNoHeader
 	}
 	return d, nil
 }
 
-// ErrNoHeader means that a text has no headers.
-var ErrNoHeader = errors.New("no headers: each is on its own line, such as Content-Type: application/json")
+var errNoHeader = errors.New("no headers: each is on its own line, such as Content-Type: application/json")
 
 // readBody reads the body as the headers say, and returns what follows.
 func (d *Delivery) readBody(src []byte) (rest []byte) {

@@ -166,8 +166,8 @@ func TestNoDelivery(t *testing.T) {
 		"", "[]", "nothing", `10.0.0.1 - - [24/Nov/2026:19:21:02 +0000] "POST /webhooks/flock HTTP/1.1" 401 72 "-" "node"`,
 		"19:21:02.716730 IP 127.0.0.1.1 > 127.0.0.1.2: Flags [P.], seq 1:207, length 206: HTTP: POST /webhooks/flock HTTP/1.1\n",
 	} {
-		if got, err := Parse([]byte(src)); !errors.Is(err, ErrNoDelivery) {
-			t.Errorf("%q: got %+v, %v, want ErrNoDelivery", src, got, err)
+		if got, err := Parse([]byte(src)); !errors.Is(err, errNoDelivery) {
+			t.Errorf("%q: got %+v, %v, want errNoDelivery", src, got, err)
 		}
 	}
 }
@@ -182,7 +182,7 @@ func TestHeader(t *testing.T) {
 			t.Errorf("%q: got %+v, %v, want the two headers", src, got, err)
 		}
 	}
-	if got, err := ParseHeader([]byte("0f0f\n")); !errors.Is(err, ErrNoHeader) {
-		t.Errorf("got %+v, %v, want ErrNoHeader", got, err)
+	if got, err := ParseHeader([]byte("0f0f\n")); !errors.Is(err, errNoHeader) {
+		t.Errorf("got %+v, %v, want errNoHeader", got, err)
 	}
 }

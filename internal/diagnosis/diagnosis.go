@@ -40,7 +40,7 @@ func (e Endpoint) knows(scheme string) bool { return slices.Contains(e.Provider.
 type Case struct {
 	Delivery     Delivery
 	Endpoints    []Endpoint // all that the bridge has
-	EndpointName string     // "": chosen by the path
+	EndpointName string     // one of Endpoints; "": chosen by the path
 	Received     time.Time  // zero: unknown
 	Now          time.Time
 	MaxBodyBytes int64
@@ -97,13 +97,13 @@ func (d *diagnoser) cause(causes ...Cause) { d.report.Causes = append(d.report.C
 // hasSettings reports whether settings describe what is signed.
 func (d *diagnoser) hasSettings() bool { return d.endpoint.Provider.HasSettings() }
 
-// Diagnose explains how the bridge answers the delivery. The error is [ErrEndpoint].
+// Diagnose explains how the bridge answers the delivery. It returns an error if it can't tell the endpoint.
 func Diagnose(c Case) (Report, error) {
 	d := diagnoser{Case: c}
 	d.describeRequest()
 	switch isFound := d.findEndpoint(); {
-	case !isFound && (d.EndpointName != "" || d.path() == ""):
-		return Report{}, ErrEndpoint
+	case !isFound && d.path() == "":
+		return Report{}, errors.New("the endpoint is unknown, because the capture has no path")
 	case !isFound:
 		d.examineAnswer(d.Received)
 		return d.report, nil
@@ -125,9 +125,6 @@ func Diagnose(c Case) (Report, error) {
 	return d.report, nil
 }
 
-// ErrEndpoint means that the endpoint of a delivery is unknown.
-var ErrEndpoint = errors.New("the endpoint is unknown, because the capture has no path")
-
 // findEndpoint chooses the endpoint: the one that is asked for, else the last one in the path, as the
 // bridge's warning of a wrong path does, else the only one.
 func (d *diagnoser) findEndpoint() bool {
@@ -142,11 +139,10 @@ func (d *diagnoser) findEndpoint() bool {
 			return true
 		}
 	}
-	if d.EndpointName != "" || len(d.Endpoints) != 1 {
-		return false
+	if len(d.Endpoints) == 1 {
+		d.endpoint = d.Endpoints[0]
 	}
-	d.endpoint = d.Endpoints[0]
-	return true
+	return len(d.Endpoints) == 1
 }
 
 // path returns the request's path; "" if the capture has none.

@@ -52,10 +52,10 @@ var Refusals = []Refusal{
 	{verify.MalformedSignature, http.StatusUnauthorized, "signature", "No valid signature", "signature_malformed"},
 	{verify.WrongSignature, http.StatusUnauthorized, "signature", "No valid signature", "signature_wrong"},
 	{verify.OtherScheme, http.StatusUnauthorized, "signature", "No valid signature", "signature_other_scheme"},
+	{verify.Unreadable, http.StatusBadRequest, "unreadable", "The body can't be read as an event", "unreadable"},
 	{verify.Contradiction, http.StatusUnauthorized, "signature", "No valid signature", "contradiction"},
 	{verify.Stale, http.StatusUnauthorized, "stale", "The event is too old", "stale"},
 	{verify.Future, http.StatusUnauthorized, "future", "The event's time is too far in the future", "future"},
-	{verify.Unreadable, http.StatusBadRequest, "unreadable", "The body can't be read as an event", "unreadable"},
 
 	{errNotFound, http.StatusNotFound, "not_found", "No such endpoint", "not_found"},
 	{ErrWrongPath, http.StatusNotFound, "not_found", "No such endpoint", "wrong_path"},
@@ -121,7 +121,7 @@ func (d *delivery) answer(status publish.Status, err error) {
 
 // refuse answers a request that is refused.
 func (d *delivery) refuse(r Refusal) {
-	d.Outcome = r.Outcome
+	d.Outcome, d.Code = r.Outcome, r.Code
 	header := d.w.Header()
 	switch r.Status {
 	case http.StatusMethodNotAllowed:
@@ -142,6 +142,7 @@ const answerWrite = time.Second
 // write writes an answer; net/http adds its length. Answers that follow each other closely on a
 // connection share a deadline, which saves setting one for each.
 func (d *delivery) write(status int, contentType []string, body []byte) {
+	d.Status = status
 	_ = d.conn.SetWriteDeadline(d.created.Add(time.Since(d.created).Truncate(answerWrite/4) + answerWrite))
 	d.w.Header()["Content-Type"] = contentType
 	d.w.WriteHeader(status)

@@ -35,6 +35,8 @@ type Publisher interface {
 type Record struct {
 	Endpoint string        // the one at the path, or nearly at it; "" if there is none
 	Outcome  string        // a publish.Status, or an outcome of the table in answer.go
+	Status   int           // of the answer
+	Code     string        // of the answer, if it is a refusal
 	Err      error         // why it was refused
 	Remote   string        // the sender's address
 	Duration time.Duration // from the headers to the answer

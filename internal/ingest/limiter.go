@@ -31,7 +31,6 @@ type ConnLimiter struct {
 	refused    list.List // of *conn, oldest first
 	unanswered list.List
 	verified   list.List // longest idle first
-	open       int
 	dropped    int64
 	stopped    bool
 }
@@ -58,14 +57,14 @@ func NewConnLimiter(limit int) *ConnLimiter {
 func (l *ConnLimiter) Connections() (open int, dropped int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.open, l.dropped
+	return l.open(), l.dropped
 }
 
 // admit makes room for a connection.
 func (l *ConnLimiter) admit(c *conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.open >= l.max && !l.stopped {
+	for l.open() >= l.max && !l.stopped {
 		if victim := l.victim(); victim != nil {
 			l.dropped++
 			l.remove(victim)
@@ -74,10 +73,11 @@ func (l *ConnLimiter) admit(c *conn) {
 		}
 		l.changed.Wait() // all are being worked on, for less than a second
 	}
-	l.open++
 	c.entry.list = &l.unanswered
 	c.entry.place = c.entry.list.PushBack(c)
 }
+
+func (l *ConnLimiter) open() int { return l.refused.Len() + l.unanswered.Len() + l.verified.Len() }
 
 // victim returns the connection to close next; nil if all are busy.
 func (l *ConnLimiter) victim() *conn {
@@ -116,7 +116,6 @@ func (l *ConnLimiter) remove(c *conn) {
 	if c.entry.list == nil {
 		return
 	}
-	l.open--
 	c.entry.list.Remove(c.entry.place)
 	c.entry.list = nil
 	l.changed.Signal()
