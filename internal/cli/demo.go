@@ -115,6 +115,9 @@ func (d *demo) show(ctx context.Context) error {
 	}
 	defer nc.Close()
 	events, err := nc.SubscribeSync(d.config.SubjectPrefix + ".>")
+	if err == nil {
+		err = nc.Flush() // the server must know of it before the first event
+	}
 	if err != nil {
 		return fmt.Errorf("subscribing to the events: %w", err)
 	}
