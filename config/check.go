@@ -131,7 +131,7 @@ func (l *loader) loadPair(certVariable, keyVariable string) *tls.Certificate {
 	return nil
 }
 
-// literal matches the variables whose text counts as it is.
+// literal matches the variables in which white space around the value counts.
 var literal = regexp.MustCompile(`^NATS_(USER|PASSWORD|TOKEN)$|^ENDPOINTS_[0-9]+_(SIGNED|SIGNATURE_FORMAT)$`)
 
 // addWarnings warns of settings that are valid but probably a mistake.
@@ -226,7 +226,8 @@ type Shared struct{ A, B *Endpoint }
 // Otherwise a delivery that was signed for one could be sent to the other and mean something else
 // there.
 func (s Shared) IsAllowed() bool {
-	// EqualFold: header names have no case. If other text differs in case, no delivery fits both endpoints.
+	// Case is ignored because header names in SIGNED have none. If other text in it differs in case alone,
+	// this does no harm: no delivery fits both endpoints.
 	return s.A.Provider == s.B.Provider && s.A.Signature == s.B.Signature && strings.EqualFold(s.A.Signed, s.B.Signed)
 }
 

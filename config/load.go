@@ -142,11 +142,10 @@ func (l *loader) got(variable string) string {
 func (l *loader) parse(target any, prefix string) {
 	err := env.ParseWithOptions(target, env.Options{Environment: l.vars, Prefix: prefix, FuncMap: parsers})
 	unparsed := make(map[string]error) // by field
-	if all, ok := errors.AsType[env.AggregateError](err); ok {
-		for _, err := range all.Errors {
-			if wrong, ok := errors.AsType[env.ParseError](err); ok {
-				unparsed[wrong.Name] = wrong.Err
-			}
+	all, _ := errors.AsType[env.AggregateError](err)
+	for _, err := range all.Errors {
+		if wrong, ok := errors.AsType[env.ParseError](err); ok {
+			unparsed[wrong.Name] = wrong.Err
 		}
 	}
 	for field, value := range fields(target) {

@@ -32,19 +32,26 @@ func looksLikeOurs(variable string, known, others []string) bool {
 		return false
 	}
 	variable = programName.ReplaceAllString(variable, "")
-	isIn := func(name string, prefixes []string) bool {
-		return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+	beginsWith := func(prefixes []string) bool {
+		return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(variable, prefix) })
 	}
 	prefixes := slices.Clone(ourPrefixes)
 	for _, p := range providers.All {
 		prefixes = append(prefixes, p.Variable(""))
 	}
 	name := documentedName(variable)
-	return isIn(variable, prefixes) || slices.ContainsFunc(known, func(ours string) bool { return bare(ours) == bare(name) }) ||
-		!isIn(variable, others) && len(variable) >= 7 && (Similar(name, known) != "" || slices.ContainsFunc(known, func(ours string) bool {
-			// One may begin with the other: TLS_CERT, NATS_KEY_FILE. PPROF is too short to tell.
-			return strings.HasPrefix(ours, name) || len(ours) >= 7 && strings.HasPrefix(name, ours)
-		}))
+	isSpelled := func(ours string) bool { return bare(ours) == bare(name) }
+	// One may begin with the other: TLS_CERT, NATS_KEY_FILE. PPROF is too short to tell.
+	isPart := func(ours string) bool {
+		return strings.HasPrefix(ours, name) || len(ours) >= 7 && strings.HasPrefix(name, ours)
+	}
+	switch {
+	case beginsWith(prefixes), slices.ContainsFunc(known, isSpelled):
+		return true
+	case beginsWith(others), len(variable) < 7:
+		return false
+	}
+	return Similar(name, known) != "" || slices.ContainsFunc(known, isPart)
 }
 
 var separators = strings.NewReplacer("_", "", "-", "", ".", "")

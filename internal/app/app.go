@@ -217,9 +217,9 @@ func (a *App) durability() (r telemetry.Readiness) {
 	return r
 }
 
-// Run waits for the first check of the streams before it serves, so that the first deliveries needn't
-// go through the spool. A sender that connects meanwhile must still be answered within a second, so the
-// wait is bounded. The embedded server needs only its disk; a remote stream may have no leader for a while.
+// These bound how long Run waits for the first check of the streams, so that the first deliveries needn't go
+// through the spool. A sender that connects meanwhile must still be answered within a second. The embedded
+// server needs only its disk; a remote stream may have no leader for a while.
 const (
 	settleEmbedded = time.Second
 	settle         = 150 * time.Millisecond

@@ -181,7 +181,7 @@ func finish(c *cobra.Command) {
 }
 
 // refuseEmptyFlags returns an error if a flag is given an empty value, as by a script whose variable isn't
-// set: to the command, the flag would seem to be left out. Commands check flags with a default themselves.
+// set. Commands can't tell that from a flag that is left out. They check flags with a default themselves.
 func refuseEmptyFlags(c *cobra.Command, _ []string) (err error) {
 	c.Flags().Visit(func(f *pflag.Flag) {
 		if f.Value.Type() == "string" && f.Value.String() == "" && f.DefValue == "" {
@@ -222,11 +222,11 @@ func unknownCommand(c *cobra.Command, args []string) error {
 func (p program) load(patterns ...string) (*config.Config, error) {
 	c, _, err := config.Load(p.environ)
 	problems, _ := errors.AsType[config.Problems](err)
+	isUnused := func(variable string) bool {
+		matches := func(pattern string) bool { ok, _ := path.Match(pattern, variable); return ok }
+		return !slices.ContainsFunc(patterns, matches)
+	}
 	problems = slices.DeleteFunc(problems, func(p config.Problem) bool {
-		isUnused := func(variable string) bool {
-			matches := func(pattern string) bool { ok, _ := path.Match(pattern, variable); return ok }
-			return !slices.ContainsFunc(patterns, matches)
-		}
 		return slices.ContainsFunc(strings.Split(p.Variable, " and "), isUnused)
 	})
 	if len(problems) > 0 {

@@ -88,10 +88,11 @@ func (s *sender) send(ctx context.Context) (answer, error) {
 	return got, nil
 }
 
-// endpointNamed returns the endpoint with this name, or an error if there is none or it has no secret.
+// endpointNamed returns the endpoint with this name, or an error if there is none: an endpoint without
+// secrets isn't configured.
 func endpointNamed(cfg *config.Config, name string) (config.Endpoint, error) {
 	names := endpointsOf(cfg)
-	if i := slices.Index(names, name); i >= 0 && len(cfg.Endpoints[i].Secrets) > 0 && cfg.Endpoints[i].Vendor != nil {
+	if i := slices.Index(names, name); i >= 0 {
 		return cfg.Endpoints[i], nil
 	}
 	variables, known := "ENDPOINTS_<i>_NAME, _PROVIDER and _SECRETS", ""

@@ -150,10 +150,8 @@ func (d *diagnoser) nextCause(f found) {
 	next.Endpoints, next.EndpointName = []Endpoint{e}, e.Name
 	signature := e.Provider.Signature.Format.Write(f.key.MAC(f.text.parts...), "")
 	next.Delivery = Delivery{Header: []Field{{e.Provider.Signature.Header, signature}}, Body: f.body.raw}
-	report, err := Diagnose(next)
-	if err != nil || report.Accepted || len(report.Causes) == 0 {
-		return
+	if report, _ := Diagnose(next); !report.Accepted { // no error: next names the endpoint
+		problem := fmt.Sprintf("once that is fixed, it would still not be published, %d %s: ", report.Status, report.Outcome)
+		d.cause(proven(problem+report.Causes[0].Problem, report.Causes[0].Remedy))
 	}
-	problem := fmt.Sprintf("once that is fixed, it would still not be published, %d %s: ", report.Status, report.Outcome)
-	d.cause(proven(problem+report.Causes[0].Problem, report.Causes[0].Remedy))
 }

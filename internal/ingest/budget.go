@@ -55,8 +55,8 @@ func (h *hold) take(n int, isArriving bool) bool {
 	return fits
 }
 
-// makeRoom takes the bytes from the slowest request and ends its reading. It reports whether there was
-// one, other than asking, that has been arriving for longer than patience.
+// makeRoom takes the bytes from the request that has been arriving longest, and ends its reading. It
+// returns false if that is asking itself, or hasn't been arriving for longer than patience.
 func (b *budget) makeRoom(asking *hold) bool {
 	e := b.senders.Front()
 	if e == nil {

@@ -30,9 +30,8 @@ type delivery struct {
 	body  body
 	reply [128]byte // buffer for the answer
 
-	isReading    bool // has begun to read the body
-	bodyDeadline time.Time
-	answerBy     time.Time // zero until the body is whole
+	isReading bool      // has begun to read the body
+	answerBy  time.Time // zero until the body is whole
 }
 
 // deliveries holds finished ones for reuse: one takes a kilobyte.
@@ -44,10 +43,9 @@ func (h *Handler) newDelivery(w http.ResponseWriter, r *http.Request) *delivery 
 	d.Handler, d.w, d.r, d.conn = h, w, r, connOf(r)
 	d.Remote = r.RemoteAddr
 	d.began = time.Now()
-	d.bodyDeadline = d.began.Add(bodyTimeout)
 	// Every request needs the deadline, because net/http reads the rest of the body before it sends an
 	// answer. An error means that the connection is closed; then reading fails, too.
-	_ = d.conn.SetReadDeadline(d.bodyDeadline)
+	_ = d.conn.SetReadDeadline(d.began.Add(bodyTimeout))
 	return d
 }
 

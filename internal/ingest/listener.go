@@ -39,8 +39,8 @@ func (h *Handler) Server(logger *log.Logger) *http.Server {
 // Listen returns a listener with bounded connections for the server, with TLS if config isn't nil; config
 // must not offer HTTP/2. Listen wraps the server's handler, and sets its ConnContext and ConnState.
 //
-// If the handler verifies nothing, an answered connection is closed before an unanswered one: otherwise a
-// new one would be closed before its request is read.
+// If the handler verifies nothing, all answered connections count as refused. They are closed before
+// unanswered ones, so that a new connection isn't closed before its request is read.
 func (l *ConnLimiter) Listen(s *http.Server, inner net.Listener, config *tls.Config) net.Listener {
 	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		return context.WithValue(ctx, connKey{}, c)

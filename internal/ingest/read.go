@@ -44,7 +44,7 @@ func (d *delivery) read() error {
 	if errors.Is(err, errBusy) {
 		// The sender has the rest of its time to send the body, which is dropped, and to read the
 		// answer.
-		_ = d.conn.SetReadDeadline(d.bodyDeadline)
+		_ = d.conn.SetReadDeadline(d.began.Add(bodyTimeout))
 	}
 	return err
 }
@@ -66,7 +66,7 @@ func (d *delivery) receiveBody() error {
 			return errBodyTooLarge
 		case errors.Is(err, io.EOF):
 			return nil
-		case err != nil && (errors.Is(err, os.ErrDeadlineExceeded) || !time.Now().Before(d.bodyDeadline)):
+		case err != nil && (errors.Is(err, os.ErrDeadlineExceeded) || time.Since(d.began) >= bodyTimeout):
 			return errSlowBody // net/http has another error for a timeout in the trailers
 		case err != nil:
 			return errIncompleteBody

@@ -29,8 +29,8 @@ func (e Encoding) Encode(mac MAC) string {
 	return hex.EncodeToString(mac[:])
 }
 
-// Alphabet returns the base64 alphabet of a text without padding.
-func Alphabet(text string) *base64.Encoding {
+// alphabet returns the base64 alphabet of a text without padding.
+func alphabet(text string) *base64.Encoding {
 	if strings.ContainsAny(text, "-_") {
 		return base64.RawURLEncoding
 	}
@@ -51,7 +51,7 @@ func Decode(text string, encodings []Encoding) (mac MAC, ok bool) {
 		return mac, false
 	}
 	// encoding/base64 skips line breaks, and then returns fewer bytes than a MAC has.
-	n, err := Alphabet(text).Strict().Decode(mac[:], []byte(text))
+	n, err := alphabet(text).Strict().Decode(mac[:], []byte(text))
 	return mac, err == nil && n == len(mac)
 }
 

@@ -23,27 +23,14 @@ type BySettings struct {
 	OtherNames [][2]string // a header's name in Settings, and its other name at the vendor; the signature's is first
 	Ignored    []string    // the headers in Settings.EventID that aren't signed, and so are ignored
 	Forms      bool        // the body may be a form whose member payload has the JSON
-	Parts      []string    // the names of the signed text's parts; "" for text between them
 
-	SignedText func(Request) [][]byte    // returns the signed text, in Parts; a part that is missing or comes twice is empty
-	Unsigned   func(Signing) http.Header // returns the headers of a delivery, with zeros for the signature
+	SignedText func(Request) [][]byte                  // returns the signed text, in parts; one that is missing or comes twice is empty
+	Explain    func(Request) (parts, missing []string) // describes the parts without showing them, and lists the missing ones
+	Unsigned   func(Signing) http.Header               // returns the headers of a delivery, with zeros for the signature
 }
 
 // HasSettings reports whether settings describe what the vendor signs.
 func (b *BySettings) HasSettings() bool { return b.SignedText != nil }
-
-// Explain describes the parts of the signed text without showing them, and lists the missing ones.
-func (b *BySettings) Explain(r Request) (parts, missing []string) {
-	for i, text := range b.SignedText(r) {
-		if name := b.Parts[i]; name != "" {
-			parts = append(parts, fmt.Sprintf("%s has %d bytes", name, len(text)))
-			if len(text) == 0 {
-				missing = append(missing, name)
-			}
-		}
-	}
-	return parts, missing
-}
 
 // Rename returns the headers by their names in Settings. If the signature comes only by its other name,
 // Rename takes all headers by their other names. If a header comes by both names, its values must be
@@ -116,7 +103,7 @@ func (s Settings) Keys(secrets []secret.Secret) (keys []secret.Secret, err error
 		switch text := string(encoded.Key()); s.SecretEncoding {
 		case "base64":
 			text = strings.TrimRight(strings.TrimPrefix(text, "whsec_"), "=")
-			key, err = Alphabet(text).DecodeString(text)
+			key, err = alphabet(text).DecodeString(text)
 		case "hex":
 			key, err = hex.DecodeString(text)
 		default:

@@ -29,7 +29,7 @@ func (p *Preset) Configure(endpoint string, set verify.Settings) (*verify.Provid
 	if problems := v.parse(); len(problems) > 0 {
 		return nil, problems
 	}
-	v.Read, v.Compose, v.SignedText, v.Unsigned = v.read, v.compose, v.signedText, v.unsigned
+	v.Read, v.Compose, v.SignedText, v.Explain, v.Unsigned = v.read, v.compose, v.signedText, v.explain, v.unsigned
 	return &v.Provider, nil
 }
 
@@ -94,12 +94,6 @@ func (v *vendor) parse() map[string]error {
 		problems["TYPE_PREFIX"] = errors.New("it is not such a name, or longer than 128 characters")
 	}
 	maps.DeleteFunc(problems, func(_ string, err error) bool { return err == nil })
-	for _, p := range v.signed {
-		if p.kind == literal {
-			p.text = ""
-		}
-		v.Parts = append(v.Parts, p.text)
-	}
 	for _, p := range slices.Concat([]part{{kind: header, text: v.Signature.Header}, v.when}, v.signed, v.events) {
 		if p.kind == header && !slices.Contains(v.Headers, p.text) {
 			v.Headers = append(v.Headers, p.text)

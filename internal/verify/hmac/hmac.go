@@ -36,6 +36,20 @@ func (v *vendor) signedText(r verify.Request) [][]byte {
 	return text
 }
 
+func (v *vendor) explain(r verify.Request) (parts, missing []string) {
+	for i, text := range v.signedText(r) {
+		name := v.signed[i].text
+		if v.signed[i].kind == literal {
+			continue
+		}
+		parts = append(parts, fmt.Sprintf("%s has %d bytes", name, len(text)))
+		if len(text) == 0 {
+			missing = append(missing, name)
+		}
+	}
+	return parts, missing
+}
+
 // value returns the value of a part or at a place; "" if there is none, or if its header occurs more
 // than once.
 func (v *vendor) value(d *delivery, p part) string {
