@@ -206,7 +206,11 @@ func (l *loader) warnOfNames(c *Config) {
 	})
 	for variable := range c.set {
 		if !ofPresets[variable] && !slices.Contains(known, documentedName(variable)) && looksLikeOurs(variable, known, others) && !l.isWrong(variable) {
-			l.warn("%s is not a variable of the bridge and has no effect; the nearest one is %s", variable, nearestVariable(variable, known))
+			ours := nearestVariable(variable, known)
+			if i := digits.FindString(variable); i != "" {
+				ours = strings.Replace(ours, "<i>", i, 1)
+			}
+			l.warn("%s is not a variable of the bridge and has no effect; the nearest one is %s", variable, ours)
 		}
 	}
 }

@@ -9,7 +9,10 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-var number = regexp.MustCompile(`_[0-9]+_`)
+var (
+	number = regexp.MustCompile(`_[0-9]+_`)
+	digits = regexp.MustCompile(`[0-9]+`)
+)
 
 // documentedName returns the name under which a variable is documented.
 func documentedName(variable string) string { return number.ReplaceAllString(variable, "_<i>_") }

@@ -24,7 +24,8 @@ func TestWarnings(t *testing.T) {
 		{"NATS_URLS=y", "NATS_URLS is not a variable of the bridge and has no effect; the nearest one is NATS_URL"},
 		{"STREAM_MAXAGE=y", "STREAM_MAXAGE is not a variable of the bridge and has no effect; the nearest one is STREAM_MAX_AGE"},
 		{"STREAM_AGE=y", "STREAM_AGE is not a variable of the bridge and has no effect; the nearest one is STREAM_NAME"},
-		{"ENDPOINT_0_NAME=eu", "ENDPOINT_0_NAME is not a variable of the bridge and has no effect; the nearest one is ENDPOINTS_<i>_NAME"},
+		{"ENDPOINT_0_NAME=eu", "ENDPOINT_0_NAME is not a variable of the bridge and has no effect; the nearest one is ENDPOINTS_0_NAME"},
+		{"ENDPOINTS_0_NAME=a ENDPOINTS_0_PROVIDER=slack ENDPOINTS_0_SECRETS=fedcba9876543210 ENDPOINTS_0_TOLERANCES=1m", "ENDPOINTS_0_TOLERANCES is not a variable of the bridge and has no effect; the nearest one is ENDPOINTS_0_TOLERANCE"},
 		{"ENDPOINT=eu", "ENDPOINT is not a variable of the bridge and has no effect; the nearest one is ENDPOINTS_<i>_NAME"},
 		{"TLS_CERT=x", "TLS_CERT is not a variable of the bridge and has no effect; the nearest one is TLS_CERT_FILE"},
 		{"HTTP_ADDRESS=x", "HTTP_ADDRESS is not a variable of the bridge and has no effect; the nearest one is HTTP_ADDR"},
@@ -98,7 +99,7 @@ func TestMisspellings(t *testing.T) {
 		}
 		for _, wrong := range all {
 			_, warnings, _ := Load([]string{"FLOCK_SECRETS=0123456789abcdef", wrong + "=x"})
-			want := wrong + " is not a variable of the bridge and has no effect; the nearest one is " + name
+			want := wrong + " is not a variable of the bridge and has no effect; the nearest one is " + variable
 			if wrong != variable && !slices.Equal(warnings, []string{want}) {
 				t.Errorf("%s: warnings %q, want %q", wrong, warnings, want)
 			}
