@@ -30,7 +30,11 @@ func (c *Config) Variables() []Variable {
 		if field.Name == "NATSURL" { // in the documentation the endpoints come before NATS
 			list = append(list, c.endpointVariables()...)
 		}
-		list = append(list, variable(field, value, ""))
+		v := variable(field, value, "")
+		if v.Value == "" && c.set[v.Name] {
+			v.Value = fmt.Sprint(value) // 0, of a variable without a default
+		}
+		list = append(list, v)
 	}
 	return list
 }

@@ -13,7 +13,7 @@ func TestVariables(t *testing.T) {
 	c, _, _ := Load([]string{
 		"FLOCK_SECRETS=marked,marked2", "NATS_URL=nats://marked:marked@nats:4222", "NATS_TOKEN=marked", "NATS_PASSWORD=marked", "NATS_USER=u",
 		"ENDPOINTS_0_NAME=hub", "ENDPOINTS_0_PROVIDER=github", "ENDPOINTS_0_SECRETS=marked3", "ENDPOINTS_0_USER=body:id",
-		"STREAM_MAX_AGE=0s",
+		"STREAM_MAX_AGE=0s", "STREAM_MAX_BYTES=0",
 	})
 	values, origins := make(map[string]string), make(map[string]string)
 	for _, v := range c.Variables() {
@@ -31,7 +31,7 @@ func TestVariables(t *testing.T) {
 	for name, want := range map[string]string{
 		"FLOCK_SECRETS": "[hidden],[hidden]", "NATS_URL": "nats://[hidden]@nats:4222", "NATS_TOKEN": "[hidden]",
 		"FLOCK_TOLERANCE": "5m", "STREAM_DUPLICATES": "1h10m", "MAX_BODY_BYTES": "512KiB", "STREAM_MANAGE": "true", "PPROF": "false",
-		"STREAM_MAX_AGE": "0s", "SHUTDOWN_DELAY": "0s", "STREAM_MAX_BYTES": "",
+		"STREAM_MAX_AGE": "0s", "SHUTDOWN_DELAY": "0s", "STREAM_MAX_BYTES": "0", "SHUTDOWN_TIMEOUT": "25s", "NATS_CREDS": "",
 		"FRIGADE_SECRETS": "", "ENDPOINTS_0_SECRETS": "[hidden]", "ENDPOINTS_0_TYPE_PREFIX": "com.github.", "ENDPOINTS_0_USER": "body:id", "ENDPOINTS_0_EVENT_ID": "",
 	} {
 		if got, ok := values[name]; !ok || got != want {
