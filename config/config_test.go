@@ -57,6 +57,9 @@ func TestProblems(t *testing.T) {
 	}{
 		{"HTTP_ADDR=8080", `HTTP_ADDR: got "8080"; takes host:port or :port`},
 		{"HTTP_ADDR= :8080", `HTTP_ADDR: got " :8080"; takes host:port or :port`},
+		{`HTTP_ADDR="127.0.0.1":8080`, `HTTP_ADDR: got "\"127.0.0.1\":8080"; takes host:port or :port`},
+		{`ADMIN_ADDR='::1':8080`, `ADMIN_ADDR: got "'::1':8080"; takes host:port or :port`},
+		{"HTTP_ADDR=$HOST:8080", `HTTP_ADDR: got "$HOST:8080"; takes host:port or :port`},
 		{"HTTP_ADDR=:http", `HTTP_ADDR: got ":http"; takes host:port or :port (a port is a number up to 65535)`},
 		{"ADMIN_ADDR=:65536", `ADMIN_ADDR: got ":65536"; takes host:port or :port (a port is a number up to 65535)`},
 		{"ADMIN_ADDR=:8080", `HTTP_ADDR and ADMIN_ADDR: got its default, :8080, and ":8080"` + samePort},

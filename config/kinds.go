@@ -82,8 +82,8 @@ func matches(pattern string, longest int) func(string) error {
 // checkAddress checks the form of an address, and doesn't look the host up.
 func checkAddress(text string) error {
 	host, port, err := net.SplitHostPort(text)
-	isWrong := func(r rune) bool { return r <= ' ' || r > '~' || r == ';' }
-	if err != nil || strings.ContainsFunc(host, isWrong) {
+	isWrong := func(r rune) bool { return r <= ' ' || r > '~' }
+	if err != nil || strings.ContainsFunc(host, isWrong) || strings.ContainsAny(host, `;$"'`) {
 		return errInvalid
 	}
 	if _, err = strconv.ParseUint(port, 10, 16); err != nil {
@@ -209,7 +209,7 @@ func checkServers(text string) error {
 			server = "nats://" + server
 		}
 		u, err := url.Parse(server)
-		if err != nil || u.Hostname() == "" || strings.Contains(u.Hostname(), "$") || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
+		if err != nil || u.Hostname() == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
 			return errInvalid
 		}
 		if u.RawQuery != "" { // nats.go ignores it
