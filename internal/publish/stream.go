@@ -121,6 +121,7 @@ const (
 	codeNoPeers         = 10005 // the cluster has too few servers, or too little room
 	codeNoReplicas      = 10074 // there is no cluster
 	codeNeedsMaxBytes   = 10113 // the account wants a limit
+	codeNoTier          = 10120 // the account has limits for other numbers of replicas only
 	codeMaxBytes        = 10122 // the limit is above that of the account
 )
 
@@ -143,6 +144,8 @@ func (s Stream) explain(err error) error {
 	case code == codeNoPeers, code == codeNoReplicas:
 		return fmt.Errorf("stream %s can't be created: set STREAM_REPLICAS to the number of NATS servers "+
 			"that have JetStream and room, or fewer: %w", s.Name, err)
+	case code == codeNoTier:
+		return fmt.Errorf("stream %s can't be created: set STREAM_REPLICAS to a number of replicas for which our account has limits: %w", s.Name, err)
 	case code == codeNeedsMaxBytes:
 		return fmt.Errorf("stream %s can't be created: set STREAM_MAX_BYTES: %w", s.Name, err)
 	case codes[code] == NoStorage, code == codeMaxBytes:

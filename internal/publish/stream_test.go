@@ -157,6 +157,7 @@ func TestExplainSettings(t *testing.T) {
 	}{
 		{events, 10005, "set STREAM_REPLICAS to the number of NATS servers that have JetStream and room, or fewer"},
 		{events, 10074, "set STREAM_REPLICAS to the number of NATS servers that have JetStream and room, or fewer"},
+		{events, 10120, "set STREAM_REPLICAS to a number of replicas for which our account has limits"},
 		{events, 10113, "set STREAM_MAX_BYTES"},
 		{events, 10122, "lower STREAM_MAX_BYTES or QUARANTINE_MAX_BYTES"},
 		{events, 10065, "remove them from that stream (`nats stream find --subject 'w.>'`), or set STREAM_NAME to it, or change SUBJECT_PREFIX"},

@@ -46,6 +46,8 @@ func TestTieredAccount(t *testing.T) {
 	js, err := jetstream.New(nc)
 	expect.NoError(t, err)
 	natsdtest.CreateStream(t, js, jetstream.StreamConfig{Name: "S", Subjects: []string{"s.>"}, Replicas: 3})
+	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "R1", Subjects: []string{"r.>"}})
+	expect.ErrorIs(t, errNoTier, err, "a stream with one replica")
 	expect.NoError(t, expect.Err(js.Publish(t.Context(), "s.a", nil, jetstream.WithMsgID("a"))))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
