@@ -27,9 +27,12 @@ func (s Server) remedy(err error) string {
 		return "the JWT of our account has expired: ask the operator of NATS for a new one"
 	case strings.Contains(text, "authentication expired"), // during the handshake nats.go has no error value for it
 		errors.Is(err, nats.ErrAuthRevoked), errors.Is(err, nats.ErrAuthorization):
-		if at := s.expiry(); !at.IsZero() && at.Before(time.Now()) {
+		switch at := s.expiry(); {
+		case !at.IsZero() && at.Before(time.Now()):
 			return fmt.Sprintf("the user JWT in NATS_CREDS expired at %s: put new credentials into %s, which is read again at each attempt",
 				at.UTC().Format(time.RFC3339), s.Creds)
+		case s.Creds != "": // the server says that the account's has expired only once
+			return "the server refuses our credentials: check NATS_CREDS, and whether the JWT of our account has expired or was revoked"
 		}
 		return "the server refuses our credentials: check NATS_CREDS, NATS_NKEY, NATS_TOKEN, or NATS_USER and NATS_PASSWORD"
 	case !s.TLSFirst && (errors.Is(err, errNoGreeting) || errors.As(err, &timeout) && timeout.Timeout() && strings.Contains(text, "read")):
@@ -50,6 +53,8 @@ func (s Server) remedy(err error) string {
 		return "mend the file, which is read at each attempt"
 	case errors.Is(err, nats.ErrPermissionViolation):
 		return "allow it, or set NATS_INBOX_PREFIX to the prefix that the account allows"
+	case strings.Contains(text, "maximum subscriptions exceeded"):
+		return "raise the limit of subscriptions of our user, our account or the server"
 	case s.TLSFirst && strings.Contains(text, "tls:"):
 		return "NATS_TLS_FIRST=true needs a server whose tls block has handshake_first"
 	case errors.Is(err, errNoWebSocket), strings.Contains(text, "first record does not look like a tls handshake"):

@@ -103,7 +103,7 @@ func (s Server) dial(more ...nats.Option) (*nats.Conn, error) {
 		_ = nc.FlushTimeout(nc.Opts.Timeout) // a violation arrives before the answer
 		_ = probe.Unsubscribe()
 	}
-	if err := nc.LastError(); errors.Is(err, nats.ErrPermissionViolation) {
+	if err := nc.LastError(); errors.Is(err, nats.ErrPermissionViolation) || errors.Is(err, nats.ErrMaxSubscriptionsExceeded) {
 		nc.Close()
 		return nil, fmt.Errorf("our account may not subscribe to %s.>, where NATS answers: %w", cmp.Or(s.InboxPrefix, "_INBOX"), err)
 	}

@@ -276,6 +276,30 @@ func TestCredentialsExpire(t *testing.T) {
 	f.connected().stores("1")
 }
 
+// An account that leaves the bridge no way to work is logged with what to change.
+func TestUselessAccount(t *testing.T) {
+	t.Parallel()
+	operator := newOperator(t, t.TempDir())
+	allows := func(change func(*jwt.UserClaims)) *fixture {
+		s := natsdtest.Start(t, operator.conf)
+		return open(t, s.URL(), func(c *Config) { c.Server.Creds = operator.user(t, change) })
+	}
+	f := allows(func(u *jwt.UserClaims) { u.Limits.Subs = 0 })
+	poll.Until(t, "the remedy for subscriptions", func() bool {
+		entries := f.logs.FilterField(zap.String("remedy", "raise the limit of subscriptions of our user, our account or the server")).All()
+		return len(entries) > 0 && entries[0].Level == zap.ErrorLevel
+	})
+	expect.Equal(t, 0, f.logged(sayConnected), "connections")
+	f = allows(func(u *jwt.UserClaims) { u.Limits.Payload = 300 })
+	poll.Until(t, "the remedy for requests", func() bool {
+		err := f.Ready()
+		return err != nil && strings.Contains(err.Error(), "raise max_payload of the server or our account")
+	})
+	valid := Server{Creds: operator.user(t, nil)}
+	expect.Equal(t, "the server refuses our credentials: check NATS_CREDS, and whether the JWT of our account has expired or was revoked",
+		valid.remedy(nats.ErrAuthorization), "the remedy for credentials that look valid")
+}
+
 // What is missing for TLS is logged as a remedy. With handshake_first the server is silent until the
 // client begins with TLS.
 func TestTLSRemedies(t *testing.T) {

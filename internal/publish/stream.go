@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/internal/stream"
@@ -151,6 +152,8 @@ func (s Stream) explain(err error) error {
 	case codes[code] == NoStorage, code == codeMaxBytes:
 		return fmt.Errorf("stream %s: JetStream has no room for it: raise the account's or the server's limits, "+
 			"or lower STREAM_MAX_BYTES or QUARANTINE_MAX_BYTES: %w", s.Name, err)
+	case errors.Is(err, nats.ErrMaxPayload):
+		return fmt.Errorf("stream %s: our requests are too large for NATS: raise max_payload of the server or our account: %w", s.Name, err)
 	case stream.IsUnavailable(err):
 		return fmt.Errorf("stream %s: JetStream is not available: enable it on the server and for our account; at a leaf node, "+
 			"set NATS_JS_DOMAIN to JetStream's domain, and see whether the leaf is connected to its hub: %w", s.Name, err)
