@@ -182,17 +182,18 @@ func (l *loader) warnOfVendors(c *Config) {
 // warnOfNames warns of variables that look like one of ours, or like those of a vendor that needs an
 // endpoint of its own.
 func (l *loader) warnOfNames(c *Config) {
+	prefixOf := func(name string) string { return (&verify.Provider{Name: name}).Variable("") }
 	ofPresets := make(map[string]bool)
 	var others []string
 	for _, e := range c.Endpoints {
-		others = append(others, (&verify.Provider{Name: e.Name}).Variable(""))
+		others = append(others, prefixOf(e.Name))
 	}
 	for _, p := range providers.Presets {
-		others = append(others, (&verify.Provider{Name: p.Name}).Variable(""))
+		others = append(others, prefixOf(p.Name))
 		// With an endpoint, its own variable may refer to this one, as $(OTHER_SECRETS) in Kubernetes.
 		hasEndpoint := slices.ContainsFunc(c.Endpoints, func(e Endpoint) bool { return e.Provider == p.Name })
 		for _, name := range []string{"SECRETS", "SECRETS_FILE"} {
-			variable := (&verify.Provider{Name: p.Name}).Variable(name)
+			variable := prefixOf(p.Name) + name
 			ofPresets[variable] = true
 			if c.set[variable] && !hasEndpoint && p.Source != "" {
 				l.warn("%s is not a variable of the bridge and has no effect; for %s, set ENDPOINTS_<i>_PROVIDER=%s and ENDPOINTS_<i>_%s",
