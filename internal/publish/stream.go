@@ -267,6 +267,9 @@ func (s Stream) usable(have jetstream.StreamConfig) error {
 	case have.PersistMode == jetstream.AsyncPersistMode:
 		return fmt.Errorf("stream %s acknowledges before it writes (persist_mode async) and would lose events when a server dies: "+
 			"the mode can't be changed, so create the stream again with the default mode, or set STREAM_NAME to another one", s.Name)
+	case have.AllowMsgCounter:
+		return fmt.Errorf("stream %s takes only counters (allow_msg_counter): "+
+			"that can't be changed, so create the stream again without it, or set STREAM_NAME to another one", s.Name)
 	case have.Retention == jetstream.InterestPolicy:
 		return fmt.Errorf("stream %s keeps a message only while a consumer wants it (interest retention): set its retention to limits", s.Name)
 	case have.Sealed:

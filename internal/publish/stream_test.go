@@ -186,6 +186,7 @@ func TestUsable(t *testing.T) {
 		{"one is missing", jetstream.StreamConfig{Subjects: []string{"w.flock.>", "w.other.>"}}, "stream S has the subjects w.flock.>, w.other.> and does not take w.frigade.>: add w.> to them, or set STREAM_NAME to another stream"},
 		{"a mirror", jetstream.StreamConfig{Mirror: &jetstream.StreamSource{Name: "M"}}, "stream S is a mirror of M and takes no messages: set STREAM_NAME to M"},
 		{"no acks", jetstream.StreamConfig{Subjects: []string{"w.>"}, NoAck: true}, "stream S sends no acknowledgements (no_ack): set no_ack to false, or no event is known to be stored"},
+		{"counters", jetstream.StreamConfig{Subjects: []string{"w.>"}, AllowMsgCounter: true}, "stream S takes only counters (allow_msg_counter): that can't be changed, so create the stream again without it, or set STREAM_NAME to another one"},
 		{"sealed", jetstream.StreamConfig{Subjects: []string{"w.>"}, Sealed: true}, "stream S is sealed and takes no messages: take its subjects away (`nats stream edit --subjects`), and set STREAM_NAME to another stream"},
 	} {
 		got := ""
