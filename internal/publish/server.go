@@ -90,7 +90,7 @@ var (
 	errNoGreeting = errors.New("the server hangs up without a greeting")
 )
 
-// dial connects. It returns an error if our account may not subscribe to its inbox: no answer could reach us.
+// dial connects. It returns an error if our account may not subscribe to its inboxes: no answer could reach us.
 func (s Server) dial(more ...nats.Option) (*nats.Conn, error) {
 	nc, err := nats.Connect(s.URL, slices.Concat(s.credentials(), []nats.Option{nats.Name(s.Name)}, more)...)
 	if err != nil && strings.HasPrefix(err.Error(), "malformed HTTP ") {
@@ -99,8 +99,12 @@ func (s Server) dial(more ...nats.Option) (*nats.Conn, error) {
 	if err != nil || !nc.IsConnected() {
 		return nc, err
 	}
-	if probe, err := nc.SubscribeSync(nc.NewInbox() + ".*"); err == nil { // like the inbox of acknowledgements
-		_ = nc.FlushTimeout(nc.Opts.Timeout) // a violation arrives before the answer
+	var probes [2]*nats.Subscription // like the inboxes of acknowledgements and of answers to requests
+	for i := range probes {
+		probes[i], _ = nc.SubscribeSync(nc.NewInbox() + ".*")
+	}
+	_ = nc.FlushTimeout(nc.Opts.Timeout) // an error arrives before the answer
+	for _, probe := range probes {
 		_ = probe.Unsubscribe()
 	}
 	if err := nc.LastError(); errors.Is(err, nats.ErrPermissionViolation) || errors.Is(err, nats.ErrMaxSubscriptionsExceeded) {

@@ -197,6 +197,22 @@ func TestAccountLimitsPayload(t *testing.T) {
 	}
 }
 
+// With too few subscriptions no answer reaches the bridge. It says so, and goes on once it may have more.
+func TestTooFewSubscriptions(t *testing.T) {
+	t.Parallel()
+	conf := func(most int) string {
+		return fmt.Sprintf(`accounts { A { jetstream: enabled, limits { max_subs: %d }, users: [ { user: a, password: a } ] } }, no_auth_user: a`, most)
+	}
+	s := natsdtest.Start(t, conf(1))
+	f := open(t, s.URL())
+	poll.Until(t, "the reason", func() bool {
+		err := f.Ready()
+		return err != nil && strings.Contains(err.Error(), "maximum subscriptions exceeded")
+	})
+	s.Reload(conf(10))
+	f.connected().stores("a")
+}
+
 // A leaf node passes messages on to JetStream in another domain.
 func TestDomain(t *testing.T) {
 	t.Parallel()
