@@ -88,6 +88,9 @@ func (r *Reader) attach(ctx context.Context, stream jetstream.Stream) (*consumer
 	if r.next == 0 {
 		c.DeliverPolicy, c.OptStartTime = jetstream.DeliverByStartTimePolicy, &r.Section.Since
 	}
+	if limit := stream.CachedInfo().Config.ConsumerLimits.InactiveThreshold; limit > 0 {
+		c.InactiveThreshold = min(c.InactiveThreshold, limit)
+	}
 	made, err := r.create(ctx, stream, &c)
 	if err != nil {
 		return nil, fmt.Errorf("creating consumer: %w", err)

@@ -314,3 +314,14 @@ func TestLargeMessages(t *testing.T) {
 	expect.Equal(t, want, f.read, "read")
 	expect.Equal(t, 0, int(f.nc.Stats().Reconnects), "how often the connection broke")
 }
+
+// A stream may limit how long its consumers are kept while nobody reads them.
+func TestConsumerLimits(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	limits := jetstream.StreamConsumerLimits{InactiveThreshold: 10 * time.Second}
+	expect.NoError(t, expect.Err(f.js.UpdateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s.>"}, ConsumerLimits: limits})))
+	f.publish("s.a", "a")
+	expect.NoError(t, f.reader(Section{Since: Beginning, Stop: true}).Run(t.Context()))
+	f.expect("a")
+}
