@@ -129,7 +129,9 @@ func (d *delivery) refuse(r Refusal) {
 	case http.StatusServiceUnavailable:
 		header.Set("Retry-After", retryAfter)
 	}
-	if !d.drain() { // the rest of the body may still arrive
+	// Without draining, the rest of the body may still arrive. And over an open connection a sender
+	// would never reach the instances that can still keep its events.
+	if !d.drain() || r.Code == "unavailable" {
 		header.Set("Connection", "close")
 	}
 	d.write(r.Status, typeProblem, appendProblem(d.reply[:0], r))

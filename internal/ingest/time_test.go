@@ -341,6 +341,7 @@ func TestAnswerInTime(t *testing.T) {
 				r, err := c.tryRead()
 				expect.ErrorIs(t, nil, err, "the answer")
 				expect.Equal(t, "503 unavailable", r.String(), "the answer")
+				expect.Equal(t, true, r.closes, "whether the next delivery may reach another instance")
 				expect.Within(t, time.Second, whole, "the answer")
 			})
 		}
