@@ -52,7 +52,7 @@ type vendor struct {
 	verify.Provider
 	when        part   // the place of the time; its kind is mac if that is the signature header; zero: no time
 	signed      []part // the signed text
-	hasOneValue bool   // the signed text has one value, which text and the body follow
+	hasOneValue bool   // the signed text has one value; text follows that, and then the body
 	events      []part // the places of the event's name
 	ids         []part // the places of the event's id; only signed ones
 	users       []part // the places of the person's id

@@ -14,7 +14,7 @@ import (
 // These match the kinds of a template's parts, as their letters.
 var (
 	ambiguous = regexp.MustCompile("hh|t[ht]|h[tb].*h") // its text can be split in two ways
-	oneValue  = regexp.MustCompile("^l?[ht]lb$")        // it has one value, which text and the body follow
+	oneValue  = regexp.MustCompile("^l?[ht]lb$")        // it has one value; text follows that, and then the body
 	// The body may be a form. Unlike a JSON object, a form may begin or end with another form. So the body
 	// must be the last part, and every value before it must have text after it.
 	takesForms = regexp.MustCompile("^l?([ht]l)*b$")
