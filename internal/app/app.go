@@ -218,11 +218,12 @@ func (a *App) durability() (r telemetry.Readiness) {
 }
 
 // These bound how long Run waits for the first check of the streams, so that the first deliveries needn't go
-// through the spool. A sender that connects meanwhile must still be answered within a second. The embedded
-// server needs only its disk; a remote stream may have no leader for a while.
+// through the spool. A sender that connects before Run serves must still be answered within a second. The
+// embedded server needs only its disk; a remote stream may have no leader for a while.
 const (
 	settleEmbedded = time.Second
 	settle         = 150 * time.Millisecond
+	settleReady    = time.Second // until /readyz, which load balancers wait for
 )
 
 // Run serves until the context ends and then shuts down. It returns an error if serving failed or a
@@ -236,9 +237,10 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	a.publisher.AwaitChecks(ctx, bound)
 	go func() { failed <- a.public.Serve(a.publicListener) }()
-	a.serving.Store(true)
 	a.log.Info("listening", zap.String("public", a.PublicAddr()), zap.String("admin", a.AdminAddr()),
 		zap.Strings("endpoints", describeEndpoints(a.config)), zap.String("version", a.version))
+	a.publisher.AwaitChecks(ctx, settleReady)
+	a.serving.Store(true)
 	var broken error
 	select {
 	case <-ctx.Done():

@@ -303,3 +303,17 @@ func TestStartWithSilentNATS(t *testing.T) {
 		return took < time.Second
 	})
 }
+
+// While NATS hasn't answered, a bridge that has just started isn't ready: the first deliveries needn't go
+// through the spool.
+func TestReadyAfterFirstCheck(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	expect.NoError(t, err)
+	defer silent.Close()
+	began := time.Now()
+	b := start(t, "NATS_URL=nats://"+silent.Addr().String())
+	b.await("ready by its spool", func() bool { return len(b.durability().Reasons) == 0 })
+	if took := time.Since(began); took < settleReady {
+		t.Errorf("ready after %s, though NATS may still answer", took)
+	}
+}
