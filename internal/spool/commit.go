@@ -70,8 +70,11 @@ func (s *Spool) run() {
 			s.measure()
 		}
 		closed := s.isClosed() // after that no record is appended or settled
-		for i, j := range s.journals {
-			s.commit(j, due && i == 0 && s.failure.Load() != nil)
+		for _, j := range s.journals {
+			s.commit(j)
+		}
+		if due && s.failure.Load() != nil { // a probe shows whether the disk can be written again
+			s.noteWrite(s.write(s.journals[publish.Event], nil))
 		}
 		if s.mustRecover.Load() && !s.recovering.Load() {
 			s.recover()
@@ -105,11 +108,10 @@ func (s *Spool) take(j *journal) []*waiting {
 	return batch
 }
 
-// commit writes the records that wait for a journal, with one write and one sync. If none waits and
-// mayProbe is set, it writes a probe, to find out whether the disk can be written.
-func (s *Spool) commit(j *journal, mayProbe bool) {
+// commit writes the records that wait for a journal, with one write and one sync.
+func (s *Spool) commit(j *journal) {
 	batch := s.take(j)
-	if len(batch) == 0 && !mayProbe {
+	if len(batch) == 0 {
 		return
 	}
 	err := s.write(j, batch)

@@ -33,9 +33,8 @@ type journal struct {
 	queued  atomic.Int64  // records that wait
 	changed chan struct{} // holds at most one
 
-	reading    sync.Mutex // held while [Spool.Next] reads
-	read       cursor
-	recoveries int // how many had begun at the last read
+	reading sync.Mutex // held while [Spool.Next] reads
+	read    cursor
 }
 
 func (j *journal) all() []*segment { return *j.segments.Load() }

@@ -33,11 +33,10 @@ func (s *Spool) list(j *journal, after uint64, limit int, bytes int64) ([]Record
 		return nil, nil
 	}
 	c := &j.read
-	// The cursor goes on where the last call ended, if that is the right place. After a recovery it starts
-	// anew: more may be readable.
-	if after = max(after, settled); after != c.seq || recoveries != j.recoveries {
+	// A call that goes on where the last one ended needn't read all before that again.
+	if after = max(after, settled); after != c.seq || after == settled {
 		c.seek(head)
-		c.seq, j.recoveries = after, recoveries
+		c.seq = after
 	}
 	records := make([]Record, 0, min(int64(limit), max(0, queued)))
 	for size := int64(0); len(records) < limit; {
@@ -107,13 +106,12 @@ func (s *Spool) Recovery() (read, all int64, ok bool) {
 // Read calls visit with each record in the directory: first those set aside, then those in the queues. It
 // changes nothing, and a bridge may be using the directory. Damage is returned apart from other errors.
 func Read(dir string, visit func(r *Record) error) (damage, err error) {
-	delivered, segments, err := openJournals(osDisk{}, dir, os.O_RDONLY)
+	found, err := openJournals(osDisk{}, dir, os.O_RDONLY)
 	if err != nil {
 		return nil, fmt.Errorf("reading spool: %w", err)
 	}
-	defer closeAll(slices.Concat(segments[:]...))
-	found := recovery{dropped: make(map[uint64]bool)}
-	err = found.scan(segments, delivered, visit)
+	defer found.close()
+	err = found.scan(visit)
 	return errors.Join(found.damage...), err
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
@@ -22,11 +23,14 @@ var ErrVersion = errors.New("written by another version of the bridge, and left 
 // oldName is the spool's file in builds before December 2026.
 const oldName = "spool.db"
 
-// recovery is the result of reading a spool's journals.
+// recovery reads a spool's journals, and holds the result.
 type recovery struct {
+	delivered [journals]uint64
+	segments  [journals][]*segment
+	retry     func(err error) bool // see cursor
+
 	ids        ids
-	retry      func(err error) bool // see cursor
-	dropped    map[uint64]bool      // copies of other records
+	dropped    map[uint64]bool // copies of other records
 	queued     [journals]int64
 	bytes      [publish.Kinds]int64
 	damage     []error
@@ -35,15 +39,16 @@ type recovery struct {
 }
 
 // openJournals opens the segments in the directory, and reads the mark.
-func openJournals(d disk, dir string, flag int) (delivered [journals]uint64, segments [journals][]*segment, err error) {
+func openJournals(d disk, dir string, flag int) (f *recovery, err error) {
+	f = new(recovery)
 	defer func() {
 		if err != nil {
-			closeAll(slices.Concat(segments[:]...))
+			f.close()
 		}
 	}()
 	names, err := d.list(dir)
 	if err != nil {
-		return delivered, segments, err
+		return f, err
 	}
 	isSpool := slices.Contains(names, lockName)
 	for _, name := range names {
@@ -54,15 +59,15 @@ func openJournals(d disk, dir string, flag int) (delivered [journals]uint64, seg
 			in, err := openSegment(d, filepath.Join(dir, name), flag, number, salt)
 			switch {
 			case err == nil:
-				segments[i] = append(segments[i], in)
+				f.segments[i] = append(f.segments[i], in)
 			case flag == os.O_RDWR || !errors.Is(err, os.ErrNotExist): // else a bridge has just removed it
-				return delivered, segments, err
+				return f, err
 			}
 		case name == oldName || segmentName.MatchString(name):
-			return delivered, segments, fmt.Errorf("%s: %w", filepath.Join(dir, name), ErrVersion)
+			return f, fmt.Errorf("%s: %w", filepath.Join(dir, name), ErrVersion)
 		}
 	}
-	delivered, err = readMark(d, dir)
+	f.delivered, err = readMark(d, dir)
 	switch {
 	case flag == os.O_RDWR:
 		if err != nil {
@@ -70,15 +75,17 @@ func openJournals(d disk, dir string, flag int) (delivered [journals]uint64, seg
 		}
 		// A mark that was removed, now or by an earlier process, must not be back after a loss of power:
 		// the numbers may begin at 1 again, and of delivered records new ones may be copies.
-		if delivered == [journals]uint64{} {
+		if f.delivered == [journals]uint64{} {
 			err = cmp.Or(err, d.syncDir(dir))
 		}
-		return delivered, segments, err
+		return f, err
 	case !isSpool:
-		return delivered, segments, os.ErrNotExist
+		return f, os.ErrNotExist
 	}
-	return delivered, segments, nil
+	return f, nil
 }
+
+func (f *recovery) close() { closeAll(slices.Concat(f.segments[:]...)) }
 
 func closeAll(segments []*segment) {
 	for _, in := range segments {
@@ -93,18 +100,18 @@ func (s *Spool) load() (err error) {
 			return err
 		}
 	}
-	delivered, segments, err := openJournals(s.disk, s.config.Dir, os.O_RDWR)
+	found, err := openJournals(s.disk, s.config.Dir, os.O_RDWR)
 	if err != nil {
 		return err
 	}
-	s.loaded, s.mark = true, delivered
-	highest := slices.Max(delivered[:])
+	s.loaded, s.mark = true, found.delivered
+	highest := slices.Max(s.mark[:])
 	s.mu.Lock()
 	for i, j := range s.journals {
-		j.settled = delivered[i]
-		if n := len(segments[i]); n > 0 {
-			j.segments.Store(&segments[i])
-			highest = max(highest, segments[i][n-1].number)
+		j.settled = s.mark[i]
+		if segments := found.segments[i]; len(segments) > 0 {
+			j.segments.Store(&segments)
+			highest = max(highest, segments[len(segments)-1].number)
 			s.bytes[i%publish.Kinds].Add(j.size()) // an upper bound until the recovery ends
 		}
 	}
@@ -142,21 +149,19 @@ func (s *Spool) recover() {
 	s.mustRecover.Store(false)
 	s.recoveries++
 	s.ids, s.meanwhile = ids{}, nil
-	var delivered [journals]uint64
-	var segments [journals][]*segment
+	found := &recovery{retry: s.patience()}
 	total := int64(0)
 	for i, j := range s.journals {
-		delivered[i], segments[i] = j.settled, j.all()
+		found.delivered[i], found.segments[i] = j.settled, j.all()
 		total += j.size()
-		if len(segments[i]) > 0 {
+		if len(j.all()) > 0 {
 			j.queued.CompareAndSwap(0, 1) // records may wait
 		}
 	}
 	s.bytesRead.Store(0)
 	s.bytesToRead.Store(total)
 	s.recovery.Go(func() {
-		found := &recovery{dropped: make(map[uint64]bool), retry: s.patience()}
-		err := found.scan(segments, delivered, func(r *Record) error {
+		err := found.scan(func(r *Record) error {
 			s.bytesRead.Add(r.size)
 			if s.isClosed() {
 				return ErrClosed
@@ -197,50 +202,49 @@ func (s *Spool) recoverAgain() {
 // scan counts the records and calls visit with each. Those that are set aside come first, so that their
 // copies in the queues don't count as waiting. Parts that can't be read are damage, except in a segment's
 // last write: a crash may have cut it short before it was acknowledged. An error of visit ends the scan.
-func (f *recovery) scan(segments [journals][]*segment, delivered [journals]uint64, visit func(r *Record) error) error {
+func (f *recovery) scan(visit func(r *Record) error) error {
+	f.dropped = make(map[uint64]bool)
 	for n := range journals {
 		i := setAside - n
-		c := &cursor{seq: delivered[i], retry: f.retry}
-		for _, in := range segments[i] {
+		c := &cursor{seq: f.delivered[i], retry: f.retry}
+		for _, in := range f.segments[i] {
 			if err := f.scanSegment(c, in, i, visit); err != nil {
 				return err
 			}
 		}
 	}
-	f.missing = missing(segments, delivered)
+	f.findMissing()
 	return nil
 }
 
-// missing returns the gaps in the sequence numbers: segments were removed. After a crash these may be
+// findMissing finds the gaps in the sequence numbers: segments were removed. After a crash these may be
 // delivered ones, because the mark may be older than their removal.
-func missing(segments [journals][]*segment, delivered [journals]uint64) (gaps []string) {
-	all := slices.Concat(segments[:]...)
+func (f *recovery) findMissing() {
+	all := slices.Concat(f.segments[:]...)
 	slices.SortFunc(all, func(a, b *segment) int { return cmp.Compare(a.number, b.number) })
-	reached := slices.Max(delivered[:])
+	reached := slices.Max(f.delivered[:])
 	for _, in := range all {
 		if first := max(reached+1, in.number>>failureBits<<failureBits); first < in.number {
-			gaps = append(gaps, fmt.Sprintf("from %016x to %016x", first, in.number-1))
+			f.missing = append(f.missing, fmt.Sprintf("from %016x to %016x", first, in.number-1))
 		}
 		reached = max(reached, in.number, in.last)
 	}
-	return gaps
 }
 
 // scanSegment is scan for one segment of journal i.
 func (f *recovery) scanSegment(c *cursor, in *segment, i int, visit func(r *Record) error) error {
 	type place struct {
-		offset int64
-		err    error
+		offset        int64
+		isFirstHeader bool // it is in one sector, so no crash cuts it short
+		err           error
 	}
-	// A file's first header is in one sector, so no crash cuts it short.
-	isFirstHeader := func(p place) bool { return p.offset == 0 && errors.Is(p.err, errHeader) }
 	var unreadable []place
 	c.damage = func(from, to int64, err error) {
-		p := place{from, fmt.Errorf("%s, from byte %d on: %w", in.path, from, err)}
-		unreadable = append(unreadable, p)
+		isFirstHeader := from == 0 && errors.Is(err, errHeader)
+		unreadable = append(unreadable, place{from, isFirstHeader, fmt.Errorf("%s, from byte %d on: %w", in.path, from, err)})
 		// An unreadable end is cut off, unless the disk fails to read it, or the first header is wrong:
 		// then the file may have another one's name, whose salt doesn't fit, and be whole.
-		if to >= in.end.Load() && in.readErr.Load() == nil && !isFirstHeader(p) {
+		if to >= in.end.Load() && in.readErr.Load() == nil && !isFirstHeader {
 			in.end.Store(from)
 			return
 		}
@@ -276,7 +280,7 @@ func (f *recovery) scanSegment(c *cursor, in *segment, i int, visit func(r *Reco
 		switch failure := in.readErr.Load(); {
 		case failure != nil:
 			f.damage = append(f.damage, fmt.Errorf("%w: %w", p.err, *failure))
-		case p.offset < c.durable, isFirstHeader(p):
+		case p.offset < c.durable, p.isFirstHeader:
 			f.damage = append(f.damage, p.err)
 		default:
 			f.lastWrites = append(f.lastWrites, p.err)
@@ -310,22 +314,19 @@ func (s *Spool) adopt(f *recovery) {
 	for _, j := range s.journals {
 		signal(j.changed)
 	}
+	report := func(level zapcore.Level, message string, n int, places zap.Field) {
+		if n > 0 {
+			s.config.Log.Log(level, message, zap.Int("places", n), places)
+		}
+	}
 	first20 := func(all []error) zap.Field { return zap.Errors("damage", all[:min(len(all), 20)]) }
-	if n := len(f.damage); n > 0 {
-		s.config.Log.Error("spool is damaged and some records are lost: "+
-			"the others are delivered, and then the damaged files are renamed to *"+damagedSuffix,
-			zap.Int("places", n), first20(f.damage))
-	}
-	if n := len(f.lastWrites); n > 0 {
-		s.config.Log.Warn("the ends of some files of the spool can't be read: "+
-			"after a crash they are writes that were never acknowledged, else records are lost",
-			zap.Int("places", n), first20(f.lastWrites))
-	}
-	if n := len(f.missing); n > 0 {
-		s.config.Log.Warn("the spool's sequence numbers have gaps: "+
-			"after a crash the missing records may have been delivered, else files were removed and their records are lost",
-			zap.Int("places", n), zap.Strings("missing", f.missing[:min(n, 20)]))
-	}
+	report(zap.ErrorLevel, "spool is damaged and some records are lost: "+
+		"the others are delivered, and then the damaged files are renamed to *"+damagedSuffix, len(f.damage), first20(f.damage))
+	report(zap.WarnLevel, "the ends of some files of the spool can't be read: "+
+		"after a crash they are writes that were never acknowledged, else records are lost", len(f.lastWrites), first20(f.lastWrites))
+	report(zap.WarnLevel, "the spool's sequence numbers have gaps: "+
+		"after a crash the missing records may have been delivered, else files were removed and their records are lost",
+		len(f.missing), zap.Strings("missing", f.missing[:min(len(f.missing), 20)]))
 }
 
 // checkFiles opens the files if that has failed so far, and restores those that somebody has removed: as

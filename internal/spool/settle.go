@@ -59,7 +59,7 @@ func (s *Spool) settle(j *journal, records []Record) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.isOutdated(records) {
-		s.recoverAgain() // some may have been set aside, and their copies in the queue count too
+		s.recoverAgain() // those that move has written count as set aside, and still in the queue
 		return errRecovering
 	}
 	for _, r := range records {
