@@ -191,11 +191,8 @@ func (a *App) durability() (r telemetry.Readiness) {
 	if !a.serving.Load() {
 		r.Reasons = append(r.Reasons, "starting")
 	}
-	noNATS := a.relay.NotDirect(publish.Event)
 	noSpool := a.spool.Room(int64(a.config.LargestRecord()))
-	if noSpool != nil {
-		noNATS = a.relay.NotTried(publish.Event, noSpool)
-	}
+	noNATS := a.relay.NotDirect(publish.Event, noSpool)
 	switch {
 	case noNATS != nil && noSpool != nil:
 		r.Reasons = append(r.Reasons, noNATS.Error(), "the spool takes nothing either: "+noSpool.Error())

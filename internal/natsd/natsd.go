@@ -117,8 +117,8 @@ func start(c Config) (*server.Server, error) {
 // URL returns the URL for clients.
 func (s *Server) URL() string { return s.server.ClientURL() }
 
-// Stop shuts the server down and waits until its store is closed or the context ends. Not to wait for the
-// store is safe, because all of it is on disk.
+// Stop shuts the server down and waits until its store is closed or the context ends. Nothing is lost if the
+// process ends before that, because all of the store is on disk.
 func (s *Server) Stop(ctx context.Context) error {
 	stopped := make(chan struct{})
 	go func() {

@@ -149,7 +149,7 @@ func TestLateAcks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAcks("")
 		var late []string
-		a.late = func(l LateAck) { late = append(late, l.ID) }
+		a.late = func(d Delivery, _ time.Time) { late = append(late, d.ID) }
 		timedOut := begun(a, "timed out")
 		tooLate := begun(a, "too late")
 		refused := begun(a, "refused")

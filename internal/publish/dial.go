@@ -18,8 +18,8 @@ type dialer struct {
 	failed error           // the last error of dialling in this attempt to connect
 }
 
-// Dial implements nats.CustomDialer. It tries all addresses of the server in random order, but the one whose
-// handshake has just failed last.
+// Dial implements nats.CustomDialer. It tries all addresses of the server in random order. The one whose
+// handshake has just failed comes last.
 func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	if err := d.ctx.Err(); err != nil { // the look-up of an IP address doesn't check the context
 		return nil, err

@@ -110,14 +110,11 @@ func classify(err error) Cause {
 		return classifyAPI(api)
 	case errors.Is(err, nats.ErrMaxPayload):
 		return TooLarge
-	case errors.Is(err, errForbidden):
-		return Forbidden
 	case errors.As(err, new(*foreignAck)), errors.Is(err, jetstream.ErrInvalidJSAck):
 		return WrongStream
-	case errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
+	case errors.Is(err, jetstream.ErrNoStreamResponse):
 		return NoStream
-	case errors.Is(err, jetstream.ErrAsyncPublishTimeout), errors.Is(err, nats.ErrTimeout),
-		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.Is(err, jetstream.ErrAsyncPublishTimeout), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return TimedOut
 	}
 	return Disconnected // nats.go has a dozen errors for it

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,7 +33,8 @@ type outgoing struct {
 	*awaited
 }
 
-// put appends a message, and reports whether the queue was empty. If it was, the caller must call flush.
+// put appends a message, and reports whether the queue was empty. If it was, the caller must see to it that
+// flush is called.
 func (q *sendQueue) put(m outgoing) (first bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -59,7 +61,7 @@ func (p *Publisher) flush() {
 	for _, m := range batch {
 		s, err := p.connected()
 		if err == nil && p.acks.isWaiting(m.awaited) {
-			err = s.nc.PublishMsg(p.queue.fill(m, s.inbox))
+			err = s.nc.PublishMsg(p.queue.fill(m, p.inbox))
 		}
 		if err != nil {
 			p.acks.settle(m.awaited, Result{Err: err})
@@ -157,33 +159,25 @@ func plainAck(data string) (stream string, ok bool) {
 // acknowledgement still means that the message is stored, and is passed to late.
 type acks struct {
 	domain string // of the intended JetStream; "": any
-	late   func(LateAck)
+	late   func(d Delivery, streamCreated time.Time)
 
 	mu      sync.Mutex
 	pending map[uint64]*awaited
 	next    uint64      // the number of the next message
-	timer   *time.Timer // calls expire
-	due     time.Time   // when the timer fires; zero: it is not set
+	timer   *time.Timer // calls expire while messages are pending
 }
 
 // awaited is a message whose acknowledgement is awaited.
 type awaited struct {
-	LateAck
+	Delivery
 	number  uint64
-	stream  string // the intended one
+	stream  string    // the intended one
+	created time.Time // when the stream was created, as of the last check
 	began   time.Time
 	done    chan Result // holds one
 	givenUp bool        // the caller has an error; only a late acknowledgement is awaited
 	until   time.Time   // when the message is given up; once it is, when it is forgotten
 	foreign error       // the answer of another stream, another domain or a service
-}
-
-// LateAck is a message that was acknowledged after its caller had an error.
-type LateAck struct {
-	Kind          Kind
-	ID            string
-	Arrived       time.Time // the message's
-	StreamCreated time.Time // when the stream was created, as of the last check before sending
 }
 
 // lateFor is how long after an error an acknowledgement still counts.
@@ -198,7 +192,7 @@ func (e *foreignAck) Error() string {
 }
 
 func newAcks(domain string) *acks {
-	a := &acks{domain: domain, late: func(LateAck) {}, pending: make(map[uint64]*awaited)}
+	a := &acks{domain: domain, late: func(Delivery, time.Time) {}, pending: make(map[uint64]*awaited)}
 	a.timer = time.AfterFunc(time.Hour, a.expire)
 	return a
 }
@@ -207,44 +201,38 @@ func newAcks(domain string) *acks {
 func (a *acks) begin(m Message, stream string, created time.Time, timeout time.Duration) *awaited {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	now := time.Now()
 	w := &awaited{
-		LateAck: LateAck{m.Kind, m.ID, m.Arrived, created},
-		number:  a.next, stream: stream, began: time.Now(), done: make(chan Result, 1),
+		Delivery: m.Delivery(), number: a.next, stream: stream, created: created,
+		began: now, until: now.Add(timeout), done: make(chan Result, 1),
 	}
 	a.next++
-	a.pending[w.number] = w
-	a.expireAt(w, w.began.Add(timeout))
+	if a.pending[w.number] = w; len(a.pending) == 1 {
+		a.timer.Reset(expireEvery)
+	}
 	return w
 }
 
-// expireEvery is the shortest time between two calls of expire.
-const expireEvery = 10 * time.Millisecond
-
-// expireAt sets when the message is given up or forgotten. All messages share one timer, which under load
-// fires once in each time-out. Timers of their own would nearly always be stopped before they fire.
-func (a *acks) expireAt(w *awaited, at time.Time) {
-	w.until = at
-	if a.due.IsZero() || at.Before(a.due) {
-		a.due = at
-		a.timer.Reset(max(time.Until(at), expireEvery))
-	}
-}
+// expireEvery is the interval between two calls of expire. All messages share one timer: timers of their own
+// would nearly always be stopped before they fire.
+const expireEvery = 20 * time.Millisecond
 
 // expire gives up the messages whose time is over, and forgets those that were given up long ago.
 func (a *acks) expire() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := time.Now()
-	a.due = time.Time{}
 	for number, w := range a.pending {
 		switch {
 		case now.Before(w.until):
-			a.expireAt(w, w.until)
 		case w.givenUp:
 			delete(a.pending, number)
-		default:
-			a.giveUpLocked(w, jetstream.ErrAsyncPublishTimeout)
+		default: // perhaps another than the intended stream has answered
+			a.giveUpLocked(w, cmp.Or[error](w.foreign, jetstream.ErrAsyncPublishTimeout))
 		}
+	}
+	if len(a.pending) > 0 {
+		a.timer.Reset(expireEvery)
 	}
 }
 
@@ -281,10 +269,10 @@ func (a *acks) settleLocked(w *awaited, r Result) {
 	delete(a.pending, w.number)
 	switch {
 	case !w.givenUp:
-		r.Took, r.StreamCreated = time.Since(w.began), w.StreamCreated
+		r.Took, r.StreamCreated = time.Since(w.began), w.created
 		w.done <- r
 	case r.Err == nil:
-		a.late(w.LateAck)
+		a.late(w.Delivery, w.created)
 	}
 }
 
@@ -299,12 +287,8 @@ func (a *acks) giveUpLocked(w *awaited, err error) {
 	if a.pending[w.number] == nil || w.givenUp {
 		return
 	}
-	if w.foreign != nil && err == jetstream.ErrAsyncPublishTimeout { //nolint:errorlint // it is this very one
-		err = w.foreign
-	}
-	w.givenUp = true
+	w.givenUp, w.until = true, time.Now().Add(lateFor)
 	w.done <- Result{Err: err}
-	a.expireAt(w, time.Now().Add(lateFor))
 }
 
 // fail gives up all messages.
@@ -317,8 +301,8 @@ func (a *acks) fail(err error) {
 }
 
 // domainGrace is how long the intended stream may still acknowledge a message after an error that may be
-// another stream's: an error doesn't name its domain (nats-server, JSPubAckResponse). The error that the
-// message is for another stream always comes from such a stream.
+// another stream's: an error doesn't name its domain (nats-server, JSPubAckResponse). A stream that refuses
+// a message because it isn't the expected one is always another stream.
 const domainGrace = 250 * time.Millisecond
 
 // receive handles the answer to a message.

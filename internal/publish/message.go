@@ -15,8 +15,19 @@ type Message struct {
 	ID      string   // JetStream's Nats-Msg-Id: messages of one kind with the same ID are copies
 	Headers []Header // besides those that a Publisher adds; names differ, and all is ASCII without line breaks
 	Data    []byte
-	Arrived time.Time // when it arrived at this instance; with ID it identifies a delivery
+	Arrived time.Time // when it arrived at this instance
 }
+
+// Delivery identifies one delivery of an event to this instance. Other deliveries of the event have other
+// times of arrival; the clock needn't be correct.
+type Delivery struct {
+	Kind    Kind
+	ID      string
+	Arrived int64 // Unix nanoseconds, as in the spool
+}
+
+// Delivery returns the delivery that the message is of.
+func (m Message) Delivery() Delivery { return Delivery{m.Kind, m.ID, m.Arrived.UnixNano()} }
 
 // Header is one header of a message.
 type Header struct{ Name, Value string }

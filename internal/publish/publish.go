@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
 	"go.uber.org/zap"
 )
 
@@ -39,7 +40,7 @@ type Publisher struct {
 	ctx       context.Context // ends with Close
 	cancel    context.CancelFunc
 	session   atomic.Pointer[session] // the last one; nil: there was none
-	inbox     string                  // of all sessions; used by run alone
+	inbox     string                  // of all sessions: an acknowledgement may come in a later one
 	lastError atomic.Pointer[error]   // why there is no connection
 }
 
@@ -49,7 +50,7 @@ func Open(c Config) (*Publisher, error) {
 	if err := c.Server.check(); err != nil {
 		return nil, fmt.Errorf("connecting to NATS: %w", err)
 	}
-	p := &Publisher{config: c, acks: newAcks(c.Server.Domain)}
+	p := &Publisher{config: c, acks: newAcks(c.Server.Domain), inbox: c.Server.inboxPrefix() + "." + nuid.Next()}
 	events := newMonitor(c, c.Stream)
 	p.monitors[Event], p.streams = events, []*monitor{events}
 	if c.Quarantine != nil {
@@ -94,20 +95,18 @@ const spoolTimeout = 10 * time.Second
 func (p *Publisher) PublishAll(ctx context.Context, messages []Message) []Result {
 	results := make([]Result, len(messages))
 	sent := make([]outgoing, len(messages))
-	mustFlush, size := false, 0
+	size := 0
 	for i, m := range messages {
 		if sent[i], results[i].Err = p.begin(m, spoolTimeout); results[i].Err != nil {
 			continue
 		}
-		mustFlush = p.queue.put(sent[i]) || mustFlush
-		if size += len(m.Data); mustFlush && size >= maxChunk {
+		p.queue.put(sent[i])
+		if size += len(m.Data); size >= maxChunk {
 			p.flush()
-			mustFlush, size = false, 0
+			size = 0
 		}
 	}
-	if mustFlush {
-		p.flush()
-	}
+	p.flush()
 	for i, o := range sent {
 		if results[i].Err == nil {
 			results[i] = p.await(ctx, o)
@@ -168,9 +167,10 @@ func (p *Publisher) Kinds() []Kind {
 	return []Kind{Event, Quarantined, Refused}
 }
 
-// OnLate sets a function that is called for each message that is acknowledged after its caller had an error.
-// The function must not block.
-func (p *Publisher) OnLate(f func(LateAck)) {
+// OnLate sets a function that is called for each message that is acknowledged after its caller had an error,
+// with the time at which the stream was created, as of the last check before sending. The function must not
+// block.
+func (p *Publisher) OnLate(f func(d Delivery, streamCreated time.Time)) {
 	p.acks.mu.Lock()
 	defer p.acks.mu.Unlock()
 	p.acks.late = f
@@ -244,7 +244,7 @@ func (p *Publisher) Close(ctx context.Context) error {
 	p.cancel()
 	var err error
 	waitWhile(ctx, func() bool { return p.acks.waiting() > 0 })
-	if n := p.acks.waiting(); n > 0 && ctx.Err() != nil { // without the context's end: a message that came since the wait
+	if n := p.acks.waiting(); n > 0 && ctx.Err() != nil { // else the wait was over before these messages came
 		err = fmt.Errorf("closing publisher: messages without an acknowledgement: %d", n)
 	}
 	p.acks.fail(jetstream.ErrJetStreamPublisherClosed)

@@ -297,7 +297,6 @@ func TestClassify(t *testing.T) {
 		{api(10060, ""), WrongStream, unavailable},
 		{api(10059, ""), NoStream, unavailable},
 		{jetstream.ErrNoStreamResponse, NoStream, unavailable},
-		{nats.ErrNoResponders, NoStream, unavailable},
 		{api(10077, "maximum bytes exceeded"), StreamFull, unavailable},
 		{api(10077, "maximum messages exceeded"), StreamFull, unavailable},
 		{api(10077, "maximum messages per subject exceeded"), SubjectFull, refused},
@@ -321,7 +320,6 @@ func TestClassify(t *testing.T) {
 		{jetstream.ErrTooManyStalledMsgs, Disconnected, unavailable},
 		{context.DeadlineExceeded, TimedOut, unavailable},
 		{os.ErrClosed, Disconnected, unavailable},
-		{errForbidden, Forbidden, refused},
 	} {
 		if cause := classify(test.err); cause != test.cause || !errors.Is(causes[cause].reason, test.kind) {
 			t.Errorf("classify(%v) = %s, and %v; want %s, %v", test.err, cause, causes[cause].reason, test.cause, test.kind)

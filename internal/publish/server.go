@@ -109,10 +109,12 @@ func (s Server) dial(more ...nats.Option) (*nats.Conn, error) {
 	}
 	if err := nc.LastError(); errors.Is(err, nats.ErrPermissionViolation) || errors.Is(err, nats.ErrMaxSubscriptionsExceeded) {
 		nc.Close()
-		return nil, fmt.Errorf("our account may not subscribe to %s.>, where NATS answers: %w", cmp.Or(s.InboxPrefix, "_INBOX"), err)
+		return nil, fmt.Errorf("our account may not subscribe to %s.>, where NATS answers: %w", s.inboxPrefix(), err)
 	}
 	return nc, nil
 }
+
+func (s Server) inboxPrefix() string { return cmp.Or(s.InboxPrefix, "_INBOX") }
 
 // check returns an error if the settings can't be used at all, such as the name of a missing file.
 func (s Server) check() error {

@@ -22,9 +22,8 @@ import (
 // a later connection, after its sender has been refused.
 type session struct {
 	*conn
-	nc    *nats.Conn
-	js    jetstream.JetStream
-	inbox string // acknowledgements arrive below it
+	nc *nats.Conn
+	js jetstream.JetStream
 
 	log    *zap.Logger
 	denied stream.Denied // the rights that our account lacks
@@ -91,11 +90,7 @@ func (p *Publisher) open(d *dialer) (*session, error) {
 		return nil, err
 	}
 	s.conn, s.nc, s.js, d.last = d.last, nc, p.config.Server.JetStream(nc), nil
-	if p.inbox == "" { // all sessions share one: an acknowledgement may come in a later session
-		p.inbox = nc.NewInbox()
-	}
-	s.inbox = p.inbox
-	if _, err := nc.Subscribe(s.inbox+".*", p.receive); err != nil { // the session has ended already
+	if _, err := nc.Subscribe(p.inbox+".*", p.receive); err != nil { // the session has ended already
 		nc.Close()
 		<-s.closed
 		return nil, s.reason()

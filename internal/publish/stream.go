@@ -132,6 +132,7 @@ func (s Stream) explain(err error) error {
 	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
 		code = api.ErrorCode
 	}
+	why := ""
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return fmt.Errorf("stream %s does not exist: create it (`bridge stream` prints how), or let `bridge serve` with STREAM_MANAGE=true do so", s.Name)
@@ -140,27 +141,26 @@ func (s Stream) explain(err error) error {
 		if s.DropOldest { // STREAM_NAME is the other stream's
 			or = ""
 		}
-		return fmt.Errorf("stream %s can't be created, because another stream has subjects of %s.>: "+
-			"remove them from that stream (`nats stream find --subject '%[2]s.>'`)%s, or change SUBJECT_PREFIX: %w", s.Name, s.Prefix, or, err)
+		why = fmt.Sprintf(" can't be created, because another stream has subjects of %s.>: "+
+			"remove them from that stream (`nats stream find --subject '%[1]s.>'`)%s, or change SUBJECT_PREFIX", s.Prefix, or)
 	case code == codeNoPeers, code == codeNoReplicas:
-		return fmt.Errorf("stream %s can't be created: set STREAM_REPLICAS to the number of NATS servers "+
-			"that have JetStream and room, or fewer: %w", s.Name, err)
+		why = " can't be created: set STREAM_REPLICAS to the number of NATS servers that have JetStream and room, or fewer"
 	case code == codeNoTier:
-		return fmt.Errorf("stream %s can't be created: set STREAM_REPLICAS to a number of replicas for which our account has limits: %w", s.Name, err)
+		why = " can't be created: set STREAM_REPLICAS to a number of replicas for which our account has limits"
 	case code == codeNeedsMaxBytes:
-		return fmt.Errorf("stream %s can't be created: set STREAM_MAX_BYTES: %w", s.Name, err)
+		why = " can't be created: set STREAM_MAX_BYTES"
 	case codes[code] == NoStorage, code == codeMaxBytes:
-		return fmt.Errorf("stream %s: JetStream has no room for it: raise the account's or the server's limits, "+
-			"or lower STREAM_MAX_BYTES or QUARANTINE_MAX_BYTES: %w", s.Name, err)
+		why = ": JetStream has no room for it: raise the account's or the server's limits, " +
+			"or lower STREAM_MAX_BYTES or QUARANTINE_MAX_BYTES"
 	case errors.Is(err, nats.ErrMaxPayload):
-		return fmt.Errorf("stream %s: our requests are too large for NATS: raise max_payload of the server or our account: %w", s.Name, err)
+		why = ": our requests are too large for NATS: raise max_payload of the server or our account"
 	case stream.IsUnavailable(err):
-		return fmt.Errorf("stream %s: JetStream is not available: enable it on the server and for our account; at a leaf node, "+
-			"set NATS_JS_DOMAIN to JetStream's domain, and see whether the leaf is connected to its hub: %w", s.Name, err)
+		why = ": JetStream is not available: enable it on the server and for our account; at a leaf node, " +
+			"set NATS_JS_DOMAIN to JetStream's domain, and see whether the leaf is connected to its hub"
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("stream %s: JetStream does not answer; it may have no leader: %w", s.Name, err)
+		why = ": JetStream does not answer; it may have no leader"
 	}
-	return fmt.Errorf("stream %s: %w", s.Name, err)
+	return fmt.Errorf("stream %s%s: %w", s.Name, why, err)
 }
 
 // difference is a setting that a stream and the configuration have differently.

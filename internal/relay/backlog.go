@@ -36,7 +36,7 @@ func (f *forwarder) logBacklog(oldest time.Time) {
 		return
 	}
 	fields := []zap.Field{zap.Stringer("kind", f.kind), zap.Int64("events", f.Spool.Len(f.kind)), zap.Time("oldest", oldest)}
-	if err := f.NotDirect(f.kind); err != nil {
+	if err := f.NotDirect(f.kind, nil); err != nil {
 		fields = append(fields, zap.NamedError("cause", err))
 	}
 	f.Log.Warn("events wait in the spool; new ones go there too until it is empty", fields...)

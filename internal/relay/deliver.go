@@ -81,26 +81,16 @@ func (r *Relay) trace(record spool.Record) func(outcome string, failed bool) {
 // forgotten and sent again, the stream recognises the duplicate.
 type acked struct {
 	mu            sync.Mutex
-	streamCreated map[delivery]time.Time
+	streamCreated map[publish.Delivery]time.Time
 }
-
-// delivery identifies one delivery of an event. Other deliveries of it have other times of arrival. The
-// clock needn't be correct.
-type delivery struct {
-	kind    publish.Kind
-	id      string
-	arrived int64 // Unix nanoseconds, as in the spool
-}
-
-func deliveryOf(r spool.Record) delivery { return delivery{r.Kind, r.ID, r.Arrived.UnixNano()} }
 
 const maxAcked = 1 << 16
 
-func (a *acked) add(d delivery, streamCreated time.Time) {
+func (a *acked) add(d publish.Delivery, streamCreated time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.streamCreated == nil || len(a.streamCreated) >= maxAcked {
-		a.streamCreated = make(map[delivery]time.Time)
+		a.streamCreated = make(map[publish.Delivery]time.Time)
 	}
 	a.streamCreated[d] = streamCreated
 }
@@ -112,7 +102,7 @@ func (a *acked) of(records []spool.Record) map[uint64]time.Time {
 	defer a.mu.Unlock()
 	created := make(map[uint64]time.Time)
 	for _, r := range records {
-		if at, ok := a.streamCreated[deliveryOf(r)]; ok {
+		if at, ok := a.streamCreated[r.Delivery()]; ok {
 			created[r.Seq] = at
 		}
 	}
@@ -124,6 +114,6 @@ func (a *acked) forget(records []spool.Record) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, r := range records {
-		delete(a.streamCreated, deliveryOf(r))
+		delete(a.streamCreated, r.Delivery())
 	}
 }

@@ -96,9 +96,9 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 // round publishes a batch, and removes from the spool the records before the first one that failed. A
-// record that NATS refuses though it may take others is set aside. A witness is a later record that NATS
-// has just taken. It is sent again behind the batch: if NATS takes it again, each record that it refuses is
-// set aside.
+// record that NATS refuses though it may take others is set aside. A witness is a later record that NATS has
+// just taken. It is sent again behind the batch. If NATS takes it again, NATS works, so each record of the
+// batch that NATS refuses is set aside.
 func (f *forwarder) round(ctx context.Context, records []spool.Record, witnesses ...spool.Record) {
 	began := time.Now()
 	results := f.deliver(ctx, f.lookup, append(records, witnesses...))
@@ -178,7 +178,7 @@ func (f *forwarder) endFailures() {
 func (f *forwarder) keepAcked(records []spool.Record, results []publish.Result) {
 	for i, r := range records {
 		if result := results[i]; result.Err == nil && result.Status != "" {
-			f.acked.add(deliveryOf(r), result.StreamCreated)
+			f.acked.add(r.Delivery(), result.StreamCreated)
 		}
 	}
 }

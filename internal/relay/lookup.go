@@ -50,9 +50,10 @@ func (l *lookup) stored(ctx context.Context, records []spool.Record) (map[string
 		return nil, nil
 	}
 	// The last scan is valid as long as the stream recognises all copies that were stored since. It covers
-	// a record that was in the spool then, if it went back far enough.
+	// a record that was in the spool then, unless a copy may have been stored before the time since which it
+	// has read.
 	age := now.Sub(l.scanned)
-	isValid := !l.scanned.IsZero() && age >= 0 && age < window/2
+	isValid := age >= 0 && age < window/2
 	needsScan := func(r spool.Record) bool {
 		isCovered := r.Seq <= l.upTo && !firstCopy(r.Arrived, l.scanned, l.Reach).Before(l.since)
 		return mayBeForgotten(r) && !isCovered

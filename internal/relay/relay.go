@@ -85,9 +85,9 @@ const (
 // Start returns a relay, which begins to deliver the spool.
 func Start(c Config) *Relay {
 	r := &Relay{Config: c}
-	c.Publisher.OnLate(func(a publish.LateAck) {
-		r.acked.add(delivery{a.Kind, a.ID, a.Arrived.UnixNano()}, a.StreamCreated)
-		r.Observer.Published(a.Kind, FromSpool, Found)
+	c.Publisher.OnLate(func(d publish.Delivery, streamCreated time.Time) {
+		r.acked.add(d, streamCreated)
+		r.Observer.Published(d.Kind, FromSpool, Found)
 	})
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	for _, kind := range c.Publisher.Kinds() {
@@ -111,11 +111,11 @@ func (r *Relay) Publish(ctx context.Context, deadline time.Time, m publish.Messa
 	var attempted time.Time // zero: JetStream wasn't tried
 	var directErr error
 	if r.isDirect(m.Kind) || r.gates[m.Kind].wait(ctx) && r.isDirect(m.Kind) {
-		var status publish.Status
-		if status, directErr = r.publish(ctx, bound.Add(-spoolTime), m); directErr == nil || isFinal(directErr) {
-			return status, directErr
+		status, err := r.publish(ctx, bound.Add(-spoolTime), m)
+		if err == nil || isFinal(err) {
+			return status, err
 		}
-		attempted = m.Arrived
+		attempted, directErr = m.Arrived, err
 	}
 	ctx, cancel := context.WithDeadline(ctx, bound)
 	defer cancel()
@@ -126,10 +126,11 @@ func (r *Relay) Publish(ctx context.Context, deadline time.Time, m publish.Messa
 	// The disk fails, is full or slow. If NATS is there, the event matters more than the order.
 	ready := r.Publisher.Ready(m.Kind)
 	if attempted.IsZero() && ready == nil && r.breakers[m.Kind].allow() {
-		var status publish.Status
-		if status, directErr = r.publish(ctx, bound, m); directErr == nil || isFinal(directErr) {
-			return status, directErr
+		status, err := r.publish(ctx, bound, m)
+		if err == nil || isFinal(err) {
+			return status, err
 		}
+		directErr = err
 	}
 	directErr = cmp.Or(directErr, ready, errors.New("NATS is connected but publishing fails: the breaker is open"))
 	if errors.Is(spoolErr, spool.ErrFull) && awaitsCheck(m.Kind, directErr) {
@@ -212,26 +213,18 @@ func (r *Relay) append(ctx context.Context, m publish.Message, attempted time.Ti
 // Breaker returns the state of the events' breaker: closed, open or half-open.
 func (r *Relay) Breaker() string { return r.breakers[publish.Event].state() }
 
-// NotDirect returns why messages can't go to JetStream directly now, even if the spool is empty; nil if
-// they can.
-func (r *Relay) NotDirect(kind publish.Kind) error {
-	err := r.Publisher.Ready(kind)
-	if state := r.breakers[kind].state(); err == nil && state != "closed" {
-		cause := cmp.Or(r.Blocked(kind), publish.TimedOut)
-		return fmt.Errorf("NATS is connected but publishing fails (%s): the breaker is %s", cause, state)
-	}
-	return err
-}
-
-// NotTried returns why a message that the spool refuses with spoolErr isn't tried in JetStream either; nil
-// if it is. With a half-open breaker it is tried if the forwarder publishes nothing that could close the
-// breaker: the spool is empty, or the disk fails. If spool or disk are only full, the forwarder publishes.
-func (r *Relay) NotTried(kind publish.Kind, spoolErr error) error {
+// NotDirect returns why a message can't go to JetStream directly now, even if no other waits in the spool;
+// nil if it can. spoolErr is why the spool refuses the message, nil if it doesn't. A refused message is also
+// tried with a half-open breaker, if the forwarder publishes nothing that could close the breaker: the spool
+// is empty, or the disk fails. If spool or disk are only full, the forwarder publishes.
+func (r *Relay) NotDirect(kind publish.Kind, spoolErr error) error {
+	err, state := r.Publisher.Ready(kind), r.breakers[kind].state()
 	isFull := errors.Is(spoolErr, spool.ErrFull) || errors.Is(spoolErr, spool.ErrNoDisk)
-	if r.breakers[kind].state() == "half-open" && (r.Spool.Len(kind) == 0 || !isFull) {
-		return r.Publisher.Ready(kind)
+	isTried := spoolErr != nil && state == "half-open" && (r.Spool.Len(kind) == 0 || !isFull)
+	if err != nil || state == "closed" || isTried {
+		return err
 	}
-	return r.NotDirect(kind)
+	return fmt.Errorf("NATS is connected but publishing fails (%s): the breaker is %s", cmp.Or(r.Blocked(kind), publish.TimedOut), state)
 }
 
 // Blocked returns why the kind's messages can't be delivered from the spool now; "" if they can. While

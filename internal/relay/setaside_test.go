@@ -272,9 +272,9 @@ func TestDiskFails(t *testing.T) {
 		f.breakers[publish.Event].report(false)
 	}
 	poll.Until(t, "half-open", func() bool { return f.Breaker() == "half-open" })
-	expect.NoError(t, f.NotTried(publish.Event, spool.ErrSlow))
+	expect.NoError(t, f.NotDirect(publish.Event, spool.ErrSlow))
 	for _, full := range []error{spool.ErrFull, spool.ErrNoDisk} {
-		if f.NotTried(publish.Event, full) == nil {
+		if f.NotDirect(publish.Event, full) == nil {
 			t.Errorf("ready for a delivery although the forwarder publishes: %v", full)
 		}
 	}

@@ -110,7 +110,9 @@ func TestLateAcknowledgement(t *testing.T) {
 			t.Error(result.Err)
 		}
 	}
-	late := func(id string) { f.acked.add(delivery{publish.Event, id, now.UnixNano()}, info.Created) }
+	late := func(id string) {
+		f.acked.add(publish.Delivery{Kind: publish.Event, ID: id, Arrived: now.UnixNano()}, info.Created)
+	}
 	late("its own")
 	deliver(1, "its own", time.Unix(0, now.UnixNano()))
 	late("earlier delivery's")
