@@ -94,7 +94,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	a.reloader = newReloader(c, metrics, log)
 	observer := newObserver(log, sampled, metrics, a.reloader.keyrings)
 	a.relay = relay.Start(relay.Config{
-		Publisher: a.publisher, Spool: a.spool, Timeout: c.PublishTimeout, Reach: reach(c),
+		Publisher: a.publisher, Spool: a.spool, Reach: reach(c),
 		RetrySetAside: time.Minute, Observer: observer, Tracer: tracer, Log: sampled, Now: time.Now,
 	})
 	a.onClose(a.relay.Close)

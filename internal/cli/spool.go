@@ -174,7 +174,7 @@ func (s *session) drain(ctx context.Context, dir string, patience time.Duration)
 	}
 	d := &drainer{prog: s.prog, spool: from, outcomes: make(map[string]int)}
 	r := relay.Start(relay.Config{
-		Publisher: to, Spool: from, Timeout: ackTimeout,
+		Publisher: to, Spool: from,
 		// The configured window is longer than the span in which a delivery is accepted.
 		Reach:         max(s.cfg.StreamDuplicates, to.Window(publish.Event)),
 		RetrySetAside: retryEvery, Observer: d, Log: log, Now: time.Now,

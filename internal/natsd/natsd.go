@@ -2,6 +2,7 @@
 package natsd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -79,13 +80,10 @@ func checkFree(addr string) error {
 func start(c Config) (*server.Server, error) {
 	host, number, _ := net.SplitHostPort(c.Addr) // no error: checkFree has listened there
 	port, _ := strconv.Atoi(number)
-	if port == 0 {
-		port = server.RANDOM_PORT
-	}
 	options := &server.Options{
 		ServerName:    "webhook-bridge",
 		Host:          host,
-		Port:          port,
+		Port:          cmp.Or(port, server.RANDOM_PORT),
 		JetStream:     true,
 		StoreDir:      c.Dir,
 		SyncAlways:    true,

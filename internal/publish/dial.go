@@ -49,19 +49,17 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 }
 
 // lookUp returns the addresses of a server in random order.
-func (d *dialer) lookUp(server string) ([]string, error) {
+func (d *dialer) lookUp(server string) (addresses []string, err error) {
 	host, port, err := net.SplitHostPort(server)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(d.ctx, dialTimeout)
 	defer cancel()
-	addresses, err := net.DefaultResolver.LookupHost(ctx, host)
-	for i := range addresses {
-		addresses[i] = net.JoinHostPort(addresses[i], port)
+	hosts, err := net.DefaultResolver.LookupHost(ctx, host)
+	for _, i := range rand.Perm(len(hosts)) { //nolint:gosec // nobody gains by guessing it
+		addresses = append(addresses, net.JoinHostPort(hosts[i], port))
 	}
-	swap := func(i, j int) { addresses[i], addresses[j] = addresses[j], addresses[i] }
-	rand.Shuffle(len(addresses), swap) //nolint:gosec // nobody gains by guessing it
 	return addresses, err
 }
 

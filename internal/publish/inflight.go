@@ -73,9 +73,6 @@ func (p *Publisher) flush() {
 
 // fill returns the message in nats.go's form. It is valid until the next call.
 func (q *sendQueue) fill(m outgoing, inbox string) *nats.Msg {
-	if q.msg.Header == nil {
-		q.msg.Header = nats.Header{}
-	}
 	clear(q.msg.Header)
 	q.values = q.values[:0]
 	set := func(name, value string) {

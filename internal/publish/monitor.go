@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -110,18 +111,18 @@ func (m *monitor) lastWindow() window { return *m.window.Load() }
 func (m *monitor) run(s *session) {
 	next, retry := time.Duration(0), firstRetry
 	m.failing = time.Time{}
-	for s.alive.Err() == nil {
+	for {
 		patience := checkTimeout
 		if m.verified.Load() != s { // an election leaves requests without an answer, and may be over soon
 			patience = min(4*retry, checkTimeout)
 		}
 		select {
 		case <-s.alive.Done():
+			return
 		case <-m.requests:
-			m.checkOnce(s, patience)
 		case <-time.After(next):
-			m.checkOnce(s, patience)
 		}
+		m.checkOnce(s, patience)
 		next, retry = retry, min(2*retry, maxRetry)
 		if m.lastError.Load() == nil {
 			next, retry = checkInterval, firstRetry
@@ -170,9 +171,7 @@ func (m *monitor) checkOnce(s *session, patience time.Duration) {
 // failed notes a failed check. If JetStream didn't answer, the stream is used as before.
 func (m *monitor) failed(s *session, began time.Time, found found, err error) {
 	m.lastError.Store(&err)
-	if m.failing.IsZero() {
-		m.failing = began
-	}
+	m.failing = cmp.Or(m.failing, began)
 	level, message := zap.ErrorLevel, "stream is not ready"
 	isUnanswered := errors.Is(err, context.DeadlineExceeded)
 	if m.verified.Load() == s && !found.isMissing && isUnanswered { // JetStream's API may be overloaded while the stream takes messages

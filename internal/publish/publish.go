@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
 	"go.uber.org/zap"
@@ -51,6 +52,7 @@ func Open(c Config) (*Publisher, error) {
 		return nil, fmt.Errorf("connecting to NATS: %w", err)
 	}
 	p := &Publisher{config: c, acks: newAcks(c.Server.Domain), inbox: c.Server.inboxPrefix() + "." + nuid.Next()}
+	p.queue.msg.Header = make(nats.Header)
 	events := newMonitor(c, c.Stream)
 	p.monitors[Event], p.streams = events, []*monitor{events}
 	if c.Quarantine != nil {
@@ -158,6 +160,9 @@ func (p *Publisher) await(ctx context.Context, m outgoing) Result {
 	}
 	return r
 }
+
+// Timeout returns the time-out of a message that is published directly.
+func (p *Publisher) Timeout() time.Duration { return p.config.Timeout }
 
 // Kinds returns the kinds of messages that have a stream.
 func (p *Publisher) Kinds() []Kind {

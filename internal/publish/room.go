@@ -77,12 +77,11 @@ func (r *room) begin() {
 
 // update computes the room from the result of a check.
 func (r *room) update(info *jetstream.StreamInfo) {
-	limit := r.limit
-	if own := info.Config.MaxBytes; own > 0 && (limit <= 0 || own < limit) {
-		limit = own
-	}
-	if limit <= 0 {
-		limit = math.MaxInt64
+	limit := int64(math.MaxInt64)
+	for _, bytes := range []int64{r.limit, info.Config.MaxBytes} {
+		if bytes > 0 {
+			limit = min(limit, bytes)
+		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

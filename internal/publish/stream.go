@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,16 +49,13 @@ func (s Stream) Config() jetstream.StreamConfig {
 		Discard:     jetstream.DiscardNew,
 		Replicas:    s.Replicas,
 		MaxAge:      s.MaxAge,
-		MaxBytes:    s.MaxBytes,
+		MaxBytes:    cmp.Or(s.MaxBytes, -1),
 		Duplicates:  s.Duplicates,
 		AllowDirect: true,
 	}
 	if s.DropOldest {
 		c.Discard = jetstream.DiscardOld
 		c.Description = "Signed webhooks that could not be published, kept by webhook-bridge; see `bridge quarantine`"
-	}
-	if c.MaxBytes == 0 {
-		c.MaxBytes = -1
 	}
 	return c
 }

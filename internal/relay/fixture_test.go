@@ -89,7 +89,7 @@ func start(t testing.TB, url string, changes ...func(*settings)) *fixture {
 		publish: publish.Config{Server: publish.Server{Name: "test", URL: url}, Stream: stream, Quarantine: &quarantine, Timeout: 10 * time.Second, Log: log},
 		spool:   spool.Config{Dir: t.TempDir(), MaxBytes: 1 << 30, Log: log},
 		relay: Config{
-			Timeout: 10 * time.Second, Reach: 24*time.Hour + 5*time.Minute,
+			Reach:         24*time.Hour + 5*time.Minute,
 			RetrySetAside: 50 * time.Millisecond, Observer: seen, Log: log, Now: time.Now,
 		},
 	}
@@ -128,7 +128,7 @@ func start(t testing.TB, url string, changes ...func(*settings)) *fixture {
 // These settings are used by several tests.
 
 func hasty(c *settings) {
-	c.publish.Timeout, c.relay.Timeout = 400*time.Millisecond, 400*time.Millisecond
+	c.publish.Timeout = 400 * time.Millisecond
 }
 
 func unmanaged(c *settings) {

@@ -27,7 +27,6 @@ import (
 type Config struct {
 	Publisher *publish.Publisher
 	Spool     *spool.Spool
-	Timeout   time.Duration // of the publisher, for an acknowledgement
 	// Reach is the longest time between two accepted deliveries of one event: a copy of a message
 	// may have been stored that long before the message arrived.
 	Reach time.Duration
@@ -72,6 +71,7 @@ type Relay struct {
 	ctx        context.Context           // ends with Close
 	cancel     context.CancelFunc
 	done       sync.WaitGroup
+	timeout    time.Duration // of the publisher, for an acknowledgement
 }
 
 const (
@@ -84,7 +84,7 @@ const (
 
 // Start returns a relay, which begins to deliver the spool.
 func Start(c Config) *Relay {
-	r := &Relay{Config: c}
+	r := &Relay{Config: c, timeout: c.Publisher.Timeout()}
 	c.Publisher.OnLate(func(d publish.Delivery, streamCreated time.Time) {
 		r.acked.add(d, streamCreated)
 		r.Observer.Published(d.Kind, FromSpool, Found)
@@ -142,7 +142,7 @@ func (r *Relay) Publish(ctx context.Context, deadline time.Time, m publish.Messa
 // bound returns when Publish must return: at the deadline, or later if PUBLISH_TIMEOUT is so long that no
 // time would be left for the spool.
 func (r *Relay) bound(deadline time.Time) time.Time {
-	if least := holdFor + r.Timeout + spoolTime; least > answerBound {
+	if least := holdFor + r.timeout + spoolTime; least > answerBound {
 		return time.Now().Add(least)
 	}
 	return deadline
@@ -167,7 +167,7 @@ func (r *Relay) isDirect(kind publish.Kind) bool {
 
 // publish tries JetStream once, until the bound at most.
 func (r *Relay) publish(ctx context.Context, bound time.Time, m publish.Message) (publish.Status, error) {
-	if time.Until(bound) < r.Timeout { // else the publisher gives up earlier
+	if time.Until(bound) < r.timeout { // else the publisher gives up earlier
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, bound)
 		defer cancel()
@@ -190,7 +190,7 @@ func (r *Relay) note(way string, kind publish.Kind, result publish.Result, wasSe
 	case awaitsCheck(kind, result.Err), wasSetAside && result.Err != nil:
 	case errors.Is(result.Err, publish.ErrUnavailable): // other errors are the message's fault
 		r.breakers[kind].report(false)
-	case result.Err == nil && result.Took <= r.Timeout: // a slower one is too late for a sender
+	case result.Err == nil && result.Took <= r.timeout: // a slower one is too late for a sender
 		r.breakers[kind].report(true)
 	}
 	return outcome
@@ -201,7 +201,7 @@ func (r *Relay) note(way string, kind publish.Kind, result publish.Result, wasSe
 func (r *Relay) append(ctx context.Context, m publish.Message, attempted time.Time) error {
 	if deadline, _ := ctx.Deadline(); attempted.IsZero() && r.Publisher.Ready(m.Kind) == nil && r.breakers[m.Kind].isClosed() {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-min(r.Timeout, time.Until(deadline)/2)))
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-min(r.timeout, time.Until(deadline)/2)))
 		defer cancel()
 	}
 	step := telemetry.SpanFrom(ctx).Step("spool")

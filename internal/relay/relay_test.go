@@ -181,7 +181,7 @@ func TestStreamFull(t *testing.T) {
 // The caller's deadline counts, unless PUBLISH_TIMEOUT leaves the spool no time.
 func TestBound(t *testing.T) {
 	deadline := time.Now().Add(50 * time.Millisecond)
-	usual, long := &Relay{Config: Config{Timeout: 400 * time.Millisecond}}, &Relay{Config: Config{Timeout: 2 * time.Second}}
+	usual, long := &Relay{timeout: 400 * time.Millisecond}, &Relay{timeout: 2 * time.Second}
 	if got := usual.bound(deadline); !got.Equal(deadline) {
 		t.Errorf("%s after the deadline", got.Sub(deadline))
 	}

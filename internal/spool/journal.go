@@ -160,10 +160,7 @@ func (c *cursor) fill(n int) ([]byte, error) {
 	from := c.offset - c.at
 	if from < 0 || from+int64(n) > int64(len(c.buf)) {
 		size := int(min(max(int64(n), chunk), left))
-		if cap(c.buf) < size {
-			c.buf = make([]byte, size)
-		}
-		c.buf, c.at, from = c.buf[:size], c.offset, 0
+		c.buf, c.at, from = slices.Grow(c.buf[:0], size)[:size], c.offset, 0
 		err := c.segment.read(c.buf, c.offset)
 		for isReadFailure(err) && c.retry != nil && c.retry(err) {
 			err = c.segment.read(c.buf, c.offset)
