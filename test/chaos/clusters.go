@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/test/poll"
@@ -52,6 +53,31 @@ var clusterScenarios = []scenario{
 			}
 			w.passes(2 * time.Second)
 			return w.nats[(one+1)%3].start()
+		},
+	},
+	{
+		// nats-server 2.10 says of what the leader has staged that it is a duplicate, with the number 0.
+		name: "cluster-staged", about: "the leader, alone, takes events, and is killed before it can store them",
+		nats: 3, bridges: 1, must: []string{natsKills, spooled},
+		faults: func(w *world) error {
+			leader, err := w.streamLeader()
+			if err != nil {
+				return err
+			}
+			w.tally.add(natsKills, 3)
+			followers := slices.DeleteFunc(slices.Clone(w.nats), func(s *natsServer) bool { return s == leader })
+			for _, s := range followers {
+				s.kill()
+			}
+			w.passes(3 * time.Second)
+			leader.kill()
+			for _, s := range followers {
+				if err := s.start(); err != nil {
+					return err
+				}
+			}
+			_, err = w.streamLeader() // another one: heal starts the first
+			return err
 		},
 	},
 }

@@ -27,7 +27,7 @@ import (
 // scenarios are what every release must pass: storing and duplicates with kill -9 and pauses, the spool
 // and its draining, look-ups, orderly restarts of one and of three servers, a cluster whose leader or whose
 // majority goes, a stream that is full, purged, and deleted.
-const scenarios = "nats-kill,nats-pause,nats-lame-duck,nats-rolling,cluster-leader,cluster-quorum,stream-full,stream-purged,stream-deleted,short-window,raised-window"
+const scenarios = "nats-kill,nats-pause,nats-lame-duck,nats-rolling,cluster-leader,cluster-quorum,cluster-staged,stream-full,stream-purged,stream-deleted,short-window,raised-window"
 
 // columns are the counts that the table has, by the names that test/chaos gives them.
 var columns = []string{
