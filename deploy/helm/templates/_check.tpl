@@ -2,6 +2,11 @@
 {{- define "check" -}}
 {{- $wrong := list -}}
 
+{{- if not (regexMatch "^[a-z][-a-z0-9]*$" .Release.Name) -}}
+  {{- $wrong = append $wrong (printf
+    "the release is named %s: a Service's name begins with a letter, and has no full stop" .Release.Name) -}}
+{{- end -}}
+
 {{- if not .Values.secretName -}}
   {{- $wrong = append $wrong (print
     "secretName is not set: name the Secret with the vendors' secrets. To make one:\n"
@@ -57,6 +62,16 @@
   {{- end -}}
   {{- if gt (len (compact (list .user .files.NATS_CREDS .files.NATS_NKEY))) 1 -}}
     {{- $wrong = append $wrong "nats.user, and NATS_CREDS and NATS_NKEY in nats.files: choose one way to log in" -}}
+  {{- end -}}
+{{- end -}}
+
+{{- if .Values.spool.durable -}}
+  {{- /* Kubernetes would refuse it too, but only after the ConfigMap has the new number. */ -}}
+  {{- with lookup "apps/v1" "StatefulSet" .Release.Namespace .Release.Name -}}
+    {{- $size := (first .spec.volumeClaimTemplates).spec.resources.requests.storage -}}
+    {{- if and (hasSuffix "Gi" $size) (ne $size (printf "%dGi" (mul 3 $.Values.spool.gib))) -}}
+      {{- $wrong = append $wrong (printf "spool.gib is %d, and the volumes have %s: it can't be changed later" (int $.Values.spool.gib) $size) -}}
+    {{- end -}}
   {{- end -}}
 {{- end -}}
 
