@@ -41,7 +41,7 @@ var ConnRefusals = map[ConnRefusal]string{
 	TooManyHeaders: "there are more than 100 headers: have the proxy in front add fewer",
 	HeadTimeout:    "the headers did not arrive within 5 s: the sender is slow, or an attacker",
 	HeadBusy:       "too many bytes are in flight: add instances, or add memory and raise MAX_IN_FLIGHT_BYTES",
-	Malformed:      "the request breaks RFC 9112, or has no Host header: the answer says what is wrong",
+	Malformed:      "the request breaks RFC 9112, or has no Host header: the answer may say more",
 	HTTPVersion:    "the request is neither HTTP/1.0 nor HTTP/1.1: have the proxy in front speak HTTP/1.1",
 	Framing:        "the bridge takes no transfer encoding but chunked: have the proxy in front send that, or a Content-Length",
 	Expectation:    "the bridge takes no expectation but 100-continue: have the proxy in front remove the header Expect",
