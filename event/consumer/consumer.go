@@ -24,8 +24,12 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// A pull waits for an event for pullWait, so stopping may take as long.
-const pullWait, apiWait, maxBackoff = 2 * time.Second, 5 * time.Second, 5 * time.Minute
+const (
+	pullWait   = 2 * time.Second // how long a pull waits for an event; stopping may take as long
+	apiWait    = 5 * time.Second
+	goneWait   = 10 * time.Second // a consumer that isn't found for so long was deleted
+	maxBackoff = 5 * time.Minute
+)
 
 // Handler handles one event. After an error the event comes again, unless the error is [Permanent].
 // The context ends after Options.Timeout, and when Options.ShutdownTimeout is over.
@@ -119,18 +123,24 @@ func (w *worker) pull() (jetstream.Msg, error) {
 }
 
 // checkConsumer returns an error if there is nothing left to pull from. It asks the server, because pulls fail in
-// the same way while a server starts.
+// the same way while a server starts; and more than once, because servers of a cluster that start don't find the
+// consumer at first.
 func (w *worker) checkConsumer(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, apiWait)
-	defer cancel()
-	switch _, err := w.from.Info(ctx); {
-	case errors.Is(err, nats.ErrConnectionClosed):
-		return fmt.Errorf("consuming: the connection to NATS is closed: %w", cmp.Or(w.js.Conn().LastError(), err))
-	case errors.Is(err, jetstream.ErrStreamNotFound), errors.Is(err, jetstream.ErrConsumerNotFound):
-		return fmt.Errorf("consuming: consumer %s of stream %s was deleted, and its position with it; "+
-			"another Run makes it anew, from Options.Since on: %w", w.Durable, w.Stream, err)
+	for began := time.Now(); ; {
+		asking, cancel := context.WithTimeout(ctx, apiWait)
+		_, err := w.from.Info(asking)
+		cancel()
+		switch {
+		case errors.Is(err, nats.ErrConnectionClosed):
+			return fmt.Errorf("consuming: the connection to NATS is closed: %w", cmp.Or(w.js.Conn().LastError(), err))
+		case !errors.Is(err, jetstream.ErrStreamNotFound) && !errors.Is(err, jetstream.ErrConsumerNotFound):
+			return nil
+		case time.Since(began) >= goneWait:
+			return fmt.Errorf("consuming: consumer %s of stream %s was deleted, and its position with it; "+
+				"another Run makes it anew, from Options.Since on: %w", w.Durable, w.Stream, err)
+		}
+		w.pause(ctx, "the consumer isn't found, asking again", err)
 	}
-	return nil
 }
 
 // pause logs an error and waits before the next try.

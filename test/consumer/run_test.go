@@ -230,6 +230,7 @@ func TestDeleted(t *testing.T) {
 		"consumer": func(n *natsd) error { return n.js.DeleteConsumer(t.Context(), "WEBHOOKS", "rewards") },
 	} {
 		t.Run(what, func(t *testing.T) {
+			t.Parallel()
 			n := serve(t, "")
 			n.publish(1, 1)
 			r := run(t, n.js, consumer.Options{}, func(context.Context, *consumer.Message) error { return nil })
@@ -240,6 +241,26 @@ func TestDeleted(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A consumer that isn't found for a moment was not deleted: two servers of a cluster that were killed answer
+// so while they start.
+func TestNotFound(t *testing.T) {
+	t.Parallel()
+	n := serve(t, "")
+	n.publish(1, 1)
+	log := &words{}
+	r := run(t, n.js, consumer.Options{Logger: log.logger()}, unused)
+	eventually(t, "it is handled", func() bool { return n.settled("rewards") })
+	c, err := n.js.Consumer(t.Context(), "WEBHOOKS", "rewards")
+	noError(t, err)
+	noError(t, n.js.DeleteConsumer(t.Context(), "WEBHOOKS", "rewards"))
+	eventually(t, "it isn't found", func() bool { return strings.Contains(log.String(), "asking again") || len(r.err) > 0 })
+	_, err = n.js.CreateConsumer(t.Context(), "WEBHOOKS", c.CachedInfo().Config)
+	noError(t, err)
+	n.publish(2, 2)
+	eventually(t, "it goes on", func() bool { return n.settled("rewards") || len(r.err) > 0 })
+	r.stopped()
 }
 
 func TestConnectionClosed(t *testing.T) {

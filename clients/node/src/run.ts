@@ -6,6 +6,7 @@ import { begin, codes, isAway, isCode } from './durable.js'
 import { type Options, type Settings, withDefaults } from './options.js'
 
 const pullWait = 2_000 // ms: how long a pull waits for an event, and so a stop for a pull
+const goneWait = 10_000 // ms: a consumer that isn't found for so long was deleted
 
 /**
  * Handles events until options.signal is aborted, and returns when all handlers have ended. While NATS is away,
@@ -70,18 +71,25 @@ async function pull(from: Consumer): Promise<JsMsg | undefined> {
   return undefined
 }
 
-/** Throws if there is nothing left to pull from. It asks, because pulls fail in the same way while a server starts. */
+/**
+ * Throws if there is nothing left to pull from. It asks, because pulls fail in the same way while a server starts;
+ * and more than once, because servers of a cluster that start don't find the consumer at first.
+ */
 async function gone(w: Worker, error: Error, pulling: AbortSignal): Promise<void> {
   if (error.name === 'ClosedConnectionError') {
     throw new Error(`consuming: the connection to NATS is closed`, { cause: error })
   }
-  const failure = await Promise.race([
-    w.from.info().then(() => undefined, (failure: unknown) => failure),
-    sleep(5_000, undefined, { signal: pulling }).catch(() => undefined),
-  ])
-  if (isCode(failure, codes.consumerNotFound, codes.streamNotFound)) {
-    throw new Error(`consuming: consumer ${w.durable} of stream ${w.stream} was deleted, and its position with it; another run ` +
-      'makes it anew, from options.since on', { cause: failure })
+  for (const began = performance.now(); ;) {
+    const failure = await Promise.race([
+      w.from.info().then(() => undefined, (failure: unknown) => failure),
+      sleep(5_000, undefined, { signal: pulling }).catch(() => undefined),
+    ])
+    if (!isCode(failure, codes.consumerNotFound, codes.streamNotFound)) return
+    if (performance.now() - began >= goneWait) {
+      throw new Error(`consuming: consumer ${w.durable} of stream ${w.stream} was deleted, and its position with it; another run ` +
+        'makes it anew, from options.since on', { cause: failure })
+    }
+    await pause(w, "the consumer isn't found, asking again", failure, pulling)
   }
 }
 

@@ -286,13 +286,24 @@ test('where its connection is closed it says so', async (t) => {
 })
 
 test('where its stream or its consumer is deleted it says so', async (t) => {
-  const server = await nats(t)
-  for (const remove of [() => server.manager.consumers.delete('WEBHOOKS', 'd'), () => server.manager.streams.delete('WEBHOOKS')]) {
-    const { over, logger } = begin(t, server, () => undefined)
+  await Promise.all([(m) => m.consumers.delete('WEBHOOKS', 'd'), (m) => m.streams.delete('WEBHOOKS')].map(async (remove) => {
+    const server = await nats(t), { over, logger } = begin(t, server, () => undefined)
     await eventually('it consumes', () => logger.words.some((line) => line.includes('consuming')))
-    await remove()
+    await remove(server.manager)
     await assert.rejects(over, /consumer d of stream WEBHOOKS was deleted/)
-  }
+  }))
+})
+
+test("a consumer that isn't found for a moment, as while a cluster starts, was not deleted", async (t) => {
+  const server = await nats(t)
+  await server.publish(1)
+  const { seen, logger } = begin(t, server, () => undefined)
+  await eventually('it is handled', () => seen.length === 1)
+  const { config } = await server.manager.consumers.info('WEBHOOKS', 'd')
+  await server.manager.consumers.delete('WEBHOOKS', 'd')
+  await eventually("it isn't found", () => logger.words.some((line) => line.includes('asking again')))
+  await server.manager.consumers.add('WEBHOOKS', config)
+  await eventually('it goes on', () => seen.length === 2)
 })
 
 test('a worker that begins before its stream waits for it and says so', async (t) => {
