@@ -116,7 +116,7 @@ func TestSilenceIsNoFault(t *testing.T) {
 		t.Fatalf("the spool has %+v, %v, want two records", records, err)
 	}
 	other.acked.add(records[1].Delivery(), time.Now())
-	if other.setAsideIfAtFault(t.Context(), records[0]) {
+	if other.setAsideIfAtFault(t.Context(), records[0], &publish.Error{Cause: publish.TimedOut}) {
 		t.Error("the first one is taken to be at fault")
 	}
 	s.Resume()

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -189,14 +190,15 @@ func (f *forwarder) failed(ctx context.Context, r spool.Record, err error) {
 	f.batch = 1
 	f.failures++
 	f.alarm(err)
-	if f.failures%suspectEvery == 0 && mayBeFaultOfMessage(err) && f.Publisher.Ready(f.kind) == nil && f.setAsideIfAtFault(ctx, r) {
+	isSuspect := mayBeFaultOfMessage(err) || publish.CauseOf(err) == publish.TimedOut
+	if f.failures%suspectEvery == 0 && isSuspect && f.Publisher.Ready(f.kind) == nil && f.setAsideIfAtFault(ctx, r, err) {
 		return
 	}
 	pause(ctx, min(firstPause<<min(f.failures-1, 10), lastPause))
 }
 
-// mayBeFaultOfMessage reports whether the message may be at fault: NATS has refused it. A missing
-// acknowledgement is never the message's fault.
+// mayBeFaultOfMessage reports whether the message may be at fault: NATS has refused it. A single missing
+// acknowledgement shows nothing.
 func mayBeFaultOfMessage(err error) bool {
 	switch publish.CauseOf(err) {
 	case publish.Rejected, publish.WrongStream, publish.NoStream:
@@ -209,7 +211,7 @@ func mayBeFaultOfMessage(err error) bool {
 // it was tried again. The record is at fault if NATS takes a later one and then refuses the first one again.
 // Records behind it that NATS refuses then are at fault, too. A later record that is known to be stored isn't
 // sent, and shows nothing. Each attempt tries records further behind: many at fault may follow each other.
-func (f *forwarder) setAsideIfAtFault(ctx context.Context, first spool.Record) bool {
+func (f *forwarder) setAsideIfAtFault(ctx context.Context, first spool.Record, failure error) bool {
 	limit := min(firstBatch<<min(2*f.failures/suspectEvery, 6), maxBatch)
 	others, err := f.Spool.Next(f.kind, max(first.Seq, f.lastTried), limit, maxBytes/2)
 	if err != nil || len(others) == 0 {
@@ -230,6 +232,11 @@ func (f *forwarder) setAsideIfAtFault(ctx context.Context, first spool.Record) b
 		}
 		return false
 	}
+	if publish.CauseOf(failure) == publish.TimedOut {
+		f.keepAcked(others, results)
+		f.setAsideIfUnanswered(ctx, first)
+		return true
+	}
 	results[taken] = publish.Result{} // so that it isn't noted as acknowledged, and is sent again
 	f.keepAcked(others, results)
 	records, err := f.Spool.Next(f.kind, 0, limit, maxBytes/2)
@@ -239,6 +246,21 @@ func (f *forwarder) setAsideIfAtFault(ctx context.Context, first spool.Record) b
 	records = slices.DeleteFunc(records, func(r spool.Record) bool { return r.Seq > f.lastTried }) // not looked up
 	f.round(ctx, records, others[taken])
 	return true
+}
+
+// setAsideIfUnanswered sends a record alone, and sets it aside if NATS doesn't acknowledge it. A leaf node's hub
+// ends the connection at a message above its own max_payload, so nothing that follows is acknowledged either.
+func (f *forwarder) setAsideIfUnanswered(ctx context.Context, r spool.Record) {
+	results := f.deliver(ctx, f.lookup, []spool.Record{r})
+	switch err := results[0].Err; {
+	case ctx.Err() != nil, err != nil && publish.CauseOf(err) != publish.TimedOut:
+		return
+	case err != nil:
+		results[0].Err = fmt.Errorf("%w, but later ones are acknowledged: see whether another server on the way, "+
+			"such as a leaf node's hub, has a smaller max_payload", err)
+		r.Reason = results[0].Err.Error()
+	}
+	f.settle([]spool.Record{r}, results)
 }
 
 // isTaken reports whether NATS has acknowledged a message now. One that is known to be stored isn't sent.

@@ -53,15 +53,15 @@ func suspects(t *testing.T, bad, size int, changes ...func(*settings)) (*forward
 	return newForwarder(f.Relay, publish.Event), js
 }
 
-// look looks for the fault as after so many failures.
-func (f *forwarder) look(t *testing.T, failures int) {
+// look looks for the fault as after so many failures, of which this was the last one's cause.
+func (f *forwarder) look(t *testing.T, failures int, cause publish.Cause) {
 	t.Helper()
 	first, err := f.Spool.Next(f.kind, 0, 1, maxBytes)
 	if err != nil || len(first) != 1 {
 		t.Fatalf("the spool has %d, %v", len(first), err)
 	}
 	f.failures = failures
-	f.setAsideIfAtFault(t.Context(), first[0])
+	f.setAsideIfAtFault(t.Context(), first[0], &publish.Error{Cause: cause})
 }
 
 // The record that NATS takes is found behind any number of others.
@@ -69,7 +69,7 @@ func TestTakenFarBehind(t *testing.T) {
 	t.Parallel()
 	f, js := suspects(t, 20, 512<<10)
 	for i := range 4 {
-		f.look(t, (i+1)*suspectEvery)
+		f.look(t, (i+1)*suspectEvery, publish.WrongStream)
 		if len(natsdtest.IDs(t, js)) > 0 {
 			break
 		}
@@ -84,7 +84,7 @@ func TestTakenFarBehind(t *testing.T) {
 func TestTakenIsForgotten(t *testing.T) {
 	t.Parallel()
 	f, _ := suspects(t, 3, 10)
-	f.look(t, suspectEvery)
+	f.look(t, suspectEvery, publish.WrongStream)
 	expect.Equal(t, 0, f.Spool.Len(publish.Event), "records in the queue")
 	expect.Equal(t, 0, len(f.acked.streamCreated), "remembered acknowledgements")
 }
@@ -114,7 +114,7 @@ func TestNothingIsTakenAnyMore(t *testing.T) {
 	var r *reacting
 	f, js := suspects(t, 3, 10, func(c *settings) { r = reactingTo(c) })
 	r.react = func() { _ = js.DeleteStream(context.Background(), "WEBHOOKS") }
-	f.look(t, suspectEvery)
+	f.look(t, suspectEvery, publish.WrongStream)
 	expect.Equal(t, 1, r.of("spool stored"), "taken")
 	if n, left := f.Spool.Stats().SetAside, f.Spool.Len(publish.Event); n != 0 || left != 4 {
 		t.Errorf("%d are set aside, %d wait", n, left)
@@ -133,9 +133,29 @@ func TestAtFaultWhileLookingUp(t *testing.T) {
 	r.react = func() {
 		expect.NoError(t, f.Spool.Append(t.Context(), arrived(message("next"), 0), time.Time{}))
 	}
-	f.look(t, suspectEvery)
+	f.look(t, suspectEvery, publish.WrongStream)
 	if n, left := f.Spool.Stats().SetAside, f.Spool.Len(publish.Event); n != 3 || left != 1 {
 		t.Errorf("%d are set aside, %d wait", n, left)
 	}
 	stored(t, js, "good")
+}
+
+// A leaf node's hub takes smaller messages than the leaf node, and ends their connection at a larger one, which
+// is never acknowledged. It must not block the others.
+func TestTooLargeForHub(t *testing.T) {
+	t.Parallel()
+	leaves := natsdtest.FreeAddr(t)
+	hub := natsdtest.Start(t, fmt.Sprintf("server_name: hub, max_payload: 20000, jetstream { domain: hub }, leafnodes { listen: %q }", leaves))
+	leaf := natsdtest.Start(t, fmt.Sprintf("server_name: leaf, jetstream: disabled, leafnodes { remotes: [ { url: %q } ] }", "nats://"+leaves))
+	js := natsdtest.Connect(t, hub.URL())
+	makeStream(t, js, nil)
+	r := start(t, leaf.URL(), unmanaged, func(c *settings) { c.publish.Server.Domain = "hub" }).ready()
+	expect.NoError(t, r.Relay.Close(t.Context())) // nobody delivers meanwhile
+	for _, m := range []publish.Message{sized("large", 30000), message("a"), message("b")} {
+		expect.NoError(t, r.Spool.Append(t.Context(), arrived(m, 0), time.Time{}))
+	}
+	f := newForwarder(r.Relay, publish.Event)
+	f.look(t, suspectEvery, publish.TimedOut)
+	expect.Equal(t, 1, f.Spool.Stats().SetAside, "records set aside")
+	stored(t, js, "a", "b")
 }
