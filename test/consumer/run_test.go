@@ -97,6 +97,27 @@ func TestStuck(t *testing.T) {
 	}
 }
 
+// What a handler returns shortly before the ack wait is over changes nothing either: the server's began
+// earlier than the handler, on a busy machine by a second.
+func TestAlmostLate(t *testing.T) {
+	t.Parallel()
+	n := serve(t, "")
+	n.stream("WEBHOOKS_DEAD", "webhooks-dead.>")
+	n.publish(1, 1)
+	r := run(t, n.js, consumer.Options{AckWait: 3 * time.Second, Timeout: 100 * time.Millisecond}, func(_ context.Context, m *consumer.Message) error {
+		if m.Attempt > 1 {
+			return nil
+		}
+		time.Sleep(2500 * time.Millisecond)
+		return consumer.Permanent(errors.New("almost too late"))
+	})
+	eventually(t, "it is handled", func() bool { return n.settled("rewards") })
+	r.stopped()
+	if dead := n.dead(); len(dead) != 0 {
+		t.Errorf("got %d dead letters, want none", len(dead))
+	}
+}
+
 // A handler that fails after its worker couldn't reach NATS for the ack wait changes nothing, also
 // if the worker is connected again.
 func TestLateAfterAnOutage(t *testing.T) {
