@@ -218,18 +218,28 @@ func (f *forwarder) setAsideIfAtFault(ctx context.Context, first spool.Record, f
 		f.lastTried = 0
 		return false
 	}
-	f.lastTried = others[len(others)-1].Seq
-	// One look-up serves both batches. A second one would find the record that is taken now, which then
+	// One look-up serves all attempts. A second one would find the record that is taken now, which then
 	// wouldn't be sent again.
 	if _, err := f.lookup.stored(ctx, append([]spool.Record{first}, others...)); err != nil {
 		return false
 	}
+	// They are tried one by one until NATS takes one, or tells why it takes none: what a full stream of NATS
+	// 2.10 has refused once it refuses for long.
+	for _, r := range others[:min(len(others), firstBatch)] {
+		result := f.deliver(ctx, f.lookup, []spool.Record{r})[0]
+		if errors.Is(result.Err, publish.ErrUnavailable) && !mayBeFaultOfMessage(result.Err) {
+			f.alarm(result.Err) // it may be clearer than the first one's
+			f.lastTried = r.Seq
+			return false
+		}
+		if isTaken(result) {
+			break
+		}
+	}
+	f.lastTried = others[len(others)-1].Seq
 	results := f.deliver(ctx, f.lookup, others)
 	taken := slices.IndexFunc(results, isTaken)
 	if taken < 0 {
-		if last := results[len(results)-1].Err; errors.Is(last, publish.ErrUnavailable) {
-			f.alarm(last) // it may be clearer than the first one's
-		}
 		return false
 	}
 	if publish.CauseOf(failure) == publish.TimedOut {

@@ -117,7 +117,7 @@ func TestFalseDuplicate(t *testing.T) {
 	stored(t, js, "other", "stuck")
 }
 
-// It also answers so once a full stream has refused a message. Others show that the stream is full.
+// It also answers so once a full stream has refused a message. Another one shows that the stream is full.
 func TestFalseDuplicateOfFullStream(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -131,8 +131,9 @@ func TestFalseDuplicateOfFullStream(t *testing.T) {
 	f := start(t, s.URL(), unmanaged, func(c *settings) { c.publish.Stream.Endpoints = []string{"flock"} }).ready()
 	f.takes(publish.Spooled, refused)
 	poll.Until(t, "the first cause", func() bool { return f.Blocked(publish.Event) == publish.Rejected })
-	f.publishes(publish.Spooled, "other")
+	f.publishes(publish.Spooled, numbered(0, 5)...)
 	poll.Until(t, "the true cause", func() bool { return f.Blocked(publish.Event) == publish.StreamFull })
+	expect.Equal(t, 1, f.seen.of("spool stream_full"), "others that are tried, of which NATS 2.10 would then take none")
 	before := f.seen.of("spool rejected")
 	poll.Until(t, "it is refused again", func() bool { return f.seen.of("spool rejected") >= before+2 })
 	expect.Equal(t, publish.StreamFull, f.Blocked(publish.Event), "cause")

@@ -89,7 +89,7 @@ func TestTakenIsForgotten(t *testing.T) {
 	expect.Equal(t, 0, len(f.acked.streamCreated), "remembered acknowledgements")
 }
 
-// reacting does something once a record from the spool is stored.
+// reacting does something once NATS has taken a record a second time.
 type reacting struct {
 	*counts
 	react func()
@@ -97,7 +97,7 @@ type reacting struct {
 
 func (r *reacting) Published(kind publish.Kind, way, outcome string) {
 	r.counts.Published(kind, way, outcome)
-	if outcome == string(publish.Stored) {
+	if outcome == string(publish.Duplicate) {
 		r.react()
 	}
 }
@@ -115,7 +115,8 @@ func TestNothingIsTakenAnyMore(t *testing.T) {
 	f, js := suspects(t, 3, 10, func(c *settings) { r = reactingTo(c) })
 	r.react = func() { _ = js.DeleteStream(context.Background(), "WEBHOOKS") }
 	f.look(t, suspectEvery, publish.WrongStream)
-	expect.Equal(t, 1, r.of("spool stored"), "taken")
+	expect.Equal(t, 1, r.of("spool stored"), "stored")
+	expect.Equal(t, 1, r.of("spool duplicate"), "taken again")
 	if n, left := f.Spool.Stats().SetAside, f.Spool.Len(publish.Event); n != 0 || left != 4 {
 		t.Errorf("%d are set aside, %d wait", n, left)
 	}
