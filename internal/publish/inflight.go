@@ -161,7 +161,8 @@ type acks struct {
 	mu      sync.Mutex
 	pending map[uint64]*awaited
 	next    uint64      // the number of the next message
-	timer   *time.Timer // calls expire while messages are pending
+	timer   *time.Timer // calls expire
+	due     time.Time   // when the timer fires; zero: it is not set
 }
 
 // awaited is a message whose acknowledgement is awaited.
@@ -198,38 +199,43 @@ func newAcks(domain string) *acks {
 func (a *acks) begin(m Message, stream string, created time.Time, timeout time.Duration) *awaited {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	now := time.Now()
 	w := &awaited{
-		Delivery: m.Delivery(), number: a.next, stream: stream, created: created,
-		began: now, until: now.Add(timeout), done: make(chan Result, 1),
+		Delivery: m.Delivery(), number: a.next, stream: stream, created: created, began: time.Now(), done: make(chan Result, 1),
 	}
 	a.next++
-	if a.pending[w.number] = w; len(a.pending) == 1 {
-		a.timer.Reset(expireEvery)
-	}
+	a.pending[w.number] = w
+	a.expireAt(w, w.began.Add(timeout))
 	return w
 }
 
-// expireEvery is the interval between two calls of expire. All messages share one timer: timers of their own
-// would nearly always be stopped before they fire.
-const expireEvery = 20 * time.Millisecond
+// expireEvery is the shortest time between two calls of expire.
+const expireEvery = 10 * time.Millisecond
+
+// expireAt sets when the message is given up or forgotten. All messages share one timer, which under load
+// fires once in each time-out. Timers of their own would nearly always be stopped before they fire.
+func (a *acks) expireAt(w *awaited, at time.Time) {
+	w.until = at
+	if a.due.IsZero() || at.Before(a.due) {
+		a.due = at
+		a.timer.Reset(max(time.Until(at), expireEvery))
+	}
+}
 
 // expire gives up the messages whose time is over, and forgets those that were given up long ago.
 func (a *acks) expire() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := time.Now()
+	a.due = time.Time{}
 	for number, w := range a.pending {
 		switch {
 		case now.Before(w.until):
+			a.expireAt(w, w.until)
 		case w.givenUp:
 			delete(a.pending, number)
 		default: // perhaps another than the intended stream has answered
 			a.giveUpLocked(w, cmp.Or[error](w.foreign, jetstream.ErrAsyncPublishTimeout))
 		}
-	}
-	if len(a.pending) > 0 {
-		a.timer.Reset(expireEvery)
 	}
 }
 
@@ -284,8 +290,9 @@ func (a *acks) giveUpLocked(w *awaited, err error) {
 	if a.pending[w.number] == nil || w.givenUp {
 		return
 	}
-	w.givenUp, w.until = true, time.Now().Add(lateFor)
+	w.givenUp = true
 	w.done <- Result{Err: err}
+	a.expireAt(w, time.Now().Add(lateFor))
 }
 
 // fail gives up all messages.
