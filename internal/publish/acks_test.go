@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"errors"
+	"math"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -94,12 +95,12 @@ func TestReadAck(t *testing.T) {
 	t.Parallel()
 	const ours = "WEBHOOKS"
 	for text, want := range map[string]ack{
-		`{"stream":"WEBHOOKS","seq":1}`:                                {stream: ours},
-		`{"stream":"WEBHOOKS","seq":18446744073709551615}`:             {stream: ours},
-		`{"stream":"WEBHOOKS", "seq":1}`:                               {stream: ours}, // as older servers write it
-		`{"stream":"WEBHOOKS","domain":"leaf","seq":1}`:                {stream: ours, domain: "leaf"},
-		`{"stream":"WEBHOOKS","seq":1,"duplicate":true}`:               {stream: ours, duplicate: true},
-		`{"stream":"WEBHOOKS","seq":1,"duplicate":false}`:              {stream: ours},
+		`{"stream":"WEBHOOKS","seq":1}`:                                {stream: ours, sequence: 1},
+		`{"stream":"WEBHOOKS","seq":18446744073709551615}`:             {stream: ours, sequence: math.MaxUint64},
+		`{"stream":"WEBHOOKS", "seq":1}`:                               {stream: ours, sequence: 1}, // as older servers write it
+		`{"stream":"WEBHOOKS","domain":"leaf","seq":1}`:                {stream: ours, sequence: 1, domain: "leaf"},
+		`{"stream":"WEBHOOKS","seq":1,"duplicate":true}`:               {stream: ours, sequence: 1, duplicate: true},
+		`{"stream":"WEBHOOKS","seq":1,"duplicate":false}`:              {stream: ours, sequence: 1},
 		`{"stream":"WEBHOOKS", "seq":0,"duplicate": true}`:             {err: errInProcess}, // 2.10.29: not committed yet, and perhaps never
 		`{"stream":"WEBHOOKS","seq":0}`:                                {err: errInProcess},
 		`{"stream":"","seq":1}`:                                        {err: jetstream.ErrInvalidJSAck},
@@ -113,7 +114,7 @@ func TestReadAck(t *testing.T) {
 		`{}`: {err: jetstream.ErrInvalidJSAck},
 	} {
 		got := readAck(&nats.Msg{Data: []byte(text)})
-		if got.stream != want.stream || got.domain != want.domain || got.duplicate != want.duplicate || !errors.Is(got.err, want.err) {
+		if got.stream != want.stream || got.sequence != want.sequence || got.domain != want.domain || got.duplicate != want.duplicate || !errors.Is(got.err, want.err) {
 			t.Errorf("%s: %+v, want %+v", text, got, want)
 		}
 	}
@@ -149,7 +150,10 @@ func TestLateAcks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAcks("")
 		var late []string
-		a.late = func(d Delivery, _ time.Time) { late = append(late, d.ID) }
+		a.late = func(d Delivery, at Place) {
+			late = append(late, d.ID)
+			expect.Equal(t, 7, at.Sequence, "sequence number")
+		}
 		timedOut := begun(a, "timed out")
 		tooLate := begun(a, "too late")
 		refused := begun(a, "refused")
@@ -163,7 +167,7 @@ func TestLateAcks(t *testing.T) {
 		a.giveUp(abandoned, context.Canceled)
 		time.Sleep(2 * time.Second)
 		for _, w := range []*awaited{timedOut, lost, abandoned, timedOut} {
-			a.receive(w.number, ack{stream: "S"})
+			a.receive(w.number, ack{stream: "S", sequence: 7})
 		}
 		a.receive(refused.number, ack{err: &jetstream.APIError{ErrorCode: 10077}})
 		expect.Equal(t, []string{"timed out", "disconnected", "abandoned"}, late, "late")

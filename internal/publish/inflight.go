@@ -104,14 +104,15 @@ func (p *Publisher) receive(m *nats.Msg) {
 // ack is a parsed answer.
 type ack struct {
 	stream, domain string
+	sequence       uint64
 	duplicate      bool
 	err            error
 }
 
 // readAck parses an answer.
 func readAck(m *nats.Msg) ack {
-	if stream, ok := plainAck(string(m.Data)); ok {
-		return ack{stream: stream}
+	if stream, sequence, ok := plainAck(string(m.Data)); ok {
+		return ack{stream: stream, sequence: sequence}
 	}
 	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
 		return ack{err: jetstream.ErrNoStreamResponse}
@@ -132,7 +133,7 @@ func readAck(m *nats.Msg) ack {
 	case read.Seq == 0:
 		return ack{err: errInProcess}
 	}
-	return ack{stream: read.Stream, domain: read.Domain, duplicate: read.Duplicate}
+	return ack{stream: read.Stream, domain: read.Domain, sequence: read.Seq, duplicate: read.Duplicate}
 }
 
 // errInProcess means that the stream is storing another copy of the message, and may yet fail to. nats-server
@@ -142,21 +143,22 @@ func readAck(m *nats.Msg) ack {
 var errInProcess = &jetstream.APIError{ErrorCode: codeInProcess, Description: "a copy of the message is in process, " +
 	"or could not be stored: if this lasts, see whether the stream is full, then make its leader step down"}
 
-// plainAck returns the stream of the usual answer, a bare {"stream","seq"}, and reports whether data is one.
+// plainAck returns the parts of the usual answer, a bare {"stream","seq"}, and reports whether data is one.
 // Decoding it as JSON would add a tenth to the time for a record from the spool.
-func plainAck(data string) (stream string, ok bool) {
+func plainAck(data string) (stream string, sequence uint64, ok bool) {
 	rest, begins := strings.CutPrefix(data, `{"stream":"`)
-	stream, sequence, isNext := strings.Cut(rest, `","seq":`)
-	digits, ends := strings.CutSuffix(sequence, "}")
-	return stream, begins && isNext && ends && stream != "" && !strings.ContainsAny(stream, `"\\`) &&
-		digits != "" && digits[0] != '0' && strings.Trim(digits, "0123456789") == ""
+	stream, rest, isNext := strings.Cut(rest, `","seq":`)
+	digits, ends := strings.CutSuffix(rest, "}")
+	sequence, err := strconv.ParseUint(digits, 10, 64)
+	return stream, sequence, begins && isNext && ends && stream != "" && !strings.ContainsAny(stream, `"\\`) &&
+		err == nil && digits[0] != '0'
 }
 
 // acks matches acknowledgements to messages. Each message gets one result within its time-out. A later
 // acknowledgement still means that the message is stored, and is passed to late.
 type acks struct {
 	domain string // of the intended JetStream; "": any
-	late   func(d Delivery, streamCreated time.Time)
+	late   func(Delivery, Place)
 
 	mu      sync.Mutex
 	pending map[uint64]*awaited
@@ -169,13 +171,24 @@ type acks struct {
 type awaited struct {
 	Delivery
 	number  uint64
-	stream  string    // the intended one
-	created time.Time // when the stream was created, as of the last check
+	stream  string // the intended one
+	place   Place
 	began   time.Time
 	done    chan Result // holds one
 	givenUp bool        // the caller has an error; only a late acknowledgement is awaited
 	until   time.Time   // when the message is given up; once it is, when it is forgotten
 	foreign error       // the answer of another stream, another domain or a service
+}
+
+// Place is where a message is stored.
+type Place struct {
+	StreamCreated time.Time // as of the last check before sending
+	Sequence      uint64
+}
+
+// IsIn reports whether the stream is still the same, and wasn't restored from an older copy.
+func (p Place) IsIn(info *jetstream.StreamInfo) bool {
+	return p.StreamCreated.Equal(info.Created) && p.Sequence <= info.State.LastSeq
 }
 
 // lateFor is how long after an error an acknowledgement still counts.
@@ -190,7 +203,7 @@ func (e *foreignAck) Error() string {
 }
 
 func newAcks(domain string) *acks {
-	a := &acks{domain: domain, late: func(Delivery, time.Time) {}, pending: make(map[uint64]*awaited)}
+	a := &acks{domain: domain, late: func(Delivery, Place) {}, pending: make(map[uint64]*awaited)}
 	a.timer = time.AfterFunc(time.Hour, a.expire)
 	return a
 }
@@ -200,7 +213,8 @@ func (a *acks) begin(m Message, stream string, created time.Time, timeout time.D
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	w := &awaited{
-		Delivery: m.Delivery(), number: a.next, stream: stream, created: created, began: time.Now(), done: make(chan Result, 1),
+		Delivery: m.Delivery(), number: a.next, stream: stream, place: Place{StreamCreated: created},
+		began: time.Now(), done: make(chan Result, 1),
 	}
 	a.next++
 	a.pending[w.number] = w
@@ -270,12 +284,13 @@ func (a *acks) settleLocked(w *awaited, r Result) {
 		return
 	}
 	delete(a.pending, w.number)
+	w.place.Sequence = r.Place.Sequence
 	switch {
 	case !w.givenUp:
-		r.Took, r.StreamCreated = time.Since(w.began), w.created
+		r.Took, r.Place = time.Since(w.began), w.place
 		w.done <- r
 	case r.Err == nil:
-		a.late(w.Delivery, w.created)
+		a.late(w.Delivery, w.place)
 	}
 }
 
@@ -326,8 +341,8 @@ func (a *acks) receive(number uint64, ack ack) {
 	case ack.err != nil:
 		a.settleLocked(w, Result{Err: ack.err})
 	case ack.duplicate:
-		a.settleLocked(w, Result{Status: Duplicate})
+		a.settleLocked(w, Result{Status: Duplicate, Place: Place{Sequence: ack.sequence}})
 	default:
-		a.settleLocked(w, Result{Status: Stored})
+		a.settleLocked(w, Result{Status: Stored, Place: Place{Sequence: ack.sequence}})
 	}
 }

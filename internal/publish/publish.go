@@ -82,10 +82,10 @@ func (p *Publisher) Publish(ctx context.Context, m Message) (Status, error) {
 
 // Result is the result of publishing a message.
 type Result struct {
-	Status        Status
-	Took          time.Duration // until the acknowledgement
-	StreamCreated time.Time     // when the stream was created, as of the last check before sending
-	Err           error
+	Status Status
+	Took   time.Duration // until the acknowledgement
+	Place  Place
+	Err    error
 }
 
 // spoolTimeout is how long to wait for the acknowledgement of a message from the spool. A
@@ -173,9 +173,8 @@ func (p *Publisher) Kinds() []Kind {
 }
 
 // OnLate sets a function that is called for each message that is acknowledged after its caller had an error,
-// with the time at which the stream was created, as of the last check before sending. The function must not
-// block.
-func (p *Publisher) OnLate(f func(d Delivery, streamCreated time.Time)) {
+// with its place. The function must not block.
+func (p *Publisher) OnLate(f func(Delivery, Place)) {
 	p.acks.mu.Lock()
 	defer p.acks.mu.Unlock()
 	p.acks.late = f

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
@@ -45,13 +44,12 @@ func (r *Relay) deliver(ctx context.Context, l *lookup, records []spool.Record) 
 }
 
 // acknowledged returns the records that the stream has acknowledged already: they needn't be sent again. If
-// the stream was created again since, it doesn't have them.
-func (r *Relay) acknowledged(ctx context.Context, kind publish.Kind, records []spool.Record) map[uint64]time.Time {
+// the stream was created again or restored since, it doesn't have them.
+func (r *Relay) acknowledged(ctx context.Context, kind publish.Kind, records []spool.Record) map[uint64]publish.Place {
 	acked := r.acked.of(records)
 	if len(acked) > 0 {
 		now, err := r.Publisher.Info(ctx, kind)
-		isOutdated := func(_ uint64, created time.Time) bool { return err != nil || !created.Equal(now.Created) }
-		maps.DeleteFunc(acked, isOutdated)
+		maps.DeleteFunc(acked, func(_ uint64, at publish.Place) bool { return err != nil || !at.IsIn(now) })
 	}
 	return acked
 }
@@ -80,33 +78,32 @@ func (r *Relay) trace(record spool.Record) func(outcome string, failed bool) {
 // acknowledgement came late, or a record before it has failed. They needn't be sent again. If one is
 // forgotten and sent again, the stream recognises the duplicate.
 type acked struct {
-	mu            sync.Mutex
-	streamCreated map[publish.Delivery]time.Time
+	mu     sync.Mutex
+	places map[publish.Delivery]publish.Place
 }
 
 const maxAcked = 1 << 16
 
-func (a *acked) add(d publish.Delivery, streamCreated time.Time) {
+func (a *acked) add(d publish.Delivery, at publish.Place) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.streamCreated == nil || len(a.streamCreated) >= maxAcked {
-		a.streamCreated = make(map[publish.Delivery]time.Time)
+	if a.places == nil || len(a.places) >= maxAcked {
+		a.places = make(map[publish.Delivery]publish.Place)
 	}
-	a.streamCreated[d] = streamCreated
+	a.places[d] = at
 }
 
-// of returns those of the records that are acknowledged, by number, with the time at which the
-// acknowledging stream was created.
-func (a *acked) of(records []spool.Record) map[uint64]time.Time {
+// of returns, by number, the places of those of the records that are acknowledged.
+func (a *acked) of(records []spool.Record) map[uint64]publish.Place {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	created := make(map[uint64]time.Time)
+	places := make(map[uint64]publish.Place)
 	for _, r := range records {
-		if at, ok := a.streamCreated[r.Delivery()]; ok {
-			created[r.Seq] = at
+		if at, ok := a.places[r.Delivery()]; ok {
+			places[r.Seq] = at
 		}
 	}
-	return created
+	return places
 }
 
 // forget drops records that have left the spool.
@@ -114,6 +111,6 @@ func (a *acked) forget(records []spool.Record) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, r := range records {
-		delete(a.streamCreated, r.Delivery())
+		delete(a.places, r.Delivery())
 	}
 }

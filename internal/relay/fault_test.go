@@ -115,7 +115,7 @@ func TestSilenceIsNoFault(t *testing.T) {
 	if err != nil || len(records) != 2 {
 		t.Fatalf("the spool has %+v, %v, want two records", records, err)
 	}
-	other.acked.add(records[1].Delivery(), time.Now())
+	other.acked.add(records[1].Delivery(), publish.Place{StreamCreated: time.Now()})
 	if other.setAsideIfAtFault(t.Context(), records[0], &publish.Error{Cause: publish.TimedOut}) {
 		t.Error("the first one is taken to be at fault")
 	}

@@ -179,7 +179,7 @@ func (f *forwarder) endFailures() {
 func (f *forwarder) keepAcked(records []spool.Record, results []publish.Result) {
 	for i, r := range records {
 		if result := results[i]; result.Err == nil && result.Status != "" {
-			f.acked.add(r.Delivery(), result.StreamCreated)
+			f.acked.add(r.Delivery(), result.Place)
 		}
 	}
 }

@@ -85,8 +85,8 @@ const (
 // Start returns a relay, which begins to deliver the spool.
 func Start(c Config) *Relay {
 	r := &Relay{Config: c, timeout: c.Publisher.Timeout()}
-	c.Publisher.OnLate(func(d publish.Delivery, streamCreated time.Time) {
-		r.acked.add(d, streamCreated)
+	c.Publisher.OnLate(func(d publish.Delivery, at publish.Place) {
+		r.acked.add(d, at)
 		r.Observer.Published(d.Kind, FromSpool, Found)
 	})
 	r.ctx, r.cancel = context.WithCancel(context.Background())

@@ -91,7 +91,7 @@ func TestSlowLine(t *testing.T) {
 }
 
 // A late acknowledgement settles only its own delivery, however the clock was set, and only while
-// the stream that gave it exists.
+// the stream that gave it exists and has the message.
 func TestLateAcknowledgement(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -110,18 +110,22 @@ func TestLateAcknowledgement(t *testing.T) {
 			t.Error(result.Err)
 		}
 	}
-	late := func(id string) {
-		f.acked.add(publish.Delivery{Kind: publish.Event, ID: id, Arrived: now.UnixNano()}, info.Created)
+	late := func(id string, sequence uint64) {
+		at := publish.Place{StreamCreated: info.Created, Sequence: sequence}
+		f.acked.add(publish.Delivery{Kind: publish.Event, ID: id, Arrived: now.UnixNano()}, at)
 	}
-	late("its own")
+	late("its own", 0)
 	deliver(1, "its own", time.Unix(0, now.UnixNano()))
-	late("earlier delivery's")
+	late("earlier delivery's", 0)
 	deliver(2, "earlier delivery's", now.Add(-time.Minute)) // the clock was set back
 	stored(t, js, "earlier delivery's")
-	late("of another stream")
+	late("gone with a restored copy", 2)
+	deliver(3, "gone with a restored copy", now)
+	stored(t, js, "earlier delivery's", "gone with a restored copy")
+	late("of another stream", 0)
 	expect.NoError(t, js.DeleteStream(t.Context(), "WEBHOOKS"))
 	makeStream(t, js, nil)
-	deliver(3, "of another stream", now)
+	deliver(4, "of another stream", now)
 	stored(t, js, "of another stream")
 }
 

@@ -86,7 +86,7 @@ func TestTakenIsForgotten(t *testing.T) {
 	f, _ := suspects(t, 3, 10)
 	f.look(t, suspectEvery, publish.WrongStream)
 	expect.Equal(t, 0, f.Spool.Len(publish.Event), "records in the queue")
-	expect.Equal(t, 0, len(f.acked.streamCreated), "remembered acknowledgements")
+	expect.Equal(t, 0, len(f.acked.places), "remembered acknowledgements")
 }
 
 // reacting does something once NATS has taken a record a second time.
