@@ -223,8 +223,9 @@ func (f *forwarder) setAsideIfAtFault(ctx context.Context, first spool.Record, f
 	if _, err := f.lookup.stored(ctx, append([]spool.Record{first}, others...)); err != nil {
 		return false
 	}
-	// They are tried one by one until NATS takes one, or tells why it takes none: what a full stream of NATS
-	// 2.10 has refused once it refuses for long.
+	// They are tried one by one until NATS stores one, or tells why it takes none: what a full stream of NATS
+	// 2.10 has refused once it refuses for long. A leader knows duplicates even if it can store nothing.
+	hasStored := false
 	for _, r := range others[:min(len(others), firstBatch)] {
 		result := f.deliver(ctx, f.lookup, []spool.Record{r})[0]
 		if errors.Is(result.Err, publish.ErrUnavailable) && !mayBeFaultOfMessage(result.Err) {
@@ -232,14 +233,15 @@ func (f *forwarder) setAsideIfAtFault(ctx context.Context, first spool.Record, f
 			f.lastTried = r.Seq
 			return false
 		}
-		if isTaken(result) {
+		if hasStored = result.Status == publish.Stored; hasStored {
 			break
 		}
 	}
 	f.lastTried = others[len(others)-1].Seq
 	results := f.deliver(ctx, f.lookup, others)
 	taken := slices.IndexFunc(results, isTaken)
-	if taken < 0 {
+	hasStored = hasStored || slices.ContainsFunc(results, func(r publish.Result) bool { return r.Status == publish.Stored })
+	if !hasStored || taken < 0 {
 		return false
 	}
 	if publish.CauseOf(failure) == publish.TimedOut {

@@ -160,3 +160,17 @@ func TestTooLargeForHub(t *testing.T) {
 	expect.Equal(t, 1, f.Spool.Stats().SetAside, "records set aside")
 	stored(t, js, "a", "b")
 }
+
+// A leader without followers refuses what it can't store, and still answers that it has a duplicate. That shows
+// nothing.
+func TestDuplicateShowsNothing(t *testing.T) {
+	t.Parallel()
+	var r *reacting
+	f, js := suspects(t, 3, 10, func(c *settings) { r = reactingTo(c) })
+	answers := 0
+	r.react = func() { answers++ }
+	expect.NoError(t, expect.Err(js.Publish(t.Context(), subject, nil, jetstream.WithMsgID("good"))))
+	f.look(t, suspectEvery, publish.WrongStream)
+	expect.Equal(t, 2, answers, "answers that it is a duplicate")
+	expect.Equal(t, 0, f.Spool.Stats().SetAside, "records set aside")
+}
