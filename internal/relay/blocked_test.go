@@ -83,3 +83,18 @@ func TestElectionIsNoAlarm(t *testing.T) {
 		expect.Equal(t, c.alarms, logs.FilterMessage(sayAlarm).Len(), "alarms: %s", c.name)
 	}
 }
+
+// A refusal without a reason keeps the cause of an earlier one only if NATS had no room then.
+func TestRefusedWithoutReason(t *testing.T) {
+	f := newForwarder(&Relay{Config: Config{Log: zap.NewNop()}}, publish.Event)
+	for _, c := range []struct{ before, want publish.Cause }{
+		{publish.StreamFull, publish.StreamFull},
+		{publish.NoStorage, publish.NoStorage},
+		{publish.NoStream, publish.Rejected},
+		{publish.WrongStream, publish.Rejected},
+	} {
+		f.alarm(&publish.Error{Cause: c.before})
+		f.alarm(&publish.Error{Cause: publish.Rejected})
+		expect.Equal(t, c.want, f.cause.Load().(publish.Cause), "cause after %s", c.before)
+	}
+}

@@ -228,6 +228,9 @@ func (f *forwarder) setAsideIfAtFault(ctx context.Context, first spool.Record, f
 	hasStored := false
 	for _, r := range others[:min(len(others), firstBatch)] {
 		result := f.deliver(ctx, f.lookup, []spool.Record{r})[0]
+		if ctx.Err() != nil {
+			return false
+		}
 		if errors.Is(result.Err, publish.ErrUnavailable) && !mayBeFaultOfMessage(result.Err) {
 			f.alarm(result.Err) // it may be clearer than the first one's
 			f.lastTried = r.Seq
@@ -285,8 +288,8 @@ func (f *forwarder) alarm(err error) {
 	if awaitsCheck(f.kind, err) {
 		return
 	}
-	// NATS 2.10 gives a reason only once for each message.
-	if was, _ := f.cause.Load().(publish.Cause); cause == publish.Rejected && was.Remedy() != "" {
+	// NATS 2.10 says only once for each message that it has no room.
+	if was, _ := f.cause.Load().(publish.Cause); cause == publish.Rejected && (was == publish.StreamFull || was == publish.NoStorage) {
 		cause = was
 	}
 	f.cause.Store(cause)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/test/expect"
@@ -173,4 +175,18 @@ func TestDuplicateShowsNothing(t *testing.T) {
 	f.look(t, suspectEvery, publish.WrongStream)
 	expect.Equal(t, 2, answers, "answers that it is a duplicate")
 	expect.Equal(t, 0, f.Spool.Stats().SetAside, "records set aside")
+}
+
+// A bridge that stops hears no more answers. That isn't worth a line.
+func TestStoppingWhileLooking(t *testing.T) {
+	t.Parallel()
+	f, _ := suspects(t, 3, 10)
+	core, logs := observer.New(zap.InfoLevel)
+	f.Log = zap.New(core)
+	first, err := f.Spool.Next(f.kind, 0, 1, maxBytes)
+	expect.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	f.setAsideIfAtFault(ctx, first[0], &publish.Error{Cause: publish.WrongStream})
+	expect.Equal(t, 0, logs.Len(), "lines")
 }
