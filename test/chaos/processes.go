@@ -73,7 +73,11 @@ var processScenarios = []scenario{
 				return err
 			}
 			w.passes(50 * time.Millisecond) // while the spool is being delivered
-			return w.killBridge(w.anyBridge(), 100*time.Millisecond)
+			if err := w.killBridge(w.anyBridge(), 100*time.Millisecond); err != nil {
+				return err
+			}
+			w.suppresses()
+			return nil
 		},
 	},
 	{

@@ -263,6 +263,18 @@ func (w *world) meets(what string, d time.Duration) {
 	}
 }
 
+// suppresses waits until a delivery that is sent again is a duplicate.
+func (w *world) suppresses() {
+	for range 200 {
+		for _, b := range w.bridges {
+			if m, err := b.scrape(w.ctx); err == nil && m.sum("webhook_bridge_publishes_total", `outcome="duplicate"`) > 0 {
+				return
+			}
+		}
+		rest(w.ctx, 100*time.Millisecond)
+	}
+}
+
 // balance is a round-robin over the ready bridges, or over all if none is ready.
 func (w *world) balance(n int) []*bridge {
 	var up []*bridge
