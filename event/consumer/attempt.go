@@ -52,7 +52,7 @@ func (w *worker) attempt(ctx context.Context, raw jetstream.Msg) {
 	if err != nil { // not of JetStream
 		return
 	}
-	if raw.Headers().Get(jetstream.MarkerReasonHeader) != "" { // of a stream with subject_delete_marker_ttl: no event
+	if len(raw.Data()) == 0 && raw.Headers().Get(jetstream.MarkerReasonHeader) != "" { // of a stream with subject_delete_marker_ttl: no event
 		_ = raw.Ack() // if it is lost, the marker comes again
 		return
 	}
@@ -180,6 +180,8 @@ func (w *worker) storeDeadLetter(ctx context.Context, raw jetstream.Msg, m *Mess
 	remedy := fmt.Sprintf("make room in the stream, or make it: nats stream add %s --subjects '%s-dead.>' --defaults", w.deadStream(), w.SubjectPrefix)
 	if isTooLarge(err) {
 		remedy = fmt.Sprintf("raise max_payload of the server, or max_msg_size of the stream %s", w.deadStream())
+	} else if denied := w.denied(prefix); denied != nil && errors.Is(err, context.DeadlineExceeded) {
+		remedy, err = fmt.Sprintf("permit its user to publish on %s>", prefix), denied
 	}
 	if err != nil {
 		return fmt.Errorf("no dead letter could be stored, so the event stays (%s): %w", remedy, err)

@@ -119,7 +119,12 @@ func (w *worker) pull() (jetstream.Msg, error) {
 	if w.js.Conn().IsReconnecting() {
 		return nil, nats.ErrDisconnected
 	}
-	return w.from.Next(jetstream.FetchMaxWait(pullWait))
+	before := w.js.Conn().LastError()
+	raw, err := w.from.Next(jetstream.FetchMaxWait(pullWait))
+	if denied := w.denied(".CONSUMER.MSG.NEXT." + w.Stream + "." + w.Durable + `"`); denied != nil && denied != before {
+		err = denied
+	}
+	return raw, err
 }
 
 // checkConsumer returns an error if there is nothing left to pull from. It asks the server, because pulls fail in

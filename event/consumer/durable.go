@@ -24,12 +24,19 @@ func (w *worker) begin(ctx context.Context) (err error) {
 		err = w.makeDeadStream(ctx)
 	}
 	last := nc.LastError()
-	isDenied := errors.Is(last, nats.ErrPermissionViolation) && strings.Contains(last.Error(), ".API.") &&
-		errors.Is(err, context.DeadlineExceeded) // the server doesn't answer a request that it doesn't permit
-	if isDenied || last != nil && nc.IsClosed() {
+	if errors.Is(err, context.DeadlineExceeded) && w.denied(".API.") != nil || last != nil && nc.IsClosed() {
 		return fmt.Errorf("finding or making consumer %s of stream %s: %w (see docs/consumers.md)", w.Durable, w.Stream, last)
 	}
 	return err
+}
+
+// denied returns the connection's last error if that is a missing right to publish on such a subject. The server
+// doesn't answer what it doesn't permit, so the caller has seen a time-out.
+func (w *worker) denied(subject string) error {
+	if last := w.js.Conn().LastError(); errors.Is(last, nats.ErrPermissionViolation) && strings.Contains(last.Error(), subject) {
+		return last
+	}
+	return nil
 }
 
 // makeDeadStream makes the stream of dead letters, with as many replicas as the consumer has, by default those of

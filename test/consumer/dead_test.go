@@ -45,12 +45,11 @@ func TestPoison(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "")
 	n.publish(1, 5)
-	if _, err := n.js.Publish(t.Context(), "webhooks.flock.x", []byte("not from the bridge")); err != nil {
-		t.Fatal(err)
-	}
-	marker := &nats.Msg{Subject: "webhooks.flock.x", Header: nats.Header{jetstream.MarkerReasonHeader: {"MaxAge"}}}
-	if _, err := n.js.PublishMsg(t.Context(), marker); err != nil {
-		t.Fatal(err)
+	for _, data := range []string{"not from the bridge", ""} { // a marker is empty
+		m := &nats.Msg{Subject: "webhooks.flock.x", Header: nats.Header{jetstream.MarkerReasonHeader: {"MaxAge"}}, Data: []byte(data)}
+		if _, err := n.js.PublishMsg(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
 	}
 	var calls, seen tally
 	r := run(t, n.js, consumer.Options{MaxAttempts: 3, MakeDeadStream: true, Observer: seen.observe}, func(_ context.Context, m *consumer.Message) error {

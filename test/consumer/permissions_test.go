@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/ade15e70/webhook-bridge/event/consumer"
@@ -38,6 +39,32 @@ func TestPermissions(t *testing.T) {
 				return consumer.Permanent(errors.New("no"))
 			})
 			eventually(t, "all are dead letters", func() bool { return n.settled("rewards") && len(n.dead()) == total })
+			r.stopped()
+		})
+	}
+}
+
+// The log names a right that is missing for what comes later.
+func TestMissingRights(t *testing.T) {
+	t.Parallel()
+	const conf = `no_auth_user: tester, authorization { users = [
+		{ user: tester, password: tester }
+		{ user: pull, password: pull, permissions { publish = { deny = ["$JS.API.CONSUMER.MSG.NEXT.>"] } } }
+		{ user: dead, password: dead, permissions { publish = { deny = ["webhooks-dead.>"] } } }
+	] }`
+	for user, want := range map[string]string{
+		"pull": `Permissions Violation for Publish to \"$JS.API.CONSUMER.MSG.NEXT.WEBHOOKS.rewards\"`,
+		"dead": "so the event stays (permit its user to publish on webhooks-dead.rewards.>): nats: permissions violation",
+	} {
+		t.Run(user, func(t *testing.T) {
+			t.Parallel()
+			n := serve(t, conf)
+			n.publish(1, 1)
+			log := &words{}
+			r := run(t, n.connect(user), consumer.Options{Logger: log.logger(), MaxAttempts: 1}, func(context.Context, *consumer.Message) error {
+				return errors.New("no")
+			})
+			eventually(t, "the log says so", func() bool { return strings.Contains(log.String(), want) || len(r.err) > 0 })
 			r.stopped()
 		})
 	}

@@ -1,6 +1,6 @@
 import type { Consumer, JetStreamClient, JetStreamPublishOptions, JsMsg } from '@nats-io/jetstream'
 import { headers } from '@nats-io/nats-core'
-import { codes, isCode } from './durable.js'
+import { codes, isCode, isDenied } from './durable.js'
 import { parse, PermanentError } from './event.js'
 import type { Event } from './event.generated.js'
 import type { Outcome, Settings } from './options.js'
@@ -35,7 +35,7 @@ class LateError extends Error {}
  * the worker dies before that, the server delivers the event again.
  */
 export async function attempt(w: Worker, raw: JsMsg, stopping: AbortSignal): Promise<void> {
-  if (raw.headers?.has('Nats-Marker-Reason')) return raw.ack() // of a stream with subject_delete_marker_ttl: no event
+  if (raw.data.length === 0 && raw.headers?.has('Nats-Marker-Reason')) return raw.ack() // of a stream with subject_delete_marker_ttl: no event
   const began = performance.now()
   const m: Message = {
     event: {} as Event, payload: raw.data, subject: raw.subject, stream: raw.info.stream, durable: w.durable, sequence: raw.seq,
@@ -147,6 +147,7 @@ export async function bury(w: Pick<Worker, 'js' | 'subjectPrefix' | 'deadStream'
     })
   } catch (cause) {
     const remedy = isTooLarge(cause) ? `raise max_payload of the server, or max_msg_size of the stream ${w.deadStream}`
+      : isDenied(cause) ? `permit its user to publish on ${prefix}>`
       : `make room in the stream, or make it: nats stream add ${w.deadStream} --subjects '${w.subjectPrefix}-dead.>' --defaults`
     throw new Error(`no dead letter could be stored, so the event stays (${remedy}): ${(cause as Error).message}`, { cause })
   }

@@ -13,6 +13,10 @@ export const codes = {
 export const isCode = (error: unknown, ...wanted: number[]): boolean =>
   error instanceof Error && wanted.includes((error as JetStreamApiError).code)
 
+/** Reports whether a right to publish is missing. */
+export const isDenied = (error: unknown): boolean =>
+  error instanceof Error && (error.name === 'PermissionViolationError' || isDenied(error.cause))
+
 /** Finds or makes the consumer, and the stream of dead letters if that is wanted. */
 export async function begin(js: JetStreamClient, s: Settings): Promise<Consumer> {
   const manager = await js.jetstreamManager(false) // without a look at the account, which needs a right of its own
@@ -68,9 +72,7 @@ async function durable(js: JetStreamClient, manager: JetStreamManager, s: Settin
 
 /** Returns the error of what couldn't be done. */
 function cannot(what: string, cause: unknown): Error {
-  const { message, cause: first } = cause as Error
-  const hint = (first as Error | undefined)?.name === 'PermissionViolationError' ? ' (see docs/consumers.md)' : ''
-  return new Error(`${what}: ${message}${hint}`, { cause })
+  return new Error(`${what}: ${(cause as Error).message}${isDenied(cause) ? ' (see docs/consumers.md)' : ''}`, { cause })
 }
 
 /** Describes those settings of a consumer that run doesn't change. */

@@ -29,11 +29,10 @@ function begin(t, server, handler, options = {}) {
 test('a handler that throws is called again; one that fails for good makes a dead letter', async (t) => {
   const server = await nats(t)
   await server.publish(3)
-  await server.js.publish('webhooks.flock.invitee.accepted', 'not JSON')
-  await server.js.publish('webhooks.flock.invitee.accepted', JSON.stringify({ ...event(9), id: 9 }))
   const marker = natsHeaders()
-  marker.set('Nats-Marker-Reason', 'MaxAge') // by the stream itself: it is acknowledged, and nothing else
-  await server.js.publish('webhooks.flock.invitee.accepted', '', { headers: marker })
+  marker.set('Nats-Marker-Reason', 'MaxAge') // by the stream itself if it is empty: it is acknowledged, and nothing else
+  for (const data of ['not JSON', '']) await server.js.publish('webhooks.flock.invitee.accepted', data, { headers: marker })
+  await server.js.publish('webhooks.flock.invitee.accepted', JSON.stringify({ ...event(9), id: 9 }))
   const { seen, logger } = begin(t, server, ({ event: { data }, attempt }) => {
     if (data.n === 0 && attempt < 3) throw new Error('not yet')
     if (data.n === 1) throw new PermanentError('never: “é”')
@@ -255,6 +254,17 @@ test('where a permission is missing it says so at once', async (t) => {
   t.after(() => nc.close())
   await assert.rejects(begin(t, { js: jetstream(nc) }, () => undefined).over,
     /finding or making consumer d of stream WEBHOOKS: .*Permissions Violation for Publish to "\$JS\.API\.CONSUMER\.INFO\.WEBHOOKS\.d" \(see docs/)
+})
+
+test('where it may not store dead letters it says so', async (t) => {
+  const server = await nats(t, { conf: `no_auth_user: tester, authorization { users = [
+    { user: tester, password: tester }, { user: d, password: d, permissions { publish = { deny = "webhooks-dead.>" } } }] }` })
+  const nc = await connect({ servers: server.url, user: 'd', pass: 'd' })
+  t.after(() => nc.close())
+  await server.publish(1)
+  const { seen } = begin(t, { js: jetstream(nc) }, () => { throw new PermanentError('never') })
+  await eventually('it was tried', () => seen.length > 0)
+  assert.match(seen[0], /so the event stays \(permit its user to publish on webhooks-dead\.d\.>\): .*Permissions Violation.*: never$/)
 })
 
 for (const [right, filters] of [
