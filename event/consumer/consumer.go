@@ -121,7 +121,7 @@ func (w *worker) pull() (jetstream.Msg, error) {
 	}
 	before := w.js.Conn().LastError()
 	raw, err := w.from.Next(jetstream.FetchMaxWait(pullWait))
-	if denied := w.denied(".CONSUMER.MSG.NEXT." + w.Stream + "." + w.Durable + `"`); denied != nil && denied != before {
+	if denied := w.denied(".CONSUMER.MSG.NEXT." + w.Stream + "." + w.Durable + `"`); denied != nil && !errors.Is(denied, before) {
 		err = denied
 	}
 	return raw, err
