@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 )
 
@@ -15,10 +16,12 @@ func (r *Relay) retrySetAside(ctx context.Context) {
 	for _, kind := range r.Publisher.Kinds() {
 		lookups = append(lookups, &lookup{Relay: r, kind: kind})
 	}
+	after := uint64(0)
 	for logged := int64(0); ctx.Err() == nil; {
 		pause(ctx, r.RetrySetAside)
 		if s := r.Spool.Stats(); s.SetAside > 0 && s.Err == nil { // else delivered records can't be removed
-			if n := r.trySetAside(ctx, lookups); n > 0 {
+			var n int
+			if n, after = r.trySetAside(ctx, lookups, after); n > 0 {
 				left := r.Spool.Stats().SetAside
 				r.Log.Info("messages that were set aside are delivered", zap.Int("messages", n), zap.Int64("left", left))
 			}
@@ -31,12 +34,14 @@ func (r *Relay) retrySetAside(ctx context.Context) {
 	}
 }
 
-// trySetAside tries once to deliver each record that was set aside, and returns how many it delivered.
-func (r *Relay) trySetAside(ctx context.Context, lookups []*lookup) (n int) {
-	for after := uint64(0); ctx.Err() == nil; {
+// trySetAside tries once to deliver each record that was set aside after the given one, and returns how many it
+// delivered. It ends at the first one without an acknowledgement, and returns it: if a leaf node's hub has found
+// it too large, those behind it didn't arrive. They come first the next time.
+func (r *Relay) trySetAside(ctx context.Context, lookups []*lookup, after uint64) (n int, unanswered uint64) {
+	for unanswered == 0 && ctx.Err() == nil {
 		records, err := r.Spool.SetAside(after, firstBatch)
 		if err != nil || len(records) == 0 {
-			return n
+			return n, 0
 		}
 		after = records[len(records)-1].Seq
 		var delivered []uint64
@@ -46,17 +51,20 @@ func (r *Relay) trySetAside(ctx context.Context, lookups []*lookup) (n int) {
 				continue
 			}
 			for i, result := range r.deliver(ctx, l, some) {
-				if result.Err == nil {
+				switch {
+				case result.Err == nil:
 					delivered = append(delivered, some[i].Seq)
+				case publish.CauseOf(result.Err) == publish.TimedOut && (unanswered == 0 || some[i].Seq < unanswered):
+					unanswered = some[i].Seq
 				}
 			}
 		}
 		if len(delivered) > 0 {
 			if err := r.Spool.Discard(delivered); err != nil {
-				return n // the spool has logged it
+				return n, 0 // the spool has logged it
 			}
 			n += len(delivered)
 		}
 	}
-	return n
+	return n, unanswered
 }

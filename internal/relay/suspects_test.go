@@ -13,6 +13,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // Records that are always refused must not block others for ever, even where the refusal doesn't say
@@ -143,10 +144,10 @@ func TestAtFaultWhileLookingUp(t *testing.T) {
 	stored(t, js, "good")
 }
 
-// A leaf node's hub takes smaller messages than the leaf node, and ends their connection at a larger one, which
-// is never acknowledged. It must not block the others.
-func TestTooLargeForHub(t *testing.T) {
-	t.Parallel()
+// behindHub returns a forwarder that doesn't run, at a leaf node whose hub takes smaller messages than the leaf
+// node. In the spool are a message that is too large for the hub, "a" and "b".
+func behindHub(t *testing.T) (*forwarder, jetstream.JetStream) {
+	t.Helper()
 	leaves := natsdtest.FreeAddr(t)
 	hub := natsdtest.Start(t, fmt.Sprintf("server_name: hub, max_payload: 20000, jetstream { domain: hub }, leafnodes { listen: %q }", leaves))
 	leaf := natsdtest.Start(t, fmt.Sprintf("server_name: leaf, jetstream: disabled, leafnodes { remotes: [ { url: %q } ] }", "nats://"+leaves))
@@ -157,9 +158,34 @@ func TestTooLargeForHub(t *testing.T) {
 	for _, m := range []publish.Message{sized("large", 30000), message("a"), message("b")} {
 		expect.NoError(t, r.Spool.Append(t.Context(), arrived(m, 0), time.Time{}))
 	}
-	f := newForwarder(r.Relay, publish.Event)
+	return newForwarder(r.Relay, publish.Event), js
+}
+
+// The hub ends the leaf node's connection at a message that is too large, which is never acknowledged. It must
+// not block the others.
+func TestTooLargeForHub(t *testing.T) {
+	t.Parallel()
+	f, js := behindHub(t)
 	f.look(t, suspectEvery, publish.TimedOut)
 	expect.Equal(t, 1, f.Spool.Stats().SetAside, "records set aside")
+	stored(t, js, "a", "b")
+}
+
+// Nor must it block others that are set aside.
+func TestSetAsideBehindTooLargeForHub(t *testing.T) {
+	t.Parallel()
+	f, js := behindHub(t)
+	records, err := f.Spool.Next(f.kind, 0, 3, maxBytes)
+	expect.NoError(t, err)
+	for i := range records {
+		records[i].Reason = "refused"
+	}
+	expect.NoError(t, f.Spool.Settle(f.kind, records))
+	after := uint64(0)
+	poll.Until(t, "the others are delivered", func() bool {
+		_, after = f.trySetAside(t.Context(), []*lookup{f.lookup}, after)
+		return f.Spool.Stats().SetAside == 1
+	})
 	stored(t, js, "a", "b")
 }
 
