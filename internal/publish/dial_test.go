@@ -114,21 +114,30 @@ func TestDialsEveryAddress(t *testing.T) {
 	}
 }
 
-// A server that hangs up at once may be stopping, however long it took to reach it.
-func TestHangsUpAfterLongDial(t *testing.T) {
-	t.Parallel()
+// hangsUp returns the address of a server that says nothing, and hangs up after some time.
+func hangsUp(t *testing.T, after time.Duration) *net.TCPAddr {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	expect.NoError(t, err)
-	defer func() { _ = listener.Close() }()
+	t.Cleanup(func() { _ = listener.Close() })
 	go func() {
 		for wire, err := listener.Accept(); err == nil; wire, err = listener.Accept() {
+			_ = wire.SetReadDeadline(time.Now().Add(after))
+			_, _ = io.Copy(io.Discard, wire)
 			_ = wire.Close()
 		}
 	}()
-	port := listener.Addr().(*net.TCPAddr).Port
-	dead(t, "127.0.0.2", port)
+	return listener.Addr().(*net.TCPAddr)
+}
+
+// A server that hangs up at once may be stopping, however long it took to reach it.
+func TestHangsUpAfterLongDial(t *testing.T) {
+	t.Parallel()
+	address := hangsUp(t, 0)
+	dead(t, "127.0.0.2", address.Port)
 	poll.Until(t, "an end without a remedy", func() bool { // once is enough: a busy machine may be slow
-		_, err = Server{URL: fmt.Sprint("nats://127.0.0.2:", port)}.connect(&dialer{ctx: t.Context(), others: []string{listener.Addr().String()}})
+		d := &dialer{ctx: t.Context(), others: []string{address.String()}}
+		_, err := Server{URL: fmt.Sprint("nats://127.0.0.2:", address.Port)}.connect(d)
 		return errors.Is(err, io.EOF) && Server{}.remedy(err) == ""
 	})
 }

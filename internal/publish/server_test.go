@@ -3,7 +3,6 @@ package publish
 import (
 	"crypto/x509"
 	"fmt"
-	"io"
 	"net"
 	"path/filepath"
 	"strings"
@@ -192,18 +191,9 @@ func TestTLSRemedies(t *testing.T) {
 // A command says what to do if the server waits, and then hangs up, also with NATS_TLS_FIRST.
 func TestHangsUpLate(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	expect.NoError(t, err)
-	defer func() { _ = listener.Close() }()
-	go func() {
-		for wire, err := listener.Accept(); err == nil; wire, err = listener.Accept() {
-			_ = wire.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
-			_, _ = io.Copy(io.Discard, wire)
-			_ = wire.Close()
-		}
-	}()
+	address := hangsUp(t, 300*time.Millisecond)
 	for _, isFirst := range []bool{false, true} {
-		_, err := Server{URL: "nats://" + listener.Addr().String(), TLSFirst: isFirst}.Connect()
+		_, err := Server{URL: "nats://" + address.String(), TLSFirst: isFirst}.Connect()
 		const want = "set NATS_TLS_FIRST=true if, and only if, its tls block has handshake_first"
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("with NATS_TLS_FIRST=%t: %v", isFirst, err)
