@@ -44,12 +44,19 @@ func (r *Relay) deliver(ctx context.Context, l *lookup, records []spool.Record) 
 }
 
 // acknowledged returns the records that the stream has acknowledged already: they needn't be sent again. If
-// the stream was created again or restored since, it doesn't have them.
+// the stream was created again or restored since, it doesn't have them. Then all of its
+// acknowledgements are forgotten: once the stream has grown again, nothing tells which of them still hold.
 func (r *Relay) acknowledged(ctx context.Context, kind publish.Kind, records []spool.Record) map[uint64]publish.Place {
 	acked := r.acked.of(records)
-	if len(acked) > 0 {
-		now, err := r.Publisher.Info(ctx, kind)
-		maps.DeleteFunc(acked, func(_ uint64, at publish.Place) bool { return err != nil || !at.IsIn(now) })
+	if len(acked) == 0 {
+		return nil
+	}
+	now, err := r.Publisher.Info(ctx, kind)
+	for _, at := range acked {
+		if err != nil || !at.IsIn(now) {
+			r.acked.clear(kind)
+			return nil
+		}
 	}
 	return acked
 }
@@ -91,6 +98,13 @@ func (a *acked) add(d publish.Delivery, at publish.Place) {
 		a.places = make(map[publish.Delivery]publish.Place)
 	}
 	a.places[d] = at
+}
+
+// clear forgets all of a kind. It is called whenever its stream may be restored from an older copy.
+func (a *acked) clear(kind publish.Kind) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	maps.DeleteFunc(a.places, func(d publish.Delivery, _ publish.Place) bool { return d.Kind == kind })
 }
 
 // of returns, by number, the places of those of the records that are acknowledged.

@@ -119,13 +119,15 @@ func TestLateAcknowledgement(t *testing.T) {
 	late("earlier delivery's", 0)
 	deliver(2, "earlier delivery's", now.Add(-time.Minute)) // the clock was set back
 	stored(t, js, "earlier delivery's")
-	late("gone with a restored copy", 2)
-	deliver(3, "gone with a restored copy", now)
-	stored(t, js, "earlier delivery's", "gone with a restored copy")
+	late("gone with a restored copy", 3)
+	late("gone with the same copy", 2)
+	deliver(3, "gone with a restored copy", now) // the stream has two messages now, as before it was restored
+	deliver(4, "gone with the same copy", now)
+	stored(t, js, "earlier delivery's", "gone with a restored copy", "gone with the same copy")
 	late("of another stream", 0)
 	expect.NoError(t, js.DeleteStream(t.Context(), "WEBHOOKS"))
 	makeStream(t, js, nil)
-	deliver(4, "of another stream", now)
+	deliver(5, "of another stream", now)
 	stored(t, js, "of another stream")
 }
 
