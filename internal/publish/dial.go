@@ -86,17 +86,19 @@ func (c *conn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// writeTimeout allows for a large message on a slow line.
-const writeTimeout = 10 * time.Second
+const (
+	writeTimeout = 10 * time.Second       // allows for a large message on a slow line
+	readTime     = 100 * time.Millisecond // to read why the server has closed the connection
+)
 
-// Write closes the connection after an error. If nothing was written, nats.go would keep using it, and each
-// publish in turn would wait for the time-out with nats.go's lock held.
+// Write closes the connection soon after an error. If nothing was written, nats.go would keep using it, and
+// each publish in turn would wait for the time-out with nats.go's lock held.
 func (c *conn) Write(b []byte) (n int, err error) {
 	if err = c.SetWriteDeadline(time.Now().Add(writeTimeout)); err == nil {
 		n, err = c.Conn.Write(b)
 	}
 	if err != nil {
-		_ = c.end(err)
+		time.AfterFunc(readTime, func() { _ = c.end(err) })
 	}
 	return n, err
 }

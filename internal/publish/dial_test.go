@@ -142,6 +142,27 @@ func TestHangsUpAfterLongDial(t *testing.T) {
 	})
 }
 
+// If the server closes the connection, its reason can be read though a write has failed.
+func TestReasonAfterFailedWrite(t *testing.T) {
+	t.Parallel()
+	server, err := net.Listen("tcp", "127.0.0.1:0")
+	expect.NoError(t, err)
+	defer func() { _ = server.Close() }()
+	c, err := (&dialer{ctx: t.Context()}).Dial("tcp", server.Addr().String())
+	expect.NoError(t, err)
+	accepted, err := server.Accept()
+	expect.NoError(t, err)
+	expect.NoError(t, expect.Err(c.Write([]byte("not read"))))
+	expect.NoError(t, expect.Err(accepted.Write([]byte("expired"))))
+	expect.NoError(t, accepted.Close())
+	poll.Until(t, "a write fails", func() bool { return expect.Err(c.Write([]byte("x"))) != nil })
+	reason := make([]byte, 7)
+	_, err = io.ReadFull(c, reason)
+	expect.NoError(t, err)
+	expect.Equal(t, "expired", string(reason), "read")
+	poll.Until(t, "the connection is lost", func() bool { return c.(*conn).alive.Err() != nil })
+}
+
 // A look-up that hangs ends with Close.
 func TestCloseEndsLookUp(t *testing.T) {
 	before := net.DefaultResolver

@@ -53,8 +53,8 @@ func (s Server) remedy(err error) string {
 		return "mend the file, which is read at each attempt"
 	case errors.Is(err, nats.ErrPermissionViolation):
 		return "allow it, or set NATS_INBOX_PREFIX to the prefix that the account allows"
-	case strings.Contains(text, "maximum subscriptions exceeded"):
-		return "raise the limit of subscriptions of our user, our account or the server"
+	case strings.Contains(text, "maximum") && strings.Contains(text, "exceeded"): // subscriptions or connections
+		return "raise that limit of our user, our account or the server"
 	case s.TLSFirst && strings.Contains(text, "tls:"):
 		return "NATS_TLS_FIRST=true needs a server whose tls block has handshake_first"
 	case errors.Is(err, errNoWebSocket), strings.Contains(text, "first record does not look like a tls handshake"):

@@ -109,13 +109,17 @@ func TestUselessAccount(t *testing.T) {
 		s := natsdtest.Start(t, operator.conf)
 		return open(t, s.URL(), func(c *Config) { c.Server.Creds = operator.user(t, change) })
 	}
-	f := allows(func(u *jwt.UserClaims) { u.Limits.Subs = 0 })
-	poll.Until(t, "the remedy for subscriptions", func() bool {
-		entries := f.logs.FilterField(zap.String("remedy", "raise the limit of subscriptions of our user, our account or the server")).All()
-		return len(entries) > 0 && entries[0].Level == zap.ErrorLevel
-	})
-	expect.Equal(t, 0, f.logged(sayConnected), "connections")
-	f = allows(func(u *jwt.UserClaims) { u.Limits.Payload = 300 })
+	for name, f := range map[string]*fixture{
+		"subscriptions": allows(func(u *jwt.UserClaims) { u.Limits.Subs = 0 }),
+		"connections":   open(t, natsdtest.Start(t, "max_connections: 0").URL()),
+	} {
+		poll.Until(t, "the remedy for "+name, func() bool {
+			entries := f.logs.FilterField(zap.String("remedy", "raise that limit of our user, our account or the server")).All()
+			return len(entries) > 0 && entries[0].Level == zap.ErrorLevel
+		})
+		expect.Equal(t, 0, f.logged(sayConnected), "connections")
+	}
+	f := allows(func(u *jwt.UserClaims) { u.Limits.Payload = 300 })
 	poll.Until(t, "the remedy for requests", func() bool {
 		err := f.Ready()
 		return err != nil && strings.Contains(err.Error(), "raise max_payload of the server or our account")
