@@ -85,6 +85,7 @@ func TestElectionIsNoError(t *testing.T) {
 	}{
 		{"an election that is not answered", context.DeadlineExceeded, ElectionGrace - time.Second, 0},
 		{"an election", noLeader, ElectionGrace - time.Second, 0},
+		{"servers that are still starting", errNoPeers, ElectionGrace - time.Second, 0},
 		{"no leader", noLeader, ElectionGrace, 1},
 		{"no answer", context.DeadlineExceeded, ElectionGrace, 1},
 		{"another failure", errors.New("broken"), 0, 1},

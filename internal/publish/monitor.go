@@ -56,6 +56,7 @@ const (
 
 var (
 	errNoLeader     = &jetstream.APIError{ErrorCode: 10008} // JetStream's cluster has no leader now
+	errNoPeers      = &jetstream.APIError{ErrorCode: codeNoPeers}
 	errUnchecked    = errors.New("the stream has not been checked yet")
 	errOtherSubject = errors.New("the stream does not take this subject")
 )
@@ -178,7 +179,7 @@ func (m *monitor) failed(s *session, began time.Time, found found, err error) {
 		level, message = zap.WarnLevel, "stream can't be checked and is used as before"
 	} else {
 		m.verified.Store(nil)
-		if (isUnanswered || errors.Is(err, errNoLeader)) && time.Since(m.failing) < ElectionGrace {
+		if (isUnanswered || errors.Is(err, errNoLeader) || errors.Is(err, errNoPeers)) && time.Since(m.failing) < ElectionGrace {
 			return
 		}
 	}
