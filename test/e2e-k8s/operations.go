@@ -185,15 +185,15 @@ func (w *world) drain(ctx context.Context) error {
 	if _, err := kubectl(ctx, denyAll+job, "apply", "-f", "-"); err != nil {
 		return err
 	}
-	if err := steps(ctx, "wait --for=condition=Complete job/drain-data-webhook-bridge-1 --timeout=5m"); err != nil {
+	if err := steps(ctx, "wait --for=condition=Complete job/data-webhook-bridge-1 --timeout=5m"); err != nil {
 		return err
 	}
-	out, err := kubectl(ctx, "", "-n", namespace, "logs", "job/drain-data-webhook-bridge-1")
+	out, err := kubectl(ctx, "", "-n", namespace, "logs", "job/data-webhook-bridge-1")
 	if err != nil {
 		return err
 	}
 	w.note("the Job that drains a volume", strings.Join(strings.Fields(out), " "))
-	return steps(ctx, "delete --timeout=1m job/drain-data-webhook-bridge-1 pvc/data-webhook-bridge-1")
+	return steps(ctx, "delete --timeout=1m job,pvc data-webhook-bridge-1")
 }
 
 const fakeNode = "webhook-bridge-e2e-node"
