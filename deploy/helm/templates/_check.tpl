@@ -6,6 +6,9 @@
   {{- $wrong = append $wrong (printf
     "the release is named %s: a Service's name begins with a letter, and has no full stop" .Release.Name) -}}
 {{- end -}}
+{{- if and .Values.spool.durable (gt (len .Release.Name) 52) -}}
+  {{- $wrong = append $wrong "with spool.durable the release's name can have 52 characters: a pod's label has it, and a hash" -}}
+{{- end -}}
 
 {{- if not .Values.secretName -}}
   {{- $wrong = append $wrong (print
