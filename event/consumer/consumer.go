@@ -29,6 +29,7 @@ const (
 	apiWait    = 5 * time.Second
 	goneWait   = 10 * time.Second // a consumer that isn't found for so long was deleted
 	maxBackoff = 5 * time.Minute
+	logEvery   = time.Minute // for a failure that lasts
 )
 
 // Handler handles one event. After an error the event comes again, unless the error is [Permanent].
@@ -41,6 +42,9 @@ type worker struct {
 	js      jetstream.JetStream
 	from    jetstream.Consumer
 	handler Handler
+
+	mu     sync.Mutex
+	logged map[string]time.Time // failures since the last pull that succeeded, and when each was logged last
 }
 
 // Run handles events until ctx is done, and returns nil when all handlers have ended. While NATS is
@@ -54,7 +58,7 @@ func Run(ctx context.Context, js jetstream.JetStream, o Options, handler Handler
 	if handler == nil {
 		return errors.New("consumer: Run has no handler: each event would fail")
 	}
-	w := &worker{Options: o, js: js, handler: handler}
+	w := &worker{Options: o, js: js, handler: handler, logged: make(map[string]time.Time)}
 	err = w.begin(ctx)
 	for isAway(err) && ctx.Err() == nil {
 		w.pause(ctx, "can't begin yet, trying again", err)
@@ -63,6 +67,7 @@ func Run(ctx context.Context, js jetstream.JetStream, o Options, handler Handler
 	if err != nil && ctx.Err() == nil { // if ctx is done, run ends at once
 		return err
 	}
+	clear(w.logged)
 	w.Logger.Info("consuming", "stream", o.Stream, "durable", o.Durable, "filters", o.Filters)
 	return w.run(ctx)
 }
@@ -102,13 +107,16 @@ func (w *worker) run(ctx context.Context) error {
 func (w *worker) consume(pulling, handling context.Context) error {
 	for pulling.Err() == nil {
 		raw, err := w.pull()
-		if raw != nil { // even if Run is stopping: an event that went back would have lost an attempt
-			w.attempt(handling, raw)
-		} else if !errors.Is(err, nats.ErrTimeout) {
+		if raw == nil && !errors.Is(err, nats.ErrTimeout) {
 			if err := w.checkConsumer(pulling); err != nil {
 				return err
 			}
 			w.pause(pulling, "pulling failed, trying again", err)
+			continue
+		}
+		w.succeeded()
+		if raw != nil { // even if Run is stopping: an event that went back would have lost an attempt
+			w.attempt(handling, raw)
 		}
 	}
 	return nil
@@ -148,10 +156,30 @@ func (w *worker) checkConsumer(ctx context.Context) error {
 	}
 }
 
-// pause logs an error and waits before the next try.
+// pause logs a failure, unless it was just logged, and waits before the next try.
 func (w *worker) pause(ctx context.Context, what string, err error) {
-	w.Logger.Warn(what, "durable", w.Durable, "error", err)
+	failure := fmt.Sprint(what, err)
+	w.mu.Lock()
+	isDue := time.Since(w.logged[failure]) >= logEvery
+	if isDue {
+		w.logged[failure] = time.Now()
+	}
+	w.mu.Unlock()
+	if isDue {
+		w.Logger.Warn(what, "durable", w.Durable, "error", err)
+	}
 	within(time.Second, ctx.Done())
+}
+
+// succeeded notes that pulling works, and logs that if it failed before.
+func (w *worker) succeeded() {
+	w.mu.Lock()
+	failed := len(w.logged) > 0
+	clear(w.logged)
+	w.mu.Unlock()
+	if failed {
+		w.Logger.Info("pulling works again", "durable", w.Durable)
+	}
 }
 
 // within reports whether done is closed before the time is over.

@@ -23,7 +23,10 @@ export interface Options {
 /** How an attempt ended. It is retried also if no dead letter could be stored. */
 export type Outcome = 'handled' | 'retried' | 'dead'
 
-export type Settings = Required<Omit<Options, 'since' | 'signal' | 'observer'>> & Options & { deadStream: string }
+export type Settings = Required<Omit<Options, 'since' | 'signal' | 'observer'>> & Options & {
+  deadStream: string
+  logged: Map<string, number> // failures since the last pull that succeeded, and when each was logged last
+}
 
 const most = 2 ** 31 - 1 // Node's timers take 32 bits of ms: a longer time would be 1 ms
 
@@ -48,5 +51,6 @@ export function withDefaults(options: Options): Settings {
     logger: console,
     ...given,
     deadStream: `${(given.stream ?? 'WEBHOOKS').replace(/_DEAD$/, '')}_DEAD`, // dead letters can be consumed, too
+    logged: new Map(),
   }
 }

@@ -7,6 +7,7 @@ import { type Options, type Settings, withDefaults } from './options.js'
 
 const pullWait = 2_000 // ms: how long a pull waits for an event, and so a stop for a pull
 const goneWait = 10_000 // ms: a consumer that isn't found for so long was deleted
+const logEvery = 60_000 // ms, for a failure that lasts
 
 /**
  * Handles events until options.signal is aborted, and returns when all handlers have ended. While NATS is away,
@@ -27,6 +28,7 @@ export async function run(js: JetStreamClient, options: Options, handler: Handle
       if (signal.aborted) return // it was stopped before it began
     }
   }
+  s.logged.clear()
   s.logger.info('consuming', { stream: s.stream, durable: s.durable, filters: s.filters })
 
   const pulling = AbortSignal.any([signal, failed.signal])
@@ -50,10 +52,16 @@ export async function run(js: JetStreamClient, options: Options, handler: Handle
 /** Handles one event after the other until pulling is aborted. It throws if it can't go on. */
 async function consume(w: Worker, pulling: AbortSignal, stopping: AbortSignal): Promise<void> {
   while (!pulling.aborted) {
-    const raw = await pull(w.from).catch(async (error: Error) => {
-      await gone(w, error, pulling)
+    let raw: JsMsg | undefined
+    try {
+      raw = await pull(w.from)
+    } catch (error) {
+      await gone(w, error as Error, pulling)
       await pause(w, 'pulling failed, trying again', error, pulling)
-    })
+      continue
+    }
+    if (w.logged.size > 0) w.logger.info('pulling works again', { durable: w.durable })
+    w.logged.clear()
     // Even if run is to stop now: given back, the event would have lost an attempt.
     if (raw) await attempt(w, raw, stopping)
   }
@@ -62,12 +70,14 @@ async function consume(w: Worker, pulling: AbortSignal, stopping: AbortSignal): 
 /** Returns an event, or undefined if none came for a while. */
 async function pull(from: Consumer): Promise<JsMsg | undefined> {
   const batch = await from.fetch({ max_messages: 1, expires: pullWait })
-  const late = setTimeout(() => batch.close(), pullWait + 1_000) // when the connection is lost it would wait for the next
+  let isSilent = false // when the connection is lost it would wait for the next
+  const late = setTimeout(() => { isSilent = true; void batch.close() }, pullWait + 1_000)
   try {
     for await (const raw of batch) return raw
   } finally {
     clearTimeout(late)
   }
+  if (isSilent) throw new Error('NATS does not answer')
   return undefined
 }
 
@@ -93,9 +103,13 @@ async function gone(w: Worker, error: Error, pulling: AbortSignal): Promise<void
   }
 }
 
-/** Logs an error and waits before the next try. */
+/** Logs a failure, unless it was just logged, and waits before the next try. */
 async function pause(s: Settings, what: string, error: unknown, signal: AbortSignal): Promise<void> {
-  s.logger.warn(what, { durable: s.durable, error: (error as Error).message })
+  const { message } = error as Error, failure = what + message, now = performance.now()
+  if (now - (s.logged.get(failure) ?? -Infinity) >= logEvery) {
+    s.logged.set(failure, now)
+    s.logger.warn(what, { durable: s.durable, error: message })
+  }
   await sleep(1_000, undefined, { signal }).catch(() => undefined)
 }
 
