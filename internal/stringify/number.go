@@ -75,7 +75,7 @@ func double(literal []byte) float64 {
 	mantissa, exp := unsigned, int64(0)
 	if i := bytes.IndexAny(unsigned, "eE"); i >= 0 {
 		mantissa = unsigned[:i]
-		exp, _ = strconv.ParseInt(string(unsigned[i+1:]), 10, 32) // the nearest int32 if it isn't one
+		exp, _ = strconv.ParseInt(string(unsigned[i+1:]), 10, 31) // the nearest one of 31 bits: size fits in 32
 	}
 	whole, fraction, _ := bytes.Cut(mantissa, []byte("."))
 	var room [32]byte
