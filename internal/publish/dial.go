@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -69,6 +70,7 @@ type conn struct {
 	began time.Time
 	alive context.Context // ends when the connection is lost; its cause is the first error
 	lose  context.CancelCauseFunc
+	cut   atomic.Bool // a write has failed, perhaps within a message
 }
 
 func newConn(wire net.Conn) *conn {
@@ -91,13 +93,17 @@ const (
 	readTime     = 100 * time.Millisecond // to read why the server has closed the connection
 )
 
-// Write closes the connection soon after an error. If nothing was written, nats.go would keep using it, and
-// each publish in turn would wait for the time-out with nats.go's lock held.
+// Write writes nothing after an error, and soon closes the connection. If nothing was written, nats.go would
+// keep using it, and each publish in turn would wait for the time-out with nats.go's lock held.
 func (c *conn) Write(b []byte) (n int, err error) {
+	if c.cut.Load() {
+		return 0, net.ErrClosed
+	}
 	if err = c.SetWriteDeadline(time.Now().Add(writeTimeout)); err == nil {
 		n, err = c.Conn.Write(b)
 	}
 	if err != nil {
+		c.cut.Store(true)
 		time.AfterFunc(readTime, func() { _ = c.end(err) })
 	}
 	return n, err

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -161,6 +162,34 @@ func TestReasonAfterFailedWrite(t *testing.T) {
 	expect.NoError(t, err)
 	expect.Equal(t, "expired", string(reason), "read")
 	poll.Until(t, "the connection is lost", func() bool { return c.(*conn).alive.Err() != nil })
+}
+
+// slowPeer is a connection whose peer doesn't read: a part of each write is sent.
+type slowPeer struct {
+	net.Conn
+	writes int
+}
+
+func (p *slowPeer) Write(b []byte) (int, error) {
+	p.writes++
+	return len(b) / 2, os.ErrDeadlineExceeded
+}
+
+// After a part of a message nothing else may be sent: the server would take it for the rest.
+func TestNoWriteAfterFailedWrite(t *testing.T) {
+	t.Parallel()
+	ours, theirs := net.Pipe()
+	defer func() { _ = theirs.Close() }()
+	wire := &slowPeer{Conn: ours}
+	c := newConn(wire)
+	for range 3 {
+		if _, err := c.Write([]byte("message")); err == nil {
+			t.Error("got no error")
+		}
+	}
+	expect.Equal(t, 1, wire.writes, "writes")
+	<-c.alive.Done()
+	expect.ErrorIs(t, os.ErrDeadlineExceeded, context.Cause(c.alive), "the reason")
 }
 
 // A look-up that hangs ends with Close.
