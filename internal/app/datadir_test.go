@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,9 +14,49 @@ import (
 	"go.uber.org/zap"
 	logged "go.uber.org/zap/zaptest/observer"
 
+	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/fileio"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/internal/spool"
+	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 	"github.com/ade15e70/webhook-bridge/test/expect"
+	"github.com/ade15e70/webhook-bridge/test/poll"
+	"github.com/ade15e70/webhook-bridge/test/process"
 )
+
+// A delivery that comes while the bridge waits for its directory is kept, even if its sender gives up.
+func TestDeliveryBeforeStart(t *testing.T) {
+	addrs, err := process.FreeAddrs(1)
+	expect.NoError(t, err)
+	c, _, err := config.Load([]string{
+		"FLOCK_SECRETS=" + flockSecret, "HTTP_ADDR=" + addrs[0], "ADMIN_ADDR=127.0.0.1:0", "NATS_URL=nats://127.0.0.1:1", "DATA_DIR=" + t.TempDir(),
+	})
+	expect.NoError(t, err)
+	other, err := spool.Open(spool.Config{Dir: SpoolDir(c), MaxBytes: 1 << 20, Log: zap.NewNop()})
+	expect.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	log, started, ended := &expect.Buffer{}, make(chan *App, 1), make(chan error, 1)
+	go func() {
+		a, err := New(ctx, c, "test", telemetry.NewLogger(log, "json", "info"))
+		started <- a
+		if err == nil {
+			err = a.Run(ctx)
+		}
+		ended <- err
+	}()
+	poll.Until(t, "the bridge waits", func() bool { return strings.Contains(log.String(), "waiting for it to end") })
+	body := flockBody("a", "")
+	sender, err := net.Dial("tcp", addrs[0])
+	expect.NoError(t, err)
+	expect.NoError(t, expect.Err(io.WriteString(sender, request("flock", body, flockHeader(t, body)))))
+	expect.NoError(t, sender.Close())
+	expect.NoError(t, other.Close(context.Background()))
+	if a := <-started; a != nil {
+		poll.Until(t, "the delivery is kept", func() bool { return a.spool.Len(publish.Event) == 1 })
+	}
+	cancel()
+	expect.NoError(t, <-ended)
+}
 
 func TestRetryWhileInUse(t *testing.T) {
 	inUse := fmt.Errorf("data is %w", fileio.ErrInUse)
