@@ -71,7 +71,8 @@ async function consume(w: Worker, pulling: AbortSignal, stopping: AbortSignal): 
 async function pull(from: Consumer): Promise<JsMsg | undefined> {
   const batch = await from.fetch({ max_messages: 1, expires: pullWait })
   let isSilent = false // when the connection is lost it would wait for the next
-  const late = setTimeout(() => { isSilent = true; void batch.close() }, pullWait + 1_000)
+  const end = () => { isSilent = true; void batch.close() }
+  const late = setTimeout(() => setImmediate(end), pullWait + 1_000) // after what has come while a handler held up the process
   try {
     for await (const raw of batch) return raw
   } finally {

@@ -213,16 +213,33 @@ test('an observer that fails ends nothing', async (t) => {
   assert.equal(logger.words.filter((line) => line.startsWith('error the observer failed')).length, 2)
 })
 
-test('NATS is killed and comes back: it goes on', async (t) => {
+test('NATS is killed and comes back: it goes on, and says each failure once', async (t) => {
   const server = await nats(t)
   await server.publish(1)
-  const { seen, stop } = begin(t, server, () => undefined)
+  const { seen, stop, logger } = begin(t, server, () => undefined, { concurrency: 8 })
   await eventually('the first', () => seen.length === 1)
   await server.stop()
+  await eventually('a pull failed', () => logger.words.some((line) => line.includes('pulling failed')))
   await server.start()
+  await eventually('it works', () => logger.words.some((line) => line.includes('pulling works again')))
+  const failures = logger.words.slice(0, logger.words.findIndex((line) => line.includes('works again'))).filter((line) => line.startsWith('warn'))
+  assert.equal(new Set(failures).size, failures.length, failures.join())
   await eventually('NATS takes events again', () => server.publish(1).then(() => true, () => false))
   await eventually('the next', () => seen.some((line) => line.startsWith('handled') && !line.startsWith('handled 0 ')))
   await stop()
+})
+
+test('where handlers hold up the process, NATS has answered all the same', async (t) => {
+  const server = await nats(t)
+  const { logger, over, stop } = begin(t, server, () => {
+    for (const began = performance.now(); performance.now() - began < 5_000;); // longer than the other's pull
+  }, { concurrency: 2 })
+  await eventually('it consumes', () => logger.words.length > 0)
+  await server.publish(1)
+  await server.settled()
+  await stop()
+  await over
+  assert.deepEqual(logger.words.filter((line) => line.startsWith('warn')), [])
 })
 
 test('asked to stop while NATS is away, it stops, and its connection can be closed', async (t) => {
