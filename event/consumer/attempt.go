@@ -180,7 +180,7 @@ func (w *worker) storeDeadLetter(ctx context.Context, raw jetstream.Msg, m *Mess
 	remedy := fmt.Sprintf("make room in the stream, or make it: nats stream add %s --subjects '%s-dead.>' --defaults", w.deadStream(), w.SubjectPrefix)
 	if isTooLarge(err) {
 		remedy = fmt.Sprintf("raise max_payload of the server, or max_msg_size of the stream %s", w.deadStream())
-	} else if denied := w.denied(prefix); denied != nil && errors.Is(err, context.DeadlineExceeded) {
+	} else if denied := w.denied(nil, prefix); denied != nil && errors.Is(err, context.DeadlineExceeded) {
 		remedy, err = fmt.Sprintf("permit its user to publish on %s>", prefix), denied
 	}
 	if err != nil {

@@ -128,8 +128,9 @@ func (w *worker) pull() (jetstream.Msg, error) {
 		return nil, nats.ErrDisconnected
 	}
 	before := w.js.Conn().LastError()
-	raw, err := w.from.Next(jetstream.FetchMaxWait(pullWait))
-	if denied := w.denied(".CONSUMER.MSG.NEXT." + w.Stream + "." + w.Durable + `"`); denied != nil && !errors.Is(denied, before) {
+	// Without heartbeats an answer that never comes would be like one that there is no event.
+	raw, err := w.from.Next(jetstream.FetchMaxWait(pullWait), jetstream.FetchHeartbeat(pullWait/2))
+	if denied := w.denied(before, ".CONSUMER.MSG.NEXT."+w.Stream+"."+w.Durable+`"`); denied != nil {
 		err = denied
 	}
 	return raw, err

@@ -17,6 +17,7 @@ func (w *worker) begin(ctx context.Context) (err error) {
 	if nc.IsReconnecting() {
 		return nats.ErrDisconnected
 	}
+	before := nc.LastError()
 	ctx, cancel := context.WithTimeout(ctx, apiWait)
 	defer cancel()
 	w.from, err = w.durable(ctx)
@@ -24,16 +25,17 @@ func (w *worker) begin(ctx context.Context) (err error) {
 		err = w.makeDeadStream(ctx)
 	}
 	last := nc.LastError()
-	if errors.Is(err, context.DeadlineExceeded) && w.denied(".API.") != nil || last != nil && nc.IsClosed() {
+	if errors.Is(err, context.DeadlineExceeded) && w.denied(before, ".API.") != nil || last != nil && nc.IsClosed() {
 		return fmt.Errorf("finding or making consumer %s of stream %s: %w (see docs/consumers.md)", w.Durable, w.Stream, last)
 	}
 	return err
 }
 
-// denied returns the connection's last error if that is a missing right to publish on such a subject. The server
-// doesn't answer what it doesn't permit, so the caller has seen a time-out.
-func (w *worker) denied(subject string) error {
-	if last := w.js.Conn().LastError(); errors.Is(last, nats.ErrPermissionViolation) && strings.Contains(last.Error(), subject) {
+// denied returns the connection's last error if it isn't the one before, and is a missing right to publish on such a
+// subject. The server doesn't answer what it doesn't permit, so the caller has seen a time-out.
+func (w *worker) denied(before error, subject string) error {
+	last := w.js.Conn().LastError()
+	if errors.Is(last, nats.ErrPermissionViolation) && !errors.Is(last, before) && strings.Contains(last.Error(), subject) {
 		return last
 	}
 	return nil
