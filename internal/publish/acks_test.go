@@ -30,7 +30,7 @@ func taken(t *testing.T, w *awaited) Result {
 }
 
 // begun registers a message with a time-out of one second.
-func begun(a *acks, id string) *awaited { return a.begin(message(id), "S", time.Time{}, time.Second) }
+func begun(a *acks, id string) *awaited { return a.begin(message(id), "S", Place{}, time.Second) }
 
 // Each message has the whole time-out, regardless of others that began before or after it, or that
 // have their result.
@@ -129,7 +129,7 @@ func TestReceive(t *testing.T) {
 	p := &Publisher{acks: newAcks("")}
 	const inbox = "_INBOX.abc"
 	for n := range 100 {
-		w := p.acks.begin(message("1"), "S", time.Time{}, time.Hour)
+		w := p.acks.begin(message("1"), "S", Place{}, time.Hour)
 		for _, other := range []string{inbox + ".x-y", inbox + ".", replyTo(inbox, w.number+1)} {
 			p.receive(&nats.Msg{Subject: other})
 		}

@@ -183,6 +183,7 @@ type awaited struct {
 // Place is where a message is stored.
 type Place struct {
 	StreamCreated time.Time // as of the last check before sending
+	Epoch         int64     // the publisher's when it was sent
 	Sequence      uint64
 }
 
@@ -209,11 +210,11 @@ func newAcks(domain string) *acks {
 }
 
 // begin registers a message. Its result comes within the time-out.
-func (a *acks) begin(m Message, stream string, created time.Time, timeout time.Duration) *awaited {
+func (a *acks) begin(m Message, stream string, place Place, timeout time.Duration) *awaited {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	w := &awaited{
-		Delivery: m.Delivery(), number: a.next, stream: stream, place: Place{StreamCreated: created},
+		Delivery: m.Delivery(), number: a.next, stream: stream, place: place,
 		began: time.Now(), done: make(chan Result, 1),
 	}
 	a.next++

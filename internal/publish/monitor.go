@@ -30,6 +30,7 @@ type monitor struct {
 
 	requests  chan struct{}            // for a check; holds at most one
 	verified  atomic.Pointer[session]  // the session in which the last check succeeded; nil: none, or it failed
+	epoch     atomic.Int64             // how often the stream has become ready
 	window    atomic.Pointer[window]   // as of the last check; before the first, of the last process
 	saving    chan struct{}            // holds a value while the file is written
 	saved     window                   // the window in the file
@@ -214,6 +215,9 @@ func (m *monitor) succeeded(s *session, found found, maxPayload int64) {
 		m.log.Warn("stream differs from the configuration and was left unchanged", zap.Strings("differences", found.differences))
 	}
 	m.logged = found.differences
+	if m.verified.Load() != s {
+		m.epoch.Add(1) // before anybody takes it for ready
+	}
 	switch isNew := m.verified.Swap(s) != s; {
 	case isNew:
 		m.log.Info("stream is ready", zap.Strings("subjects", have.Subjects), zap.Int("replicas", have.Replicas),

@@ -143,7 +143,8 @@ func (p *Publisher) begin(m Message, timeout time.Duration) (outgoing, error) {
 			return outgoing{}, err
 		}
 	}
-	return outgoing{m, p.acks.begin(m, monitor.stream.Name, monitor.lastWindow().Created, timeout)}, nil
+	place := Place{StreamCreated: monitor.lastWindow().Created, Epoch: p.Epoch(m.Kind)}
+	return outgoing{m, p.acks.begin(m, monitor.stream.Name, place, timeout)}, nil
 }
 
 // await returns the message's result once there is one, or the context ends.
@@ -238,6 +239,10 @@ func (p *Publisher) Ready(kind Kind) error {
 	}
 	return m.room.ready()
 }
+
+// Epoch returns how often the kind's stream has become ready. When it wasn't, it may have been restored from an
+// older copy, and may since have grown again.
+func (p *Publisher) Epoch(kind Kind) int64 { return p.monitors[kind].epoch.Load() }
 
 // Window returns how far back the kind's stream is sure to recognise the ids that it has stored, as of the
 // last check. For a while after the stream's duplicate window was raised, that is less than the window.

@@ -44,7 +44,7 @@ func (r *Relay) deliver(ctx context.Context, l *lookup, records []spool.Record) 
 }
 
 // acknowledged returns the records that the stream has acknowledged already: they needn't be sent again. If
-// the stream was created again or restored since, it doesn't have them. Then all of its
+// the stream was created again or restored since, or may have been, it may lack them. Then all of its
 // acknowledgements are forgotten: once the stream has grown again, nothing tells which of them still hold.
 func (r *Relay) acknowledged(ctx context.Context, kind publish.Kind, records []spool.Record) map[uint64]publish.Place {
 	acked := r.acked.of(records)
@@ -53,7 +53,7 @@ func (r *Relay) acknowledged(ctx context.Context, kind publish.Kind, records []s
 	}
 	now, err := r.Publisher.Info(ctx, kind)
 	for _, at := range acked {
-		if err != nil || !at.IsIn(now) {
+		if err != nil || !at.IsIn(now) || at.Epoch != r.Publisher.Epoch(kind) {
 			r.acked.clear(kind)
 			return nil
 		}
@@ -100,7 +100,7 @@ func (a *acked) add(d publish.Delivery, at publish.Place) {
 	a.places[d] = at
 }
 
-// clear forgets all of a kind. It is called whenever its stream may be restored from an older copy.
+// clear forgets all of a kind.
 func (a *acked) clear(kind publish.Kind) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -169,6 +169,17 @@ func (f *fixture) ready() *fixture {
 	return f
 }
 
+// restarts restarts the server, and waits until the stream is ready again.
+func (f *fixture) restarts(s *natsdtest.Server) {
+	f.t.Helper()
+	before := f.Publisher.Epoch(publish.Event)
+	s.Stop()
+	s.Start()
+	poll.Until(f.t, "ready again", func() bool {
+		return f.Publisher.Epoch(publish.Event) > before && f.Publisher.Ready(publish.Event) == nil
+	})
+}
+
 // publishes publishes messages that must become durable in that way.
 func (f *fixture) publishes(want publish.Status, ids ...string) {
 	f.t.Helper()

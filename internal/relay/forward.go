@@ -79,7 +79,6 @@ func (f *forwarder) run(ctx context.Context) {
 		default:
 			f.beginBacklog(records[0])
 			if f.Publisher.Ready(f.kind) != nil {
-				f.acked.clear(f.kind)
 				f.batch = 1 // the batch is read again each time
 				pause(ctx, readyCheck)
 				continue

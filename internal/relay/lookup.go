@@ -26,6 +26,7 @@ type lookup struct {
 	scanned    time.Time    // when the last scan began; zero: its result isn't valid
 	since      time.Time    // the scan has read the messages that were stored since then
 	upTo       uint64       // the highest record number when the scan began
+	epoch      int64        // the publisher's then
 	found      stream.Found // the scan's result
 	unreadable bool         // the stream can't be read, or scans have failed for too long
 	failing    time.Time    // when a scan failed first since the last successful one; zero: none has
@@ -42,18 +43,18 @@ const (
 )
 
 // stored returns the ids (and sequence numbers) of messages that are in the stream already, if it may have
-// forgotten any of the records. The result is valid for a minute. After an error the records must wait.
+// forgotten any of the records. After an error the records must wait.
 func (l *lookup) stored(ctx context.Context, records []spool.Record) (map[string]uint64, error) {
 	now, window := l.Now(), l.Publisher.Window(l.kind)
 	mayBeForgotten := func(r spool.Record) bool { return l.mayBeForgotten(r, now, window) }
 	if !slices.ContainsFunc(records, mayBeForgotten) {
 		return nil, nil
 	}
-	// The last scan is valid as long as the stream recognises all copies that were stored since. It covers
-	// a record that was in the spool then, unless a copy may have been stored before the time since which it
-	// has read.
+	// The last scan is valid as long as the stream recognises all copies that were stored since, and was always
+	// ready: else it may have been restored from an older copy. It covers a record that was in the spool then,
+	// unless a copy may have been stored before the time since which it has read.
 	age := now.Sub(l.scanned)
-	isValid := age >= 0 && age < window/2
+	isValid := age >= 0 && age < window/2 && (l.unreadable || l.epoch == l.Publisher.Epoch(l.kind))
 	needsScan := func(r spool.Record) bool {
 		isCovered := r.Seq <= l.upTo && !firstCopy(r.Arrived, l.scanned, l.Reach).Before(l.since)
 		return mayBeForgotten(r) && !isCovered
@@ -114,7 +115,7 @@ func (l *lookup) scan(ctx context.Context, records []spool.Record, now time.Time
 			since = first
 		}
 	}
-	upTo := l.Spool.Last()
+	upTo, epoch := l.Spool.Last(), l.Publisher.Epoch(l.kind)
 	ctx, cancel := context.WithTimeout(ctx, scanBound)
 	defer cancel()
 	found, err := l.Publisher.Stored(ctx, l.kind, since, func(id string) bool { return l.Spool.Holds(l.kind, id) })
@@ -139,6 +140,6 @@ func (l *lookup) scan(ctx context.Context, records []spool.Record, now time.Time
 		}
 	}
 	l.unreadable = err != nil
-	l.scanned, l.since, l.upTo, l.found = now, since, upTo, found
+	l.scanned, l.since, l.upTo, l.epoch, l.found = now, since, upTo, epoch, found
 	return nil
 }

@@ -227,6 +227,36 @@ func TestFailedScanCoversNothing(t *testing.T) {
 	}
 }
 
+// A look-up doesn't count after an outage: the stream may have been restored from an older copy, and have grown again.
+func TestLookupBeforeAnOutage(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	js := natsdtest.Connect(t, s.URL())
+	makeStream(t, js, nil)
+	for _, id := range []string{"a", "b"} {
+		expect.NoError(t, expect.Err(js.Publish(t.Context(), subject, nil, jetstream.WithMsgID(id))))
+	}
+	f := start(t, s.URL(), unmanaged).ready()
+	expect.NoError(t, f.Relay.Close(t.Context())) // nobody delivers them meanwhile
+	var records []spool.Record
+	for i, id := range []string{"a", "b"} {
+		m := arrived(message(id), 2*time.Hour)
+		expect.NoError(t, f.Spool.Append(t.Context(), m, time.Time{}))
+		records = append(records, spool.Record{Message: m, Seq: uint64(i + 1)})
+	}
+	l := &lookup{Relay: f.Relay, kind: publish.Event}
+	stored, err := l.stored(t.Context(), records)
+	expect.NoError(t, err)
+	expect.Equal(t, map[string]uint64{"a": 1, "b": 2}, stored, "stored")
+	stream, err := js.Stream(t.Context(), "WEBHOOKS")
+	expect.NoError(t, err)
+	expect.NoError(t, stream.DeleteMsg(t.Context(), 1))
+	f.restarts(s)
+	stored, err = l.stored(t.Context(), records)
+	expect.NoError(t, err)
+	expect.Equal(t, map[string]uint64{"b": 2}, stored, "stored after the outage")
+}
+
 // Nobody can look up in a work queue. Records that it may have forgotten don't wait for that.
 func TestWorkQueue(t *testing.T) {
 	t.Parallel()

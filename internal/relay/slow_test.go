@@ -111,7 +111,7 @@ func TestLateAcknowledgement(t *testing.T) {
 		}
 	}
 	late := func(id string, sequence uint64) {
-		at := publish.Place{StreamCreated: info.Created, Sequence: sequence}
+		at := publish.Place{StreamCreated: info.Created, Epoch: f.Publisher.Epoch(publish.Event), Sequence: sequence}
 		f.acked.add(publish.Delivery{Kind: publish.Event, ID: id, Arrived: now.UnixNano()}, at)
 	}
 	late("its own", 0)
@@ -124,10 +124,15 @@ func TestLateAcknowledgement(t *testing.T) {
 	deliver(3, "gone with a restored copy", now) // the stream has two messages now, as before it was restored
 	deliver(4, "gone with the same copy", now)
 	stored(t, js, "earlier delivery's", "gone with a restored copy", "gone with the same copy")
+	late("before an outage", 1)
+	f.restarts(s) // with a restored store, perhaps, and the stream has grown again
+	js = natsdtest.Connect(t, s.URL())
+	deliver(5, "before an outage", now)
+	stored(t, js, "earlier delivery's", "gone with a restored copy", "gone with the same copy", "before an outage")
 	late("of another stream", 0)
 	expect.NoError(t, js.DeleteStream(t.Context(), "WEBHOOKS"))
 	makeStream(t, js, nil)
-	deliver(5, "of another stream", now)
+	deliver(6, "of another stream", now)
 	stored(t, js, "of another stream")
 }
 
