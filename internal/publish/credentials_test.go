@@ -273,6 +273,24 @@ func TestSeedIsReplaced(t *testing.T) {
 	f.connected().stores("1")
 }
 
+// If the password is changed while we are connected, the first line says so, with the remedy.
+func TestPasswordIsChanged(t *testing.T) {
+	t.Parallel()
+	conf := func(password string) string {
+		return fmt.Sprintf("authorization { users: [{ user: bridge, password: %s }] }", password)
+	}
+	s := natsdtest.Start(t, conf("old"))
+	f := open(t, s.URL(), func(c *Config) { c.Server.User, c.Server.Password = "bridge", secret.New("old") }).connected()
+	s.Reload(conf("new"))
+	poll.Until(t, "disconnected", func() bool { return f.logged(sayDisconnected) > 0 })
+	fields := f.first(sayDisconnected)
+	if fields["error"] != "nats: authorization violation" || !strings.Contains(fmt.Sprint(fields["remedy"]), "NATS_PASSWORD") {
+		t.Errorf("logged %v", fields)
+	}
+	s.Reload(conf("old"))
+	f.connected().stores("1")
+}
+
 // The bridge goes on trying while the server's certificate is invalid.
 func TestCertificateIsReplaced(t *testing.T) {
 	t.Parallel()

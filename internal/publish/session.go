@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -171,7 +172,7 @@ func (p *Publisher) warn(message string, err error) {
 // asyncError handles an error that nats.go returns from no call.
 func (s *session) asyncError(nc *nats.Conn, sub *nats.Subscription, err error) {
 	switch {
-	case errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAccountAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
+	case slices.Contains([]error{nats.ErrAuthExpired, nats.ErrAccountAuthExpired, nats.ErrAuthRevoked, nats.ErrAuthorization}, err):
 		s.ended = err
 	case errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(strings.ToLower(err.Error()), "for subscription"):
 		nc.Close() // no answer can reach us
