@@ -146,7 +146,10 @@ func TestTwoFramings(t *testing.T) {
 		{line + chunked + "\r\n0\r\n" + length, -1, true}, // in the trailer
 		{line + chunked, -1, true},
 		{line + chunked, 0, false}, // net/http has ignored it
-		{line + chunked + "Content-Lengths: 5\r\nX-Content-Length: 5\r\n Content-Length: 5\r\nContent-Length 5\r\n", -1, true},
+		{line + chunked + "Content-Lengths: 5\r\nX-Content-Length: 5\r\nContent-Length 5\r\n", -1, true},
+		{line + "X: y\r\n Content-Length: 5\r\n", 0, false},
+		{line, 0, true},
+		{line + "X: y\nX: y\r\n", 0, false},
 		{line + length, 0, true},
 	} {
 		head, rest, _ := strings.Cut(test.head+"\r\n", "\r\n\r\n")

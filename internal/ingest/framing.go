@@ -44,12 +44,13 @@ type framing struct {
 	line                 int                       // bytes so far of the current line
 	start                [len(encodingHeader)]byte // the first bytes of the line
 	cr                   bool                      // so far, the line ends with a carriage return
-	hasLength, hasCoding bool                      // the head has these headers
+	hasLength, hasCoding bool                      // the head has these headers, or others may find them there
 }
 
 // begin sets the length of the body that follows the last head; a negative one means chunks. It reports
 // whether every reader finds that length. Some go by a Content-Length beside a Transfer-Encoding, or by a
-// Transfer-Encoding in HTTP/1.0, and net/http ignores both (RFC 9112, section 6.1).
+// Transfer-Encoding in HTTP/1.0, and net/http ignores both (RFC 9112, section 6.1). Some divide the head into
+// other headers, if a line ends with a bare line feed or continues the one before (sections 2.2 and 5.2).
 func (f *framing) begin(length int64) (isClear bool) {
 	isClear = !f.hasCoding || !f.hasLength && length < 0
 	f.hasLength, f.hasCoding = false, false
@@ -125,6 +126,9 @@ func (f *framing) readLine(b []byte) (n int, isWhole bool) {
 // section 2.2). In a trailer a bare line feed ends the connection: net/http (body.readTrailer) would look
 // for a line break with a carriage return in the next request.
 func (f *framing) endLine() (ended bool) {
+	if f.part == partHead && (!f.cr || f.start[0] == ' ' || f.start[0] == '\t') {
+		f.hasLength, f.hasCoding = true, true
+	}
 	switch {
 	case f.part == partChunkLine:
 		f.beginChunk()
