@@ -66,7 +66,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	}
 	a.onClose(tracer.Close)
 	// First, so that deliveries that come while the directory is opened wait in the listener's queue, and are kept
-	// even if their senders give up. Flock wouldn't repeat one that is refused.
+	// even if their senders give up. A vendor may never repeat one that is refused.
 	if a.publicListener, err = a.listen(ctx, "HTTP_ADDR", c.HTTPAddr); err != nil {
 		return nil, err
 	}
